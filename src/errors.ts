@@ -1,0 +1,125 @@
+/**
+ * Every error the library throws on purpose. Each has a class to catch by and a stable `code` to switch on; the message
+ * says what was given, what is allowed and what to do.
+ */
+
+/** Base class of the library's errors. */
+export class GradcamError extends Error {
+  /** Stable, machine-readable reason, such as 'weights' or 'option'. */
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.name = new.target.name;
+  }
+}
+
+/** No WebGPU here, or no adapter that can be used. */
+export class GpuUnavailableError extends GradcamError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('gpu-unavailable', message, options);
+  }
+}
+
+/** The work does not fit a limit of the device, however it is split. */
+export class LimitError extends GradcamError {
+  /** Name of the WebGPU limit, or 'memory'. */
+  readonly limit: string;
+  readonly needed: number;
+  readonly available: number;
+
+  constructor(what: string, detail: { limit: string; needed: number; available: number }, options?: ErrorOptions) {
+    super('limit', `${what}: needs ${detail.limit} = ${detail.needed}, available is ${detail.available}`, options);
+    this.limit = detail.limit;
+    this.needed = detail.needed;
+    this.available = detail.available;
+  }
+}
+
+/** A weights file is missing, broken, or not the one that the network needs. */
+export class WeightsError extends GradcamError {
+  /** URL or path of the file at fault. */
+  readonly file: string;
+  /** Name of the tensor at fault, where one is. */
+  readonly tensor: string | undefined;
+  readonly expected: string | undefined;
+  readonly found: string | undefined;
+
+  constructor(
+    problem: string,
+    detail: { file: string; tensor?: string; expected?: string; found?: string },
+    options?: ErrorOptions,
+  ) {
+    const parts = [`${detail.file}: ${problem}`];
+    if (detail.tensor !== undefined) parts.push(`tensor ${detail.tensor}`);
+    if (detail.expected !== undefined) parts.push(`expected ${detail.expected}`);
+    if (detail.found !== undefined) parts.push(`found ${detail.found}`);
+    super('weights', parts.join('; '), options);
+    this.file = detail.file;
+    this.tensor = detail.tensor;
+    this.expected = detail.expected;
+    this.found = detail.found;
+  }
+}
+
+/** An option of a call is out of range, unknown, or does not go with the others. */
+export class OptionError extends GradcamError {
+  readonly option: string;
+  readonly value: unknown;
+  /** What would have been accepted, in words. */
+  readonly allowed: string;
+
+  constructor(option: string, value: unknown, allowed: string) {
+    super('option', `${option}: got ${describeValue(value)}; allowed: ${allowed}`);
+    this.option = option;
+    this.value = value;
+    this.allowed = allowed;
+  }
+}
+
+/** A picture cannot be read or has no pixels. */
+export class ImageError extends GradcamError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('image', message, options);
+  }
+}
+
+/** A WGSL kernel did not compile; the message shows kernel, variant, line and source. */
+export class ShaderError extends GradcamError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('shader', message, options);
+  }
+}
+
+/** The GPU device was lost (driver reset, watchdog, or destroyed) while or before it was used. */
+export class DeviceLostError extends GradcamError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('device-lost', message, options);
+  }
+}
+
+/** The caller's AbortSignal stopped the work. */
+export class AbortError extends GradcamError {
+  constructor(message = 'the work was stopped by its AbortSignal', options?: ErrorOptions) {
+    super('aborted', message, options);
+  }
+}
+
+/** Throws AbortError if the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
+}
+
+/** A value as it should appear in a message: short, quoted, with NaN and objects readable. */
+export function describeValue(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}…` : value);
+  if (typeof value === 'number' || typeof value === 'undefined' || value === null) return String(value);
+  if (typeof value === 'bigint') return `${value}n`;
+  try {
+    const text = JSON.stringify(value);
+    return text && text.length <= 80 ? text : `${Object.prototype.toString.call(value)}`;
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * The options of an explanation: their types, their defaults and their checks, in one place for the API and the
+ * command line. Names follow the paper (Omeiza et al. 2019) where it has one.
+ */
+import { OptionError } from './errors.ts';
+
+export const METHODS = ['grad-cam', 'grad-cam++', 'smooth-grad-cam++'] as const;
+export type MethodName = (typeof METHODS)[number];
+
+export const FITS = ['squash', 'crop', 'pad'] as const;
+export type Fit = (typeof FITS)[number];
+
+/** A cell of a feature map: [row, column], from 0. */
+export type Cell = readonly [row: number, column: number];
+
+export interface ExplainOptions {
+  /** Default 'smooth-grad-cam++'. */
+  method?: MethodName;
+  /** Layer whose feature maps are weighted, after its ReLU. Default: the network's last convolution. */
+  layerName?: string;
+  /** n, the number of noisy copies. 0 (default) takes the clean picture's own gradient, which is Grad-CAM++. */
+  nSamples?: number;
+  /** σ of the noise, ≥ 0, in the unit that `noiseScale` says. Default 0.15. */
+  stdDev?: number;
+  /** 'relative' (default): σ = stdDev · (max x − min x) of the model's input; 'absolute': in the input's own units. */
+  noiseScale?: 'relative' | 'absolute';
+  /** Seed of the noise, an integer in 0 … 2^53 − 1. Default 0. */
+  seed?: number;
+  /** Y, the function of the class logit S that is differentiated. 'exp' (default): Y = exp(S). */
+  score?: 'exp';
+  /** ω of each sample: 'uniform' (default) or 'score', ω = e^(S − max S). */
+  sampleWeights?: 'uniform' | 'score';
+  /** Numerator of α: 'second' (default, Eq. 5) or 'first' derivative (Eq. 7 as printed). */
+  alphaNumerator?: 'second' | 'first';
+  /** Feature maps in the weighted sum: the clean picture's (default) or the mean over the noisy copies. */
+  activations?: 'clean' | 'mean';
+  /** Only these feature maps, by index. Default: all of them, summed into one map. */
+  filters?: readonly number[];
+  /** With `filters`: one map for each (default), or one map of their sum. */
+  combineFilters?: 'each' | 'sum';
+  /** true: `subset` holds two corners of a box, both included; false (default): it lists single cells. */
+  region?: boolean;
+  /** Cells of the feature map that enter the weighted sum; the others count as zero. Default: all. */
+  subset?: readonly Cell[];
+  /** The class to explain. Default: the most probable class of the clean picture. */
+  classIndex?: number;
+  /** How the picture is brought to the model's input size. Default 'squash'. */
+  fit?: Fit;
+  /** Upper bound on the samples per dispatch; the result has the same bits whatever it is. Default: the device's limits. */
+  batch?: number;
+  /** How many predictions to return. Default 5. */
+  topK?: number;
+  signal?: AbortSignal;
+  onProgress?: (progress: ExplainProgress) => void;
+}
+
+export interface ExplainProgress {
+  /** Samples finished, the clean picture counted as one. */
+  done: number;
+  total: number;
+}
+
+/** The options after defaults: what was in force. */
+export interface ResolvedOptions {
+  method: MethodName;
+  layerName: string;
+  nSamples: number;
+  stdDev: number;
+  noiseScale: 'relative' | 'absolute';
+  seed: number;
+  score: 'exp';
+  sampleWeights: 'uniform' | 'score';
+  alphaNumerator: 'second' | 'first';
+  activations: 'clean' | 'mean';
+  filters: readonly number[] | undefined;
+  combineFilters: 'each' | 'sum';
+  region: boolean;
+  subset: readonly Cell[] | undefined;
+  classIndex: number | undefined;
+  fit: Fit;
+  batch: number | undefined;
+  topK: number;
+}
+
+export const DEFAULT_OPTIONS = {
+  method: 'smooth-grad-cam++',
+  nSamples: 0,
+  stdDev: 0.15,
+  noiseScale: 'relative',
+  seed: 0,
+  score: 'exp',
+  sampleWeights: 'uniform',
+  alphaNumerator: 'second',
+  activations: 'clean',
+  combineFilters: 'each',
+  region: false,
+  fit: 'squash',
+  topK: 5,
+} as const satisfies Partial<ExplainOptions>;
+
+/** More copies than this are surely a slip; the standard error falls with √n only. */
+export const MAX_SAMPLES = 10_000;
+
+/** What the checks need to know of the model: nothing of its weights. */
+export interface OptionContext {
+  classCount: number;
+  /** Resolves a layer name or alias to the node's own name and its feature maps' [maps, height, width]. */
+  resolveLayer(name: string | undefined): { name: string; shape: readonly [number, number, number] };
+}
+
+/**
+ * Fills in the defaults and checks every value against the model.
+ *
+ * @throws OptionError naming the option, what was given and what is allowed.
+ */
+export function resolveOptions(options: ExplainOptions, model: OptionContext): ResolvedOptions {
+  const o = { ...DEFAULT_OPTIONS, ...withoutUndefined(options) };
+  oneOf('method', o.method, METHODS);
+  integer('nSamples', o.nSamples, 0, MAX_SAMPLES);
+  if (typeof o.stdDev !== 'number' || !Number.isFinite(o.stdDev) || o.stdDev < 0) {
+    throw new OptionError('stdDev', o.stdDev, 'a finite number of at least 0');
+  }
+  oneOf('noiseScale', o.noiseScale, ['relative', 'absolute']);
+  integer('seed', o.seed, 0, Number.MAX_SAFE_INTEGER);
+  oneOf('score', o.score, ['exp']);
+  oneOf('sampleWeights', o.sampleWeights, ['uniform', 'score']);
+  oneOf('alphaNumerator', o.alphaNumerator, ['second', 'first']);
+  oneOf('activations', o.activations, ['clean', 'mean']);
+  oneOf('combineFilters', o.combineFilters, ['each', 'sum']);
+  oneOf('fit', o.fit, FITS);
+  if (o.batch !== undefined) integer('batch', o.batch, 1, MAX_SAMPLES);
+  if (o.classIndex !== undefined) integer('classIndex', o.classIndex, 0, model.classCount - 1);
+  integer('topK', o.topK, 1, Number.MAX_SAFE_INTEGER);
+
+  const layer = model.resolveLayer(o.layerName);
+  const [maps, height, width] = layer.shape;
+  const shape = `layer ${layer.name} has ${maps} maps of ${height} × ${width} cells`;
+  if (o.filters !== undefined) {
+    if (!Array.isArray(o.filters) || o.filters.length === 0) {
+      throw new OptionError('filters', o.filters, 'a non-empty list of feature-map indices');
+    }
+    for (const k of o.filters) integer('filters', k, 0, maps - 1, shape);
+  }
+  if (typeof o.region !== 'boolean') throw new OptionError('region', o.region, 'true or false');
+  if (o.region && o.subset === undefined) {
+    throw new OptionError('region', true, 'region goes with subset: two corners [[row, column], [row, column]]');
+  }
+  if (o.subset !== undefined) {
+    if (!Array.isArray(o.subset) || o.subset.length === 0 || (o.region && o.subset.length !== 2)) {
+      throw new OptionError('subset', o.subset, o.region ? 'two corners [[r, c], [r, c]]' : 'a non-empty list of [r, c]');
+    }
+    for (const cell of o.subset) {
+      if (!Array.isArray(cell) || cell.length !== 2) throw new OptionError('subset', cell, 'cells as [row, column]');
+      integer('subset row', cell[0], 0, height - 1, shape);
+      integer('subset column', cell[1], 0, width - 1, shape);
+    }
+  }
+  return {
+    method: o.method,
+    layerName: layer.name,
+    nSamples: o.nSamples,
+    stdDev: o.stdDev,
+    noiseScale: o.noiseScale,
+    seed: o.seed,
+    score: o.score,
+    sampleWeights: o.sampleWeights,
+    alphaNumerator: o.alphaNumerator,
+    activations: o.activations,
+    filters: o.filters,
+    combineFilters: o.combineFilters,
+    region: o.region,
+    subset: o.subset,
+    classIndex: o.classIndex,
+    fit: o.fit,
+    batch: o.batch,
+    topK: o.topK,
+  };
+}
+
+function withoutUndefined(options: ExplainOptions): ExplainOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+function oneOf(option: string, value: unknown, allowed: readonly string[]): void {
+  if (!allowed.includes(value as string)) throw new OptionError(option, value, allowed.join(', '));
+}
+
+function integer(option: string, value: unknown, min: number, max: number, because?: string): void {
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
+    throw new OptionError(option, value, `a whole number from ${min} to ${max}${because ? ` (${because})` : ''}`);
+  }
+}
