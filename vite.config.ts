@@ -15,7 +15,7 @@ export default defineConfig({
       entry: { index: entry('src/index.ts'), node: entry('src/node.ts'), cli: entry('src/cli/main.ts') },
     },
     rollupOptions: {
-      external: [/^node:/, 'webgpu', 'sharp', 'commander', 'cli-progress', '@sparticuz/chromium'],
+      external: [/^node:/, 'webgpu', 'sharp', 'commander', 'cli-progress', 'tar-fs', '@sparticuz/chromium'],
       output: { chunkFileNames: 'chunks/[name]-[hash].js' },
     },
   },
