@@ -1,0 +1,315 @@
+/**
+ * Which adapter to use in Node, and the environment that makes a driver visible.
+ *
+ * Dawn reaches its adapters through the Vulkan loader, which reads LD_LIBRARY_PATH and VK_ICD_FILENAMES. The first is
+ * read by the dynamic linker when a process starts, so a driver can only be brought into play by starting a process:
+ * everything here either describes an environment, tries one out in a child process, or decides from what was found.
+ */
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { constants, createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { access, lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { homedir, tmpdir, userInfo } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { pathToFileURL } from 'node:url';
+import { createBrotliDecompress } from 'node:zlib';
+import { extract } from 'tar-fs';
+import { describeValue, GpuUnavailableError } from '../errors.ts';
+import { cacheFolder } from './cache-folder.ts';
+
+/** What WebGPU says of an adapter. Empty strings where the driver says nothing. */
+export interface AdapterDescription {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  /** WebGPU's own word for a software adapter. */
+  readonly isFallback: boolean;
+}
+
+/** Sorts of adapter, the best first. */
+export const ADAPTER_KINDS = ['gpu', 'lavapipe', 'swiftshader', 'software'] as const;
+export type AdapterKind = (typeof ADAPTER_KINDS)[number];
+
+export function describeAdapter(info: GPUAdapterInfo): AdapterDescription {
+  const { vendor, architecture, device, description } = info;
+  return { vendor, architecture, device, description, isFallback: info.isFallbackAdapter };
+}
+
+export function adapterKind(adapter: AdapterDescription): AdapterKind {
+  const text = searchText(adapter);
+  if (text.includes('swiftshader')) return 'swiftshader';
+  if (text.includes('llvmpipe')) return 'lavapipe';
+  return adapter.isFallback ? 'software' : 'gpu';
+}
+
+/** Whether `wanted` occurs, in any case, in what the adapter says of itself. 'lavapipe' finds llvmpipe, its device's name. */
+export function matchesAdapter(adapter: AdapterDescription, wanted: string): boolean {
+  return searchText(adapter).includes(wanted.trim().toLowerCase());
+}
+
+function searchText(adapter: AdapterDescription): string {
+  const text = `${adapter.vendor} ${adapter.architecture} ${adapter.device} ${adapter.description}`.toLowerCase();
+  return text.includes('llvmpipe') ? `${text} lavapipe` : text;
+}
+
+/** One line for people: 'llvmpipe: Mesa 25.0.7 (mesa software)'. */
+export function adapterTitle(adapter: AdapterDescription): string {
+  const family = [adapter.vendor, adapter.architecture].filter(Boolean).join(' ');
+  const name = adapter.description || adapter.device || 'unnamed adapter';
+  return family ? `${name} (${family})` : name;
+}
+
+/** What the packaged SwiftShader says of itself, to match a wish for it before it is started. */
+const SWIFTSHADER: AdapterDescription = {
+  vendor: 'google',
+  architecture: 'swiftshader',
+  device: 'swiftshader-device-subzero-',
+  description: 'SwiftShader driver',
+  isFallback: true,
+};
+
+export interface AdapterSituation {
+  /** Adapters that Dawn sees in this process. */
+  readonly found: readonly AdapterDescription[];
+  /** Text that the adapter must match; undefined takes the best. */
+  readonly wanted: string | undefined;
+  /** Whether a process could be started with the packaged SwiftShader: no if this is one, or the package is absent. */
+  readonly canAddSwiftShader: boolean;
+  /** The user's own choice of Vulkan drivers, which is not overruled unless an adapter is asked for by name. */
+  readonly userDrivers: string | undefined;
+}
+
+export type AdapterPlan =
+  | { readonly do: 'use'; readonly index: number }
+  | { readonly do: 'restart-with-swiftshader' }
+  | { readonly do: 'fail'; readonly message: string };
+
+/** Chooses from what was found: a real GPU, then lavapipe, then the packaged SwiftShader. Plain decision, no side effect. */
+export function planAdapter(situation: AdapterSituation): AdapterPlan {
+  const { found, wanted, canAddSwiftShader, userDrivers } = situation;
+  const candidates = found
+    .map((adapter, index) => ({ adapter, index, rank: ADAPTER_KINDS.indexOf(adapterKind(adapter)) }))
+    .filter(({ adapter }) => wanted === undefined || matchesAdapter(adapter, wanted))
+    .sort((a, b) => a.rank - b.rank || a.index - b.index);
+  if (candidates[0]) return { do: 'use', index: candidates[0].index };
+
+  const mayAdd = wanted === undefined ? !userDrivers : matchesAdapter(SWIFTSHADER, wanted);
+  if (canAddSwiftShader && mayAdd) return { do: 'restart-with-swiftshader' };
+
+  const seen = found.map(adapterTitle);
+  if (canAddSwiftShader) seen.push('the packaged SwiftShader (ask for "swiftshader")');
+  const listed = seen.length > 0 ? seen.join('; ') : 'none';
+  if (wanted !== undefined) {
+    return { do: 'fail', message: `no adapter matches ${describeValue(wanted)}; found: ${listed}` };
+  }
+  const cause = userDrivers
+    ? `VK_ICD_FILENAMES is set to ${describeValue(userDrivers)}, where Dawn finds no adapter that it can use; unset it`
+    : 'Dawn finds no adapter that it can use: install a Vulkan driver (Mesa 25 or later has lavapipe for the CPU)';
+  return { do: 'fail', message: `${cause}; found: ${listed}. "gradcam doctor" says more` };
+}
+
+/** Archives of @sparticuz/chromium: SwiftShader's Vulkan driver and loader, and the libraries that Chromium asks for. */
+export type PackagedArchive = 'swiftshader' | 'al2023';
+
+/** Where the archive is, or undefined if the package is not installed or its programs do not run on this machine. */
+export function packagedArchive(name: PackagedArchive): { path: string; version: string } | undefined {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
+  let entry: string;
+  try {
+    entry = createRequire(import.meta.url).resolve('@sparticuz/chromium');
+  } catch {
+    return undefined;
+  }
+  const root = join(dirname(entry), '..', '..');
+  const path = join(root, 'bin', `${name}.tar.br`);
+  if (!existsSync(path)) return undefined;
+  return { path, version: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version };
+}
+
+/**
+ * Unpacks an archive of @sparticuz/chromium, once: the folder is kept in the cache and only ever appears complete, so
+ * that any number of processes may call this at the same time.
+ *
+ * @returns the folder with the archive's files.
+ * @throws GpuUnavailableError if the package is absent or cannot be unpacked.
+ */
+export async function unpackPackaged(name: PackagedArchive): Promise<string> {
+  const archive = packagedArchive(name);
+  if (!archive) {
+    throw new GpuUnavailableError(
+      `the package @sparticuz/chromium, which carries ${name}, is not installed or does not run on ` +
+        `${process.platform} ${process.arch}; it is an optional dependency for Linux on x64`,
+    );
+  }
+  const parent = await unpackingFolder();
+  const folder = join(parent, `${name}-${archive.version}`);
+  if (existsSync(folder)) return folder;
+  const partial = `${folder}.${randomUUID()}.partial`;
+  try {
+    await pipeline(createReadStream(archive.path), createBrotliDecompress(), extract(partial));
+    await rename(partial, folder);
+  } catch (cause) {
+    // The rename fails if another process was faster; its folder holds the same files.
+    if (!existsSync(folder)) {
+      throw new GpuUnavailableError(`cannot unpack ${archive.path} to ${folder}: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+/**
+ * The cache, or where that cannot be written a folder in the system's temporary one. Libraries are loaded from it, so
+ * that one must be ours alone: another user could have made it first.
+ */
+async function unpackingFolder(): Promise<string> {
+  const cached = join(cacheFolder(), 'drivers');
+  try {
+    await mkdir(cached, { recursive: true });
+    await access(cached, constants.W_OK);
+    return cached;
+  } catch {
+    const { uid } = userInfo();
+    const temporary = join(tmpdir(), `gradcam-webgpu-${uid}`);
+    await mkdir(temporary, { recursive: true, mode: 0o700 });
+    const { uid: owner, mode } = await lstat(temporary);
+    if (owner === uid && (mode & 0o022) === 0) return temporary;
+    throw new GpuUnavailableError(
+      `cannot write ${cached}, and ${temporary} is open to other users; set GRADCAM_CACHE to a folder of your own`,
+    );
+  }
+}
+
+/** Environment variables to add for a process to see one driver and no other. */
+export type DriverEnvironment = Readonly<Record<string, string>>;
+
+/** Environment in which Dawn (and Deno's wgpu) uses the packaged SwiftShader; its own Vulkan loader comes with it. */
+export async function swiftShaderEnvironment(): Promise<DriverEnvironment> {
+  const folder = await unpackPackaged('swiftshader');
+  const libraries = [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
+  return { LD_LIBRARY_PATH: libraries, ...onlyDrivers([join(folder, 'vk_swiftshader_icd.json')]) };
+}
+
+/** Environment in which only Mesa's lavapipe is used, or undefined if it is not installed. */
+export function lavapipeEnvironment(): DriverEnvironment | undefined {
+  const files = installedVulkanDrivers().filter((file) => /[\\/]lvp_icd[^\\/]*\.json$/.test(file));
+  return files.length > 0 ? onlyDrivers(files) : undefined;
+}
+
+/** The Vulkan loader's variable has a newer name that wins over the older one, which older loaders alone know. */
+function onlyDrivers(files: readonly string[]): DriverEnvironment {
+  return { VK_ICD_FILENAMES: files.join(delimiter), VK_DRIVER_FILES: files.join(delimiter) };
+}
+
+/** The drivers that the user chose for this process, if any. */
+export function userDrivers(env: NodeJS.ProcessEnv = process.env): string | undefined {
+  return env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES || undefined;
+}
+
+/** Manifests of the Vulkan drivers installed on this machine, where the Vulkan loader looks for them on Linux. */
+export function installedVulkanDrivers(): string[] {
+  const data = (process.env.XDG_DATA_DIRS || '/usr/local/share:/usr/share').split(':');
+  const home = process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share');
+  const folders = [...new Set(['/etc', ...data, home])].map((base) => join(base, 'vulkan', 'icd.d'));
+  return folders.flatMap((folder) => {
+    if (!existsSync(folder)) return [];
+    const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
+    return names.sort().map((name) => join(folder, name));
+  });
+}
+
+/**
+ * Mesa complains on standard error where XDG_RUNTIME_DIR is not set, as in containers. To be called before Dawn is
+ * loaded; what is set here is seen by the drivers of this process and of those it starts.
+ */
+export function quietEnvironment(env: NodeJS.ProcessEnv = process.env): DriverEnvironment {
+  return process.platform === 'linux' && !env.XDG_RUNTIME_DIR ? { XDG_RUNTIME_DIR: tmpdir() } : {};
+}
+
+/** Tries an environment out: the adapter that Dawn would use in it, or undefined. */
+export type AdapterProbe = (environment: DriverEnvironment) => Promise<AdapterDescription | undefined>;
+
+/**
+ * Asks Dawn, in a child process with these variables added, for its best adapter and a device from it. A driver that
+ * crashes or hangs (20 s) takes the child down only, and counts as no adapter.
+ */
+export const probeAdapter: AdapterProbe = (environment) => {
+  const dawn = pathToFileURL(createRequire(import.meta.url).resolve('webgpu')).href;
+  const script = `
+    import { create } from ${JSON.stringify(dawn)};
+    const gpu = create([]);
+    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+    if (!adapter) process.exit(1);
+    (await adapter.requestDevice()).destroy();
+    const { vendor, architecture, device, description, isFallbackAdapter: isFallback } = adapter.info;
+    process.stdout.write(JSON.stringify({ vendor, architecture, device, description, isFallback }), () => process.exit(0));
+  `;
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      env: { ...process.env, ...quietEnvironment(), ...environment },
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 20_000,
+      killSignal: 'SIGKILL',
+    });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+    child.once('error', () => resolve(undefined));
+    child.once('close', (code) => resolve(code === 0 ? JSON.parse(output) : undefined));
+  });
+};
+
+export const DRIVER_CHOICES = ['auto', 'native', 'lavapipe', 'swiftshader'] as const;
+export type DriverChoice = (typeof DRIVER_CHOICES)[number];
+
+/** What there is to choose from: the environments, and the way to try one out. */
+export interface DriverSources {
+  readonly probe: AdapterProbe;
+  readonly lavapipe: () => DriverEnvironment | undefined;
+  readonly swiftShader: () => Promise<DriverEnvironment>;
+  readonly userDrivers: string | undefined;
+}
+
+/**
+ * The environment for a whole process, its children included (the tests use it): 'native' takes the machine's own
+ * drivers as they are; 'auto' a real GPU, then lavapipe, then the packaged SwiftShader, or the drivers that the user
+ * named in VK_ICD_FILENAMES or VK_DRIVER_FILES.
+ *
+ * @throws GpuUnavailableError if the choice gives no adapter.
+ */
+export async function chooseDriver(
+  choice: DriverChoice,
+  sources: DriverSources = {
+    probe: probeAdapter,
+    lavapipe: lavapipeEnvironment,
+    swiftShader: swiftShaderEnvironment,
+    userDrivers: userDrivers(),
+  },
+): Promise<{ environment: DriverEnvironment; adapter: AdapterDescription }> {
+  const asItIs = async () => ({});
+  const attempts: { environment: () => Promise<DriverEnvironment | undefined>; accept: readonly AdapterKind[] }[] = [];
+  if (choice === 'native' || (choice === 'auto' && sources.userDrivers)) {
+    attempts.push({ environment: asItIs, accept: ADAPTER_KINDS });
+  } else {
+    if (choice === 'auto') attempts.push({ environment: asItIs, accept: ['gpu'] });
+    if (choice !== 'swiftshader') attempts.push({ environment: async () => sources.lavapipe(), accept: ['lavapipe'] });
+    if (choice !== 'lavapipe') attempts.push({ environment: sources.swiftShader, accept: ['swiftshader'] });
+  }
+  for (const attempt of attempts) {
+    const environment = await attempt.environment();
+    const adapter = environment && (await sources.probe(environment));
+    if (adapter && attempt.accept.includes(adapterKind(adapter))) return { environment, adapter };
+  }
+  const drivers = sources.userDrivers ? ` with the drivers ${sources.userDrivers} of VK_ICD_FILENAMES` : '';
+  throw new GpuUnavailableError(
+    `no adapter for ${describeValue(choice)}${drivers}: Dawn takes none. lavapipe must be of Mesa 25 or later; ` +
+      'SwiftShader comes with the package @sparticuz/chromium on Linux x64',
+  );
+}
