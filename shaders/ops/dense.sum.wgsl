@@ -1,0 +1,41 @@
+// Adds the partial sums of dense.by-columns.wgsl over the chunks, in order: y[sample][column].
+struct Params {
+  grid_first: u32,
+  grid_end: u32,
+  samples: u32,
+  columns: u32,
+  columns_4: u32,
+  chunks: u32,
+}
+@group(0) @binding(0) var<storage, read> partial_sums: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+#if BIAS
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+#endif
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let group = workgroup_index(workgroup, workgroups, params.grid_first);
+  let at = group * 64u + lane;
+  if (group >= params.grid_end || at >= params.samples * params.columns) {
+    return;
+  }
+  let column = at % params.columns;
+  let sample = at / params.columns;
+  var sum = 0.0;
+  for (var chunk = 0u; chunk < params.chunks; chunk++) {
+    sum += partial_sums[(chunk * params.samples + sample) * params.columns_4 * 4u + column];
+  }
+#if BIAS
+  sum += bias[column];
+#endif
+#if RELU
+  sum = max(sum, 0.0);
+#endif
+  y[at] = sum;
+}

@@ -1,0 +1,40 @@
+// The heat map L = ReLU(Σ_k W_k A_k) over the listed feature maps, and the sum before the ReLU. With several maps of one
+// filter each, map f is that of filters[f]. Cells whose `subset` entry is 0 are zero. An invocation makes one cell.
+struct Params {
+  grid_first: u32,
+  grid_end: u32,
+  maps: u32,
+  filters_per_map: u32,
+  cells: u32,
+}
+@group(0) @binding(0) var<storage, read> activations: array<f32>;
+@group(0) @binding(1) var<storage, read> weights: array<f32>;
+@group(0) @binding(2) var<storage, read> filters: array<u32>;
+@group(0) @binding(3) var<storage, read> subset: array<u32>;
+@group(0) @binding(4) var<storage, read_write> signed_map: array<f32>;
+@group(0) @binding(5) var<storage, read_write> rectified_map: array<f32>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let group = workgroup_index(workgroup, workgroups, params.grid_first);
+  let at = group * 64u + lane;
+  if (group >= params.grid_end || at >= params.maps * params.cells) {
+    return;
+  }
+  let cell = at % params.cells;
+  let first = at / params.cells * params.filters_per_map;
+  var sum = 0.0;
+  if (subset[cell] != 0u) {
+    for (var i = first; i < first + params.filters_per_map; i++) {
+      let filter_index = filters[i];
+      sum = fma(weights[filter_index], activations[filter_index * params.cells + cell], sum);
+    }
+  }
+  signed_map[at] = sum;
+  rectified_map[at] = max(sum, 0.0);
+}

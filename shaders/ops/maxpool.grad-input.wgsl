@@ -1,0 +1,64 @@
+// Gradient of max-pooling with respect to its input: each input cell gathers from the windows that it won.
+// RECTIFIED: the input is a ReLU's output whose own gradient is applied here as well, through the codes' top bit.
+struct Params {
+  grid_first: u32,
+  grid_end: u32,
+  planes: u32,
+  channels: u32,
+  height: u32,
+  width: u32,
+  out_height: u32,
+  out_width: u32,
+  kernel: u32,
+  stride: u32,
+}
+override CODE_BITS: u32 = 4u;
+@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
+@group(0) @binding(1) var<storage, read> codes: array<u32>;
+@group(0) @binding(2) var<storage, read_write> grad_x: array<f32>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let group = workgroup_index(workgroup, workgroups, params.grid_first);
+  let at = group * 64u + lane;
+  if (group >= params.grid_end || at >= params.planes * params.height * params.width) {
+    return;
+  }
+  let column = at % params.width;
+  let row = at / params.width % params.height;
+  let plane = at / (params.width * params.height);
+  let sample = plane / params.channels;
+  let channel = plane % params.channels;
+  let outputs = params.channels * params.out_height * params.out_width;
+  let per_word = 32u / CODE_BITS;
+  let words = (outputs + per_word - 1u) / per_word;
+  let code_mask = (1u << CODE_BITS) - 1u;
+  let dead_bit = 1u << (CODE_BITS - 1u);
+
+  // Windows that hold the cell: from ceil((row - kernel + 1) / stride) to floor(row / stride).
+  let reach = params.kernel - 1u;
+  let first_row = (max(row, reach) - reach + params.stride - 1u) / params.stride;
+  let first_column = (max(column, reach) - reach + params.stride - 1u) / params.stride;
+  var sum = 0.0;
+  for (var r = first_row; r < params.out_height && r * params.stride <= row; r++) {
+    for (var c = first_column; c < params.out_width && c * params.stride <= column; c++) {
+      let output = (channel * params.out_height + r) * params.out_width + c;
+      let code = (codes[sample * words + output / per_word] >> (output % per_word * CODE_BITS)) & code_mask;
+      let place = (row - r * params.stride) * params.kernel + column - c * params.stride;
+#if RECTIFIED
+      let passes = code == place;
+#else
+      let passes = (code & ~dead_bit) == place;
+#endif
+      if (passes) {
+        sum += grad_y[sample * outputs + output];
+      }
+    }
+  }
+  grad_x[at] = sum;
+}

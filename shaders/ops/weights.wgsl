@@ -1,0 +1,93 @@
+// Weights W_k of the feature maps from the moments of the gradient, one workgroup a map.
+//   ALPHA: W_k = Σ_ij α ReLU(D1), α = N / (2 D2 + G_k D3), G_k = Σ A_k; N = D2, or D1 with FIRST (Grad-CAM++,
+//   Chattopadhay et al. 2018, Eq. 19; Smooth Grad-CAM++, Omeiza et al. 2019, Eq. 5 and 7). Where the denominator is not
+//   above zero or not finite, α = 0, and the cell is counted.
+//   otherwise: W_k = mean over the cells of D1 (Grad-CAM, Selvaraju et al. 2017).
+// The sums hold D1 = sum.x / n, D2 = s² sum.y / n, D3 = s³ sum.z / n, so that α ReLU(D1) carries one 1 / n with either
+// numerator.
+struct Params {
+  grid_first: u32,
+  grid_end: u32,
+  cells: u32, // of one map
+  samples: u32, // n
+}
+@group(0) @binding(0) var<storage, read> sums: array<vec4f>;
+#if ALPHA
+@group(0) @binding(1) var<storage, read> activations: array<f32>;
+@group(0) @binding(2) var<storage, read_write> zero_cells: atomic<u32>;
+#endif
+@group(0) @binding(3) var<storage, read_write> weights: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+var<workgroup> scratch: array<f32, 64>;
+
+// Sum over the lanes, added as a tree; every lane gets it.
+fn sum_lanes(lane: u32, value: f32) -> f32 {
+  scratch[lane] = value;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half >>= 1u) {
+    if (lane < half) {
+      scratch[lane] += scratch[lane + half];
+    }
+    workgroupBarrier();
+  }
+  let total = scratch[0];
+  workgroupBarrier();
+  return total;
+}
+
+const LARGEST = 3.4028234e38;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let map = workgroup_index(workgroup, workgroups, params.grid_first);
+  if (map >= params.grid_end) {
+    return;
+  }
+  let base = map * params.cells;
+#if ALPHA
+  var own = 0.0;
+  for (var i = lane; i < params.cells; i += 64u) {
+    own += activations[base + i];
+  }
+  let map_sum = sum_lanes(lane, own);
+  var zeros = 0u;
+#endif
+  var weight = 0.0;
+  for (var i = lane; i < params.cells; i += 64u) {
+    let sum = sums[base + i];
+#if ALPHA
+    let denominator = fma(map_sum * sum.w, sum.z, 2.0 * sum.y);
+    if (denominator > 0.0 && denominator <= LARGEST) {
+      let slope = max(sum.x, 0.0);
+#if FIRST
+      let scaled = slope / sum.w;
+      weight += scaled * scaled / denominator;
+#else
+      weight = fma(sum.y / denominator, slope, weight);
+#endif
+    } else {
+      zeros++;
+    }
+#else
+    weight += sum.x;
+#endif
+  }
+  let total = sum_lanes(lane, weight);
+#if ALPHA
+  if (zeros > 0u) {
+    atomicAdd(&zero_cells, zeros);
+  }
+#endif
+  if (lane == 0u) {
+#if ALPHA
+    weights[map] = total / f32(params.samples);
+#else
+    weights[map] = total / (f32(params.samples) * f32(params.cells));
+#endif
+  }
+}

@@ -1,0 +1,252 @@
+/** The GPU as the rest of the library sees it: a device, its pipelines, its buffers, and one way to run dispatches. */
+import { DeviceLostError, GpuUnavailableError, LimitError, throwIfAborted } from '../errors.ts';
+import { BufferPool, type BufferSlice, type BufferUse } from './buffers.ts';
+import { type Dispatch, Encoder, Pace } from './encoder.ts';
+import type { Kernel } from './kernel.ts';
+import { type CompiledKernel, PipelineCache } from './pipelines.ts';
+
+export interface AdapterInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  /** A software adapter: correct, and a hundred times slower than a GPU. */
+  readonly isFallback: boolean;
+}
+
+/** What ops need to know to choose a kernel. */
+export interface KernelTraits {
+  /** Lanes of a subgroup where the adapter has one fixed size and the device the feature, else 0. */
+  readonly subgroupSize: number;
+}
+
+export interface GpuRequestOptions {
+  /** An adapter chosen already; by default the one that `gpu` gives. */
+  adapter?: GPUAdapter;
+  /** Where adapters come from. Default navigator.gpu. */
+  gpu?: GPU;
+  /** 'adapter' (default) asks for what the adapter can do; 'default' stays at WebGPU's guaranteed limits. */
+  limits?: 'adapter' | 'default';
+  powerPreference?: GPUPowerPreference;
+}
+
+/** Limits worth raising: how much of a tensor one dispatch can see. */
+const RAISED_LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize'] as const;
+/** Features used where present; without them slower kernels give the same bits. */
+const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const;
+
+/** Sustained flops per millisecond assumed before the first measurement: low, so that the first submits are short. */
+const FIRST_PACE = { software: 2e6, hardware: 1e8 };
+
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly adapterInfo: AdapterInfo;
+  readonly traits: KernelTraits;
+  readonly pool: BufferPool;
+  readonly #pipelines: PipelineCache;
+  readonly #encoder: Encoder;
+  readonly #owned: boolean;
+  #lost: string | undefined;
+
+  private constructor(device: GPUDevice, info: GPUAdapterInfo | undefined, owned: boolean) {
+    this.device = device;
+    this.#owned = owned;
+    this.adapterInfo = describeAdapter(info);
+    const fixedSize = info?.subgroupMinSize === info?.subgroupMaxSize ? (info?.subgroupMinSize ?? 0) : 0;
+    this.traits = { subgroupSize: device.features.has('subgroups') ? fixedSize : 0 };
+    this.pool = new BufferPool(device);
+    this.#pipelines = new PipelineCache(device);
+    const pace = new Pace(this.adapterInfo.isFallback ? FIRST_PACE.software : FIRST_PACE.hardware);
+    let arena: GPUBuffer | undefined;
+    this.#encoder = new Encoder(device, this.#pipelines, pace, (bytes) => {
+      if (arena) this.pool.destroy(arena);
+      arena = this.pool.create('uniform arena', bytes, 'uniform');
+      return arena;
+    });
+    device.lost.then(({ reason, message }) => {
+      this.#lost = message || reason;
+    });
+  }
+
+  /**
+   * Asks for an adapter and a device with the limits and features it can use.
+   *
+   * @throws GpuUnavailableError when there is no WebGPU or no adapter.
+   */
+  static async request(options: GpuRequestOptions = {}): Promise<Gpu> {
+    const gpu = options.gpu ?? (globalThis.navigator as Navigator | undefined)?.gpu;
+    if (!gpu && !options.adapter) {
+      throw new GpuUnavailableError(
+        'WebGPU is not available here: navigator.gpu is missing. Use a browser with WebGPU on a secure page (https or ' +
+          "localhost), Deno, or Node with requestNodeGpu() of 'gradcam-webgpu/node'.",
+      );
+    }
+    const adapter =
+      options.adapter ??
+      (await gpu?.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }));
+    if (!adapter) {
+      throw new GpuUnavailableError('WebGPU found no adapter: no GPU driver that it accepts is installed or allowed.');
+    }
+    const requiredLimits: Record<string, number> = {};
+    if (options.limits !== 'default') {
+      for (const name of RAISED_LIMITS) requiredLimits[name] = adapter.limits[name];
+    }
+    const requiredFeatures = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
+    let device: GPUDevice;
+    try {
+      device = await adapter.requestDevice({ label: 'gradcam-webgpu', requiredFeatures, requiredLimits });
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new GpuUnavailableError(`the adapter refused a device: ${reason}`, { cause });
+    }
+    return new Gpu(device, adapter.info, true);
+  }
+
+  /** Uses a device that somebody else owns: dispose() frees what was made on it and leaves the device alone. */
+  static fromDevice(device: GPUDevice, info: GPUAdapterInfo | undefined = device.adapterInfo): Gpu {
+    return new Gpu(device, info, false);
+  }
+
+  get limits(): GPUSupportedLimits {
+    return this.device.limits;
+  }
+
+  get features(): ReadonlySet<string> {
+    return this.device.features;
+  }
+
+  get memory(): { readonly currentBytes: number; readonly peakBytes: number } {
+    return { currentBytes: this.pool.currentBytes, peakBytes: this.pool.peakBytes };
+  }
+
+  /** How many pipelines exist. */
+  get pipelineCount(): number {
+    return this.#pipelines.size;
+  }
+
+  compile(kernel: Kernel): Promise<CompiledKernel> {
+    return this.#pipelines.get(kernel);
+  }
+
+  /** A buffer of its own, for what outlives a job (weights). */
+  createBuffer(label: string, bytes: number, use?: BufferUse): GPUBuffer {
+    this.#throwIfLost();
+    return this.pool.create(label, bytes, use);
+  }
+
+  /** A buffer of its own, holding `data`. */
+  upload(label: string, data: Float32Array | Uint32Array): GPUBuffer {
+    const buffer = this.createBuffer(label, data.byteLength);
+    this.write(buffer, data);
+    return buffer;
+  }
+
+  write(buffer: GPUBuffer, data: Float32Array | Uint32Array | Uint8Array | Uint8ClampedArray, offset = 0): void {
+    this.device.queue.writeBuffer(buffer, offset, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+  }
+
+  /**
+   * Runs dispatches in order.
+   *
+   * @throws AbortError between submits, LimitError when memory runs out, DeviceLostError, ShaderError.
+   */
+  async run(dispatches: readonly Dispatch[], signal?: AbortSignal): Promise<{ submits: number }> {
+    return this.guard(() => this.#encoder.run(dispatches, () => throwIfAborted(signal)));
+  }
+
+  /** Reads slices back in one copy and one map; each result is a copy of its own. */
+  async read(slices: readonly BufferSlice[]): Promise<ArrayBuffer[]> {
+    this.#throwIfLost();
+    const sizes = slices.map(({ buffer, offset = 0, size }) => size ?? buffer.size - offset);
+    const starts: number[] = [];
+    let total = 0;
+    for (const size of sizes) {
+      starts.push(total);
+      total += Math.ceil(size / 4) * 4;
+    }
+    const staging = this.pool.acquire('read-back', total, 'readback');
+    try {
+      const commands = this.device.createCommandEncoder({ label: 'read-back' });
+      slices.forEach(({ buffer, offset = 0 }, i) => {
+        commands.copyBufferToBuffer(buffer, offset, staging, starts[i], Math.ceil(sizes[i] / 4) * 4);
+      });
+      this.device.queue.submit([commands.finish()]);
+      await staging.mapAsync(1 /* GPUMapMode.READ */, 0, Math.ceil(total / 8) * 8);
+      const mapped = staging.getMappedRange(0, Math.ceil(total / 8) * 8);
+      const copies = sizes.map((size, i) => mapped.slice(starts[i], starts[i] + size));
+      staging.unmap();
+      return copies;
+    } catch (cause) {
+      await this.#lossReported();
+      this.#throwIfLost(cause);
+      throw cause;
+    } finally {
+      this.pool.release(staging, 'readback');
+    }
+  }
+
+  async readFloats(slice: BufferSlice): Promise<Float32Array> {
+    return new Float32Array((await this.read([slice]))[0]);
+  }
+
+  /** Runs `work` inside error scopes and turns what they catch into the library's errors. */
+  async guard<T>(work: () => Promise<T>): Promise<T> {
+    this.#throwIfLost();
+    const { device } = this;
+    device.pushErrorScope('internal');
+    device.pushErrorScope('out-of-memory');
+    device.pushErrorScope('validation');
+    let failure: unknown;
+    let result: T | undefined;
+    try {
+      result = await work();
+    } catch (error) {
+      failure = error;
+    }
+    const [validation, memory, internal] = await Promise.all(
+      [device.popErrorScope(), device.popErrorScope(), device.popErrorScope()].map((scope) => scope.catch(() => null)),
+    );
+    this.#throwIfLost(failure);
+    if (failure) throw failure;
+    if (memory) {
+      throw new LimitError(
+        `the GPU is out of memory (${memory.message.trim()}); use fewer samples per dispatch with the option batch`,
+        { limit: 'memory', needed: this.memory.currentBytes, available: 0 },
+      );
+    }
+    const error = validation ?? internal;
+    if (error) throw new Error(`the GPU refused a command: ${error.message}`);
+    return result as T;
+  }
+
+  /** Frees every buffer made here, and destroys the device if it was created here. */
+  dispose(): void {
+    this.pool.dispose();
+    if (this.#owned) this.device.destroy();
+    this.#lost ??= 'it was disposed';
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #throwIfLost(cause?: unknown): void {
+    if (this.#lost !== undefined) {
+      throw new DeviceLostError(`the GPU device is lost: ${this.#lost}. Request a new Gpu and load the model again.`, {
+        cause,
+      });
+    }
+  }
+
+  /** A failing map and the loss that made it fail are reported in no fixed order: give the loss a turn to arrive. */
+  async #lossReported(): Promise<void> {
+    await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 50))]);
+  }
+}
+
+function describeAdapter(info: GPUAdapterInfo | undefined): AdapterInfo {
+  const { vendor = '', architecture = '', device = '', description = '' } = info ?? {};
+  const text = `${vendor} ${architecture} ${device} ${description}`;
+  const isFallback = info?.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|software|\bcpu\b/i.test(text);
+  return { vendor, architecture, device, description, isFallback };
+}

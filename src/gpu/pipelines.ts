@@ -1,0 +1,103 @@
+/**
+ * The pipeline cache of one device. A key is the expanded source and the constants, so that an edit of either is another
+ * pipeline; creation in flight is shared, and a failed one is forgotten.
+ */
+import { ShaderError } from '../errors.ts';
+import { expandKernel, type Kernel, type KernelInterface, kernelLabel, readInterface } from './kernel.ts';
+
+export interface CompiledKernel {
+  readonly label: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  readonly interface: KernelInterface;
+}
+
+export class PipelineCache {
+  readonly #device: GPUDevice;
+  readonly #compiled = new Map<string, Promise<CompiledKernel>>();
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  /** How many pipelines were created or are being created. */
+  get size(): number {
+    return this.#compiled.size;
+  }
+
+  /**
+   * Compiles a kernel, or hands out the one there is.
+   *
+   * @throws ShaderError with kernel, variant, line and source.
+   */
+  get(kernel: Kernel): Promise<CompiledKernel> {
+    const code = expandKernel(kernel);
+    const key = JSON.stringify([code, Object.entries(kernel.constants).sort()]);
+    let compiled = this.#compiled.get(key);
+    if (!compiled) {
+      compiled = this.#compile(kernel, code);
+      this.#compiled.set(key, compiled);
+      compiled.catch(() => this.#compiled.delete(key));
+    }
+    return compiled;
+  }
+
+  async #compile(kernel: Kernel, code: string): Promise<CompiledKernel> {
+    const label = kernelLabel(kernel);
+    const device = this.#device;
+    const kernelInterface = readInterface(label, code);
+    const entries: GPUBindGroupLayoutEntry[] = [...kernelInterface.storage.values()].map(({ binding, access }) => ({
+      binding,
+      visibility: GPU_SHADER_STAGE_COMPUTE,
+      buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' },
+    }));
+    entries.push({
+      binding: kernelInterface.uniformBinding,
+      visibility: GPU_SHADER_STAGE_COMPUTE,
+      buffer: { type: 'uniform' },
+    });
+    const layout = device.createBindGroupLayout({ label, entries });
+    // createComputePipelineAsync reports a bad module by rejecting; the scope keeps the module's own error off the console.
+    device.pushErrorScope('validation');
+    const module = device.createShaderModule({ label, code });
+    const moduleError = device.popErrorScope();
+    try {
+      const pipeline = await device.createComputePipelineAsync({
+        label,
+        layout: device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: 'main', constants: kernel.constants },
+      });
+      await moduleError;
+      return { label, pipeline, layout, interface: kernelInterface };
+    } catch (cause) {
+      throw new ShaderError(await describeFailure(label, code, module, cause, await moduleError), { cause });
+    }
+  }
+}
+
+/** GPUShaderStage.COMPUTE; the global is absent where the device was handed in from outside a browser. */
+const GPU_SHADER_STAGE_COMPUTE = 4;
+
+async function describeFailure(
+  label: string,
+  code: string,
+  module: GPUShaderModule,
+  cause: unknown,
+  moduleError: GPUError | null,
+): Promise<string> {
+  // Deno's wgpu has no getCompilationInfo on failed modules; the error's own text is then all there is.
+  const info = await module.getCompilationInfo?.().catch(() => undefined);
+  const errors = info?.messages.filter((message) => message.type === 'error') ?? [];
+  if (errors.length === 0) {
+    const reason = moduleError?.message ?? (cause instanceof Error ? cause.message : String(cause));
+    return `kernel ${label} did not compile: ${reason}`;
+  }
+  const lines = code.split('\n');
+  const shown = errors.slice(0, 3).map(({ lineNum, linePos, message }) => {
+    const context = [lineNum - 1, lineNum, lineNum + 1]
+      .filter((n) => n >= 1 && n <= lines.length)
+      .map((n) => `${n === lineNum ? '>' : ' '}${String(n).padStart(5)} | ${lines[n - 1]}`);
+    return `line ${lineNum}, column ${linePos}: ${message}\n${context.join('\n')}`;
+  });
+  return `kernel ${label} did not compile:\n${shown.join('\n')}`;
+}

@@ -1,0 +1,16 @@
+/** The gradient of a class logit with respect to all logits: where the backward pass begins. */
+import oneHotSource from '../../shaders/ops/one-hot.wgsl?raw';
+import type { BufferSlice } from '../gpu/buffers.ts';
+import type { Dispatch } from '../gpu/encoder.ts';
+import { elementwise, source } from './common.ts';
+
+const ONE_HOT = source('one-hot', oneHotSource);
+
+/** y [samples, classes]: 1 at the class that `index` (one u32) names, 0 elsewhere. */
+export function oneHot(
+  classes: number,
+  samples: number,
+  { index, y }: { index: BufferSlice; y: BufferSlice },
+): Dispatch {
+  return elementwise(ONE_HOT, samples * classes, { bindings: { index, y }, uniforms: { samples, classes } });
+}

@@ -1,0 +1,58 @@
+/** Weights of the feature maps from the moments of the gradient. */
+import weightsSource from '../../shaders/ops/weights.wgsl?raw';
+import type { BufferSlice } from '../gpu/buffers.ts';
+import type { Dispatch } from '../gpu/encoder.ts';
+import { kernel } from '../gpu/kernel.ts';
+import { MEMORY_FLOPS, source } from './common.ts';
+
+const WEIGHTS = source('weights', weightsSource, { flags: { ALPHA: false, FIRST: false } });
+
+export interface WeightsShape {
+  readonly maps: number;
+  /** Height × width of a map. */
+  readonly cells: number;
+  /** n, how many samples the sums hold. */
+  readonly samples: number;
+}
+
+/** Grad-CAM (Selvaraju et al. 2017): W_k is the mean gradient of map k. `weights` [maps]. */
+export function meanGradientWeights(
+  { maps, cells, samples }: WeightsShape,
+  { sums, weights }: { sums: BufferSlice; weights: BufferSlice },
+): Dispatch {
+  return {
+    kernel: kernel(WEIGHTS),
+    bindings: { sums, weights },
+    uniforms: { cells, samples },
+    workgroups: maps,
+    flops: maps * cells * MEMORY_FLOPS,
+  };
+}
+
+/**
+ * Grad-CAM++ and Smooth Grad-CAM++: W_k = Σ_ij α_k[ij] · ReLU(D1[ij]) with α = N / (2 D2 + G_k D3), N = D2 or D1.
+ * Cells with α = 0 are added to `zeroCells` (one u32, zeroed by the caller). `activations` [maps, cells], `weights` [maps].
+ */
+export function alphaWeights(
+  { maps, cells, samples }: WeightsShape,
+  numerator: 'second' | 'first',
+  {
+    sums,
+    activations,
+    zeroCells,
+    weights,
+  }: {
+    sums: BufferSlice;
+    activations: BufferSlice;
+    zeroCells: BufferSlice;
+    weights: BufferSlice;
+  },
+): Dispatch {
+  return {
+    kernel: kernel(WEIGHTS, { flags: { ALPHA: true, FIRST: numerator === 'first' } }),
+    bindings: { sums, activations, zero_cells: zeroCells, weights },
+    uniforms: { cells, samples },
+    workgroups: maps,
+    flops: 3 * maps * cells * MEMORY_FLOPS,
+  };
+}
