@@ -1,0 +1,104 @@
+/** A whole explanation in float64, from the network's input to the map, as the methods' papers state it. */
+import { argmax } from './argmax.ts';
+import { explanationMap, type MapOptions } from './map.ts';
+import { moments, sampleWeights } from './moments.ts';
+import { backward, forward, logits, type Network } from './network.ts';
+import { type NoiseOptions, noisySamples } from './noise.ts';
+import { oneHot } from './one-hot.ts';
+import { sampleMean } from './sample-mean.ts';
+import { softmax } from './softmax.ts';
+import { reshape, slice, stack, type Tensor } from './tensor.ts';
+import { alphaWeights, gradCamWeights } from './weights.ts';
+
+export interface ReferenceOptions extends MapOptions, Partial<NoiseOptions> {
+  readonly method: 'grad-cam' | 'grad-cam++' | 'smooth-grad-cam++';
+  readonly layerName: string;
+  /** n; only Smooth Grad-CAM++ takes noisy samples. Default 0: the clean picture's own gradient. */
+  readonly nSamples?: number;
+  readonly sampleWeights?: 'uniform' | 'score';
+  readonly alphaNumerator?: 'second' | 'first';
+  readonly activations?: 'clean' | 'mean';
+  /** Default: the clean picture's most probable class. */
+  readonly classIndex?: number | undefined;
+}
+
+export interface ReferenceExplanation {
+  /** [maps, H, W]: before and after the final ReLU. */
+  readonly signed: Tensor;
+  readonly map: Tensor;
+  /** W, [K]. */
+  readonly weights: Tensor;
+  /** A, [K, H, W]. */
+  readonly activations: Tensor;
+  /** g of every sample, [max(n, 1), K, H, W]. */
+  readonly gradients: Tensor;
+  readonly classIndex: number;
+  /** Of the clean picture: all logits and all probabilities, [classes]. */
+  readonly logits: Tensor;
+  readonly probabilities: Tensor;
+  /** Of α's K·H·W cells; 0 for Grad-CAM, which has no α. */
+  readonly alphaZeroCells: number;
+  readonly outcome: 'ok' | 'empty' | 'negative-only' | 'degenerate';
+}
+
+/** @param input the network's input after preprocessing, [C, H, W] */
+export function explain(network: Network, input: Tensor, options: ReferenceOptions): ReferenceExplanation {
+  const { method, layerName, nSamples = 0, stdDev = 0.15, noiseScale = 'relative', seed = 0 } = options;
+  if (nSamples > 0 && method !== 'smooth-grad-cam++') throw new RangeError(`${method} takes no noisy samples`);
+
+  const clean = runOne(network, input, layerName);
+  const classIndex = options.classIndex ?? argmax(reshape(clean.logits, [1, clean.logits.data.length]))[0]!;
+  const noise = { stdDev, noiseScale, seed };
+  const runs = Array.from({ length: nSamples }, (_, m) =>
+    runOne(network, slice(noisySamples(input, 1, noise, m), 0), layerName),
+  );
+  const differentiated = nSamples === 0 ? [clean] : runs;
+  const gradients = stack(differentiated.map((run) => run.gradient(classIndex)));
+  const activations =
+    options.activations === 'mean'
+      ? sampleMean(stack(differentiated.map((run) => run.activations)))
+      : clean.activations;
+
+  let weights: Tensor;
+  let alphaZeroCells = 0;
+  if (method === 'grad-cam') {
+    weights = gradCamWeights(slice(gradients, 0));
+  } else {
+    const scores = differentiated.map((run) => run.logits.data[classIndex]!);
+    const d = moments(gradients, sampleWeights(options.sampleWeights ?? 'uniform', scores));
+    ({ weights, alphaZeroCells } = alphaWeights(d, activations, options.alphaNumerator ?? 'second'));
+  }
+  const { signed, map } = explanationMap(activations, weights, options);
+  const classes = clean.logits.data.length;
+  return {
+    signed,
+    map,
+    weights,
+    activations,
+    gradients,
+    classIndex,
+    logits: clean.logits,
+    probabilities: reshape(softmax(reshape(clean.logits, [1, classes])), [classes]),
+    alphaZeroCells,
+    outcome: outcomeOf(signed, map, alphaZeroCells === activations.data.length),
+  };
+}
+
+/** One picture through the network: its logits, its feature maps A and, on demand, ∂S_c/∂A. */
+function runOne(network: Network, input: Tensor, layerName: string) {
+  const batch = stack([input]);
+  const outputs = forward(network, batch);
+  const batchLogits = logits(network, outputs);
+  return {
+    logits: slice(batchLogits, 0),
+    activations: slice(outputs.get(layerName)!, 0),
+    gradient: (classIndex: number) =>
+      slice(backward(network, batch, outputs, oneHot([classIndex], batchLogits.shape[1]!), layerName), 0),
+  };
+}
+
+function outcomeOf(signed: Tensor, map: Tensor, everyAlphaZero: boolean): ReferenceExplanation['outcome'] {
+  if (everyAlphaZero) return 'degenerate';
+  if (map.data.some((value) => value > 0)) return 'ok';
+  return signed.data.some((value) => value < 0) ? 'negative-only' : 'empty';
+}
