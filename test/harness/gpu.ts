@@ -1,0 +1,32 @@
+/** The library's Gpu as the tests use it: shared, and strict about errors. */
+import { it } from 'vitest';
+import { Gpu } from '../../src/gpu/gpu.ts';
+import { testAdapter, withErrorScopes } from './adapter.ts';
+
+const shared = new Map<string, Promise<Gpu>>();
+
+/**
+ * The Gpu that all tests of a file share, since compiled kernels are most of a test's time.
+ *
+ * @param limits what the adapter can do, or only what WebGPU guarantees
+ */
+export function testGpu(limits: 'adapter' | 'default' = 'adapter'): Promise<Gpu> {
+  let gpu = shared.get(limits);
+  if (!gpu) {
+    gpu = testAdapter().then((adapter) => Gpu.request({ adapter, limits }));
+    shared.set(limits, gpu);
+  }
+  return gpu;
+}
+
+/** A test that gets the shared Gpu and fails on any WebGPU error that its commands cause. */
+export function gpuTest(name: string, work: (gpu: Gpu) => Promise<void>, timeoutMs?: number): void {
+  it(
+    name,
+    async () => {
+      const gpu = await testGpu();
+      await withErrorScopes(gpu.device, () => work(gpu));
+    },
+    timeoutMs,
+  );
+}
