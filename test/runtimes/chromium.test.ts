@@ -1,0 +1,5 @@
+import { bundleTests } from './bundle.ts';
+import { startChromium } from './chromium.ts';
+import { reportTests } from './remote.ts';
+
+reportTests('Chromium', await startChromium(await bundleTests()));
