@@ -3,9 +3,8 @@
  *
  * Dawn reaches its adapters through the Vulkan loader, which reads LD_LIBRARY_PATH and VK_ICD_FILENAMES. The first is
  * read by the dynamic linker when a process starts, so a driver can only be brought into play by starting a process:
- * everything here either describes an environment, tries one out in a child process, or decides from what was found.
+ * what is here describes environments, and decides from what was found in them.
  */
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { constants, createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { access, lstat, mkdir, rename, rm } from 'node:fs/promises';
@@ -13,32 +12,18 @@ import { createRequire } from 'node:module';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { pathToFileURL } from 'node:url';
 import { createBrotliDecompress } from 'node:zlib';
 import { extract } from 'tar-fs';
 import { describeValue, GpuUnavailableError } from '../errors.ts';
+import type { AdapterInfo } from '../gpu/gpu.ts';
 import { cacheFolder } from './cache-folder.ts';
-
-/** What WebGPU says of an adapter. Empty strings where the driver says nothing. */
-export interface AdapterDescription {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly device: string;
-  readonly description: string;
-  /** WebGPU's own word for a software adapter. */
-  readonly isFallback: boolean;
-}
+import { type AdapterReport, probeAdapters } from './probe.ts';
 
 /** Sorts of adapter, the best first. */
 export const ADAPTER_KINDS = ['gpu', 'lavapipe', 'swiftshader', 'software'] as const;
 export type AdapterKind = (typeof ADAPTER_KINDS)[number];
 
-export function describeAdapter(info: GPUAdapterInfo): AdapterDescription {
-  const { vendor, architecture, device, description } = info;
-  return { vendor, architecture, device, description, isFallback: info.isFallbackAdapter };
-}
-
-export function adapterKind(adapter: AdapterDescription): AdapterKind {
+export function adapterKind(adapter: AdapterInfo): AdapterKind {
   const text = searchText(adapter);
   if (text.includes('swiftshader')) return 'swiftshader';
   if (text.includes('llvmpipe')) return 'lavapipe';
@@ -46,24 +31,24 @@ export function adapterKind(adapter: AdapterDescription): AdapterKind {
 }
 
 /** Whether `wanted` occurs, in any case, in what the adapter says of itself. 'lavapipe' finds llvmpipe, its device's name. */
-export function matchesAdapter(adapter: AdapterDescription, wanted: string): boolean {
+export function matchesAdapter(adapter: AdapterInfo, wanted: string): boolean {
   return searchText(adapter).includes(wanted.trim().toLowerCase());
 }
 
-function searchText(adapter: AdapterDescription): string {
+function searchText(adapter: AdapterInfo): string {
   const text = `${adapter.vendor} ${adapter.architecture} ${adapter.device} ${adapter.description}`.toLowerCase();
   return text.includes('llvmpipe') ? `${text} lavapipe` : text;
 }
 
 /** One line for people: 'llvmpipe: Mesa 25.0.7 (mesa software)'. */
-export function adapterTitle(adapter: AdapterDescription): string {
+export function adapterTitle(adapter: AdapterInfo): string {
   const family = [adapter.vendor, adapter.architecture].filter(Boolean).join(' ');
   const name = adapter.description || adapter.device || 'unnamed adapter';
   return family ? `${name} (${family})` : name;
 }
 
 /** What the packaged SwiftShader says of itself, to match a wish for it before it is started. */
-const SWIFTSHADER: AdapterDescription = {
+const SWIFTSHADER: AdapterInfo = {
   vendor: 'google',
   architecture: 'swiftshader',
   device: 'swiftshader-device-subzero-',
@@ -73,7 +58,7 @@ const SWIFTSHADER: AdapterDescription = {
 
 export interface AdapterSituation {
   /** Adapters that Dawn sees in this process. */
-  readonly found: readonly AdapterDescription[];
+  readonly found: readonly AdapterInfo[];
   /** Text that the adapter must match; undefined takes the best. */
   readonly wanted: string | undefined;
   /** Whether a process could be started with the packaged SwiftShader: no if this is one, or the package is absent. */
@@ -212,11 +197,28 @@ export function userDrivers(env: NodeJS.ProcessEnv = process.env): string | unde
   return env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES || undefined;
 }
 
-/** Manifests of the Vulkan drivers installed on this machine, where the Vulkan loader looks for them on Linux. */
-export function installedVulkanDrivers(): string[] {
-  const data = (process.env.XDG_DATA_DIRS || '/usr/local/share:/usr/share').split(':');
-  const home = process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share');
-  const folders = [...new Set(['/etc', ...data, home])].map((base) => join(base, 'vulkan', 'icd.d'));
+/** Manifests of the Vulkan drivers that this process may use, on Linux: the user's choice, or those installed. */
+export function vulkanDrivers(env: NodeJS.ProcessEnv = process.env): string[] {
+  const chosen = userDrivers(env);
+  const added = (env.VK_ADD_DRIVER_FILES ?? '').split(delimiter);
+  const named = chosen === undefined ? added : chosen.split(delimiter);
+  const files = named.filter((file) => file && existsSync(file));
+  return chosen === undefined ? [...files, ...installedVulkanDrivers(env)] : files;
+}
+
+/**
+ * Manifests of the Vulkan drivers installed on this machine, in the folders where the Vulkan loader looks on Linux:
+ * https://github.com/KhronosGroup/Vulkan-Loader/blob/main/docs/LoaderDriverInterface.md
+ */
+export function installedVulkanDrivers(env: NodeJS.ProcessEnv = process.env): string[] {
+  const bases = [
+    env.XDG_CONFIG_HOME || join(homedir(), '.config'),
+    ...(env.XDG_CONFIG_DIRS || '/etc/xdg').split(delimiter),
+    '/etc',
+    env.XDG_DATA_HOME || join(homedir(), '.local', 'share'),
+    ...(env.XDG_DATA_DIRS || '/usr/local/share:/usr/share').split(delimiter),
+  ];
+  const folders = [...new Set(bases)].map((base) => join(base, 'vulkan', 'icd.d'));
   return folders.flatMap((folder) => {
     if (!existsSync(folder)) return [];
     const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
@@ -232,46 +234,12 @@ export function quietEnvironment(env: NodeJS.ProcessEnv = process.env): DriverEn
   return process.platform === 'linux' && !env.XDG_RUNTIME_DIR ? { XDG_RUNTIME_DIR: tmpdir() } : {};
 }
 
-/** Tries an environment out: the adapter that Dawn would use in it, or undefined. */
-export type AdapterProbe = (environment: DriverEnvironment) => Promise<AdapterDescription | undefined>;
-
-/**
- * Asks Dawn, in a child process with these variables added, for its best adapter and a device from it. A driver that
- * crashes or hangs (20 s) takes the child down only, and counts as no adapter.
- */
-export const probeAdapter: AdapterProbe = (environment) => {
-  const dawn = pathToFileURL(createRequire(import.meta.url).resolve('webgpu')).href;
-  const script = `
-    import { create } from ${JSON.stringify(dawn)};
-    const gpu = create([]);
-    const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-    if (!adapter) process.exit(1);
-    (await adapter.requestDevice()).destroy();
-    const { vendor, architecture, device, description, isFallbackAdapter: isFallback } = adapter.info;
-    process.stdout.write(JSON.stringify({ vendor, architecture, device, description, isFallback }), () => process.exit(0));
-  `;
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
-      env: { ...process.env, ...quietEnvironment(), ...environment },
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: 20_000,
-      killSignal: 'SIGKILL',
-    });
-    let output = '';
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      output += text;
-    });
-    child.once('error', () => resolve(undefined));
-    child.once('close', (code) => resolve(code === 0 ? JSON.parse(output) : undefined));
-  });
-};
-
 export const DRIVER_CHOICES = ['auto', 'native', 'lavapipe', 'swiftshader'] as const;
 export type DriverChoice = (typeof DRIVER_CHOICES)[number];
 
 /** What there is to choose from: the environments, and the way to try one out. */
 export interface DriverSources {
-  readonly probe: AdapterProbe;
+  readonly probe: (environment: DriverEnvironment) => Promise<readonly AdapterReport[]>;
   readonly lavapipe: () => DriverEnvironment | undefined;
   readonly swiftShader: () => Promise<DriverEnvironment>;
   readonly userDrivers: string | undefined;
@@ -287,12 +255,12 @@ export interface DriverSources {
 export async function chooseDriver(
   choice: DriverChoice,
   sources: DriverSources = {
-    probe: probeAdapter,
+    probe: probeAdapters,
     lavapipe: lavapipeEnvironment,
     swiftShader: swiftShaderEnvironment,
     userDrivers: userDrivers(),
   },
-): Promise<{ environment: DriverEnvironment; adapter: AdapterDescription }> {
+): Promise<{ environment: DriverEnvironment; adapter: AdapterReport }> {
   const asItIs = async () => ({});
   const attempts: { environment: () => Promise<DriverEnvironment | undefined>; accept: readonly AdapterKind[] }[] = [];
   if (choice === 'native' || (choice === 'auto' && sources.userDrivers)) {
@@ -304,7 +272,8 @@ export async function chooseDriver(
   }
   for (const attempt of attempts) {
     const environment = await attempt.environment();
-    const adapter = environment && (await sources.probe(environment));
+    // The first is the one that Dawn takes where nobody chooses, as in the tests.
+    const adapter = environment && (await sources.probe(environment))[0];
     if (adapter && attempt.accept.includes(adapterKind(adapter))) return { environment, adapter };
   }
   const drivers = sources.userDrivers ? ` with the drivers ${sources.userDrivers} of VK_ICD_FILENAMES` : '';

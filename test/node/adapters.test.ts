@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { AdapterInfo } from '../../src/gpu/gpu.ts';
 import {
-  type AdapterDescription,
   adapterKind,
   chooseDriver,
   type DriverEnvironment,
@@ -13,29 +13,30 @@ import {
   planAdapter,
   unpackPackaged,
 } from '../../src/node/adapters.ts';
+import { type AdapterReport, adapterNames, probeAdapters } from '../../src/node/probe.ts';
 
-const GEFORCE: AdapterDescription = {
+const GEFORCE: AdapterInfo = {
   vendor: 'nvidia',
   architecture: 'ampere',
   device: '0x2204',
   description: 'NVIDIA: 550.54',
   isFallback: false,
 };
-const LAVAPIPE: AdapterDescription = {
+const LAVAPIPE: AdapterInfo = {
   vendor: 'mesa',
   architecture: 'software',
   device: 'llvmpipe-llvm-15-0-6-256-bits-',
   description: 'llvmpipe: Mesa 25.0.7 (LLVM 15.0.6)',
   isFallback: true,
 };
-const SWIFTSHADER: AdapterDescription = {
+const SWIFTSHADER: AdapterInfo = {
   vendor: 'google',
   architecture: 'swiftshader',
   device: 'swiftshader-device-subzero-',
   description: 'SwiftShader driver 5.0.0',
   isFallback: true,
 };
-const WARP: AdapterDescription = {
+const WARP: AdapterInfo = {
   vendor: 'microsoft',
   architecture: '',
   device: '0x008c',
@@ -110,17 +111,21 @@ describe('chooseDriver', () => {
   const lavapipe = { VK_ICD_FILENAMES: '/lvp.json' };
   const swiftShader = { VK_ICD_FILENAMES: '/swiftshader.json' };
 
+  function reports(adapter: AdapterInfo | undefined): AdapterReport[] {
+    return adapter ? [{ ...adapter, limits: {}, features: [], subgroupSizes: [0, 0] }] : [];
+  }
+
   /** A machine described by the adapter that each environment gives. */
   function machine(adapters: {
-    native?: AdapterDescription;
-    lavapipe?: AdapterDescription;
-    swiftshader?: AdapterDescription;
+    native?: AdapterInfo;
+    lavapipe?: AdapterInfo;
+    swiftshader?: AdapterInfo;
     userDrivers?: string;
   }): DriverSources & { probe: ReturnType<typeof vi.fn> } {
     const probe = vi.fn(async (environment: DriverEnvironment) => {
-      if (environment.VK_ICD_FILENAMES === '/lvp.json') return adapters.lavapipe;
-      if (environment.VK_ICD_FILENAMES === '/swiftshader.json') return adapters.swiftshader;
-      return adapters.native;
+      if (environment.VK_ICD_FILENAMES === '/lvp.json') return reports(adapters.lavapipe);
+      if (environment.VK_ICD_FILENAMES === '/swiftshader.json') return reports(adapters.swiftshader);
+      return reports(adapters.native);
     });
     return {
       probe,
@@ -132,12 +137,12 @@ describe('chooseDriver', () => {
 
   it('auto: a real GPU with the environment as it is', async () => {
     const sources = machine({ native: GEFORCE, lavapipe: LAVAPIPE, swiftshader: SWIFTSHADER });
-    expect(await chooseDriver('auto', sources)).toEqual({ environment: {}, adapter: GEFORCE });
+    expect(await chooseDriver('auto', sources)).toMatchObject({ environment: {}, adapter: GEFORCE });
   });
 
   it('auto: lavapipe by name, so that every runtime takes the same driver', async () => {
     const sources = machine({ native: SWIFTSHADER, lavapipe: LAVAPIPE, swiftshader: SWIFTSHADER });
-    expect(await chooseDriver('auto', sources)).toEqual({ environment: lavapipe, adapter: LAVAPIPE });
+    expect(await chooseDriver('auto', sources)).toMatchObject({ environment: lavapipe, adapter: LAVAPIPE });
   });
 
   it('auto: SwiftShader where lavapipe is absent or refused', async () => {
@@ -149,7 +154,7 @@ describe('chooseDriver', () => {
 
   it("auto: the user's drivers, tried once and not replaced", async () => {
     const sources = machine({ native: LAVAPIPE, swiftshader: SWIFTSHADER, userDrivers: '/mine.json' });
-    expect(await chooseDriver('auto', sources)).toEqual({ environment: {}, adapter: LAVAPIPE });
+    expect(await chooseDriver('auto', sources)).toMatchObject({ environment: {}, adapter: LAVAPIPE });
     const broken = machine({ swiftshader: SWIFTSHADER, userDrivers: '/mine.json' });
     await expect(chooseDriver('auto', broken)).rejects.toThrow(/\/mine\.json/);
     expect(broken.probe).toHaveBeenCalledTimes(1);
@@ -157,9 +162,9 @@ describe('chooseDriver', () => {
 
   it('a named driver or nothing', async () => {
     const sources = machine({ native: GEFORCE, lavapipe: LAVAPIPE, swiftshader: SWIFTSHADER });
-    expect((await chooseDriver('swiftshader', sources)).adapter).toBe(SWIFTSHADER);
-    expect((await chooseDriver('lavapipe', sources)).adapter).toBe(LAVAPIPE);
-    expect((await chooseDriver('native', sources)).adapter).toBe(GEFORCE);
+    expect((await chooseDriver('swiftshader', sources)).adapter).toMatchObject(SWIFTSHADER);
+    expect((await chooseDriver('lavapipe', sources)).adapter).toMatchObject(LAVAPIPE);
+    expect((await chooseDriver('native', sources)).adapter).toMatchObject(GEFORCE);
     await expect(chooseDriver('lavapipe', machine({ native: GEFORCE }))).rejects.toThrow(/Mesa 25/);
   });
 });
@@ -186,5 +191,30 @@ describe.runIf(packagedArchive('swiftshader'))('unpackPackaged', () => {
   it('keeps the directories of an archive', async () => {
     const folder = await unpackPackaged('al2023');
     expect(existsSync(join(folder, 'lib', 'libnss3.so'))).toBe(true);
+  });
+});
+
+describe('adapterNames', () => {
+  it("reads them from Dawn's message, each once", () => {
+    const message = `Error: no suitable backends found
+Available adapters:
+ * backend: 'd3d12', name: 'NVIDIA GeForce RTX 3090'
+ * backend: 'vulkan', name: 'NVIDIA GeForce RTX 3090'
+ * backend: 'vulkan', name: 'llvmpipe (LLVM 15.0.6, 256 bits)'
+`;
+    expect(adapterNames(message)).toEqual(['NVIDIA GeForce RTX 3090', 'llvmpipe (LLVM 15.0.6, 256 bits)']);
+    expect(adapterNames('Error: something else')).toEqual([]);
+  });
+});
+
+describe('probeAdapters', () => {
+  it('reports the adapter of this environment with its limits', async () => {
+    const [first] = await probeAdapters({});
+    expect(first?.limits.maxStorageBufferBindingSize).toBeGreaterThanOrEqual(128 * 2 ** 20);
+    expect(first?.features).toContain('core-features-and-limits');
+  });
+
+  it.runIf(process.platform === 'linux')('reports none where there is no driver', async () => {
+    expect(await probeAdapters({ VK_ICD_FILENAMES: '/none.json', VK_DRIVER_FILES: '/none.json' })).toEqual([]);
   });
 });
