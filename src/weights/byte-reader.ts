@@ -1,0 +1,224 @@
+import { AbortError, WeightsError } from '../errors.ts';
+import type { Sha256 } from './sha256.ts';
+import { type ByteSource, type ByteStore, WEB_PAGE } from './store.ts';
+
+/** A file to read, and about how long it will be (what decides when the next one is opened). */
+export interface FileToRead {
+  readonly location: string;
+  readonly estimatedBytes: number;
+}
+
+/** With at most this much of a file left to read, the next is opened: its latency hides behind the transfer. */
+const OPEN_AHEAD_BYTES = 8 << 20;
+
+/**
+ * Reads files one after the other, in whatever chunks they come, and hashes what it reads. Only one chunk is held. Every
+ * failure is a WeightsError that names the file, or an AbortError.
+ */
+export class ByteReader {
+  readonly #store: ByteStore;
+  readonly #files: readonly FileToRead[];
+  readonly #hash: Sha256;
+  readonly #stop = new AbortController();
+  /** Index of the file being read. */
+  #index = -1;
+  #size: number | undefined;
+  #chunks: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #ahead: Promise<ByteSource> | undefined;
+  /** What is left of the chunk that came last. */
+  #rest: Uint8Array = new Uint8Array(0);
+  #unlink: (() => void)[] = [];
+
+  /** Bytes that have come of each file opened so far. */
+  readonly fileBytes: number[] = [];
+  /** Bytes that have come of all files. */
+  totalBytes = 0;
+  /** Called when bytes have come. */
+  onBytes: (() => void) | undefined;
+  /** A file could not be opened or read to its end: what came of it need not be wrong. */
+  transferFailed = false;
+
+  constructor(store: ByteStore, files: readonly FileToRead[], hash: Sha256) {
+    this.#store = store;
+    this.#files = files;
+    this.#hash = hash;
+  }
+
+  /** The file being read, as messages show it. */
+  get file(): string {
+    return displayName(this.#files[Math.max(this.#index, 0)]!.location);
+  }
+
+  /** Size of the file being read, where known. */
+  get size(): number | undefined {
+    return this.#size;
+  }
+
+  /** Makes the signal stop the reading, also while it waits for bytes. */
+  abortOn(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const stop = () => {
+      this.#stop.abort(signal.reason);
+      this.#chunks?.cancel(signal.reason).catch(() => {});
+    };
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop);
+    this.#unlink.push(() => signal.removeEventListener('abort', stop));
+  }
+
+  /**
+   * The next 1 to `max` bytes, or undefined where the files before index `endFile` end.
+   *
+   * @param tensor whose bytes they are, for messages
+   */
+  async read(max: number, endFile = this.#files.length, tensor?: string): Promise<Uint8Array | undefined> {
+    while (this.#rest.length === 0) {
+      this.#throwIfStopped();
+      if (this.#chunks === undefined) {
+        if (this.#index + 1 >= endFile) return undefined;
+        await this.#openNext(tensor);
+      }
+      await this.#nextChunk(tensor);
+    }
+    this.#throwIfStopped();
+    const bytes = this.#rest.subarray(0, max);
+    this.#rest = this.#rest.subarray(bytes.length);
+    return bytes;
+  }
+
+  /** Exactly the next `length` bytes. Memory grows with what comes, not with what is asked for. */
+  async readExactly(length: number, what: string): Promise<Uint8Array> {
+    const bytes = await this.readUpTo(length);
+    if (bytes.length < length) {
+      throw new WeightsError(`the file ends within ${what}`, {
+        file: this.file,
+        expected: `${length} bytes`,
+        found: `${bytes.length} bytes`,
+      });
+    }
+    return bytes;
+  }
+
+  /** The next `length` bytes, fewer only at the end. */
+  async readUpTo(length: number): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    let count = 0;
+    while (count < length) {
+      const part = await this.read(length - count);
+      if (part === undefined) break;
+      parts.push(part);
+      count += part.length;
+    }
+    if (parts.length === 1) return parts[0]!;
+    const bytes = new Uint8Array(count);
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
+  /** The next `length` bytes, fewer only at the end, which stay to be read. */
+  async peek(length: number): Promise<Uint8Array> {
+    const bytes = await this.readUpTo(length);
+    const joined = new Uint8Array(bytes.length + this.#rest.length);
+    joined.set(bytes);
+    joined.set(this.#rest, bytes.length);
+    this.#rest = joined;
+    return bytes;
+  }
+
+  /** SHA-256 of all bytes that have come, in hexadecimal. Nothing may be read afterwards. */
+  sha256(): string {
+    return this.#hash.hex();
+  }
+
+  /** Gives back what is open. Nothing may be read afterwards. */
+  async close(): Promise<void> {
+    for (const unlink of this.#unlink) unlink();
+    this.#stop.abort();
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    await Promise.allSettled([this.#chunks?.cancel(), ahead?.then((source) => source.stream.cancel())]);
+  }
+
+  async #openNext(tensor: string | undefined): Promise<void> {
+    this.#index += 1;
+    this.fileBytes.push(0);
+    const source = await this.#attempt(tensor, () => this.#ahead ?? this.#open(this.#index));
+    this.#ahead = undefined;
+    this.#size = source.size;
+    this.#chunks = source.stream.getReader();
+  }
+
+  async #open(index: number): Promise<ByteSource> {
+    return this.#store.open(this.#files[index]!.location, { signal: this.#stop.signal });
+  }
+
+  async #nextChunk(tensor: string | undefined): Promise<void> {
+    const { done, value } = await this.#attempt(tensor, () => this.#chunks!.read());
+    this.#throwIfStopped();
+    if (done) {
+      this.#chunks = undefined;
+      return;
+    }
+    if (this.fileBytes[this.#index] === 0) this.#refuseOtherContent(value, tensor);
+    this.#rest = value;
+    this.fileBytes[this.#index]! += value.length;
+    this.totalBytes += value.length;
+    this.#hash.update(value);
+    this.#openAhead();
+    this.onBytes?.();
+  }
+
+  #openAhead(): void {
+    const left = this.#files[this.#index]!.estimatedBytes - this.fileBytes[this.#index]!;
+    if (this.#ahead !== undefined || this.#index + 1 >= this.#files.length || left > OPEN_AHEAD_BYTES) return;
+    this.#ahead = this.#open(this.#index + 1);
+    this.#ahead.catch(() => {}); // reported when the file's turn comes
+  }
+
+  /** What comes in place of weights when an address is wrong, said in its own words rather than as a broken file. */
+  #refuseOtherContent(firstChunk: Uint8Array, tensor: string | undefined): void {
+    const start = new TextDecoder().decode(firstChunk.subarray(0, 64));
+    const isPage = /^\s*<(!doctype|html)\b/i.test(start);
+    const isPointer = start.startsWith('version https://git-lfs');
+    if (!isPage && !isPointer) return;
+    throw new WeightsError(isPage ? WEB_PAGE : 'a Git LFS pointer instead of weights; run git lfs pull', {
+      file: this.file,
+      tensor,
+    });
+  }
+
+  async #attempt<T>(tensor: string | undefined, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (cause) {
+      this.#throwIfStopped();
+      this.transferFailed = true;
+      throw asWeightsError(cause, this.file, tensor);
+    }
+  }
+
+  #throwIfStopped(): void {
+    if (this.#stop.signal.aborted) throw new AbortError(undefined, { cause: this.#stop.signal.reason });
+  }
+}
+
+/** A store's failure as the error that names the file. */
+export function asWeightsError(cause: unknown, file: string, tensor?: string): WeightsError {
+  return cause instanceof WeightsError ? cause : new WeightsError(reasonOf(cause), { file, tensor }, { cause });
+}
+
+/** The error's own words and its causes': `fetch` says 'fetch failed' and hides why. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error.message || (error as { code?: string }).code || error.name;
+  return error.cause === undefined ? own : `${own} (${reasonOf(error.cause)})`;
+}
+
+/** A location as messages show it: a data URL holds the whole file. */
+export function displayName(location: string): string {
+  return /^data:/i.test(location) && location.length > 64 ? `${location.slice(0, 63)}…` : location;
+}

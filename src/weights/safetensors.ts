@@ -1,0 +1,173 @@
+/**
+ * The safetensors format: 8 bytes with the header's length, the header in JSON, then the tensors' bytes.
+ * https://huggingface.co/docs/safetensors/index#format
+ */
+import { WeightsError } from '../errors.ts';
+import type { ByteReader } from './byte-reader.ts';
+import type { WeightsLayout } from './layout.ts';
+import { type Encoding, excerpt, isRecord, MAX_HEADER_BYTES, type StoredTensor, tensorExtent } from './layout.ts';
+
+const LENGTH_BYTES = 8;
+
+const FLOATS: Record<string, { bytes: number; encoding: Encoding }> = {
+  F32: { bytes: 4, encoding: { dtype: 'float32' } },
+  F16: { bytes: 2, encoding: { dtype: 'float16' } },
+  BF16: { bytes: 2, encoding: { dtype: 'bfloat16' } },
+};
+
+/** Counters and masks next to the weights: their size must be known to read over them. */
+const INTEGER_BYTES: Record<string, number> = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  U16: 2,
+  I16: 2,
+  U32: 4,
+  I32: 4,
+  U64: 8,
+  I64: 8,
+};
+
+interface PlacedTensor extends StoredTensor {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/**
+ * Reads and checks the header; the reader then stands at the first tensor's first byte. No number of the header is
+ * used before it is checked, and nothing is allocated by its word alone.
+ *
+ * @param location the file, as the store takes it
+ * @throws WeightsError for whatever is wrong with the header.
+ */
+export async function readSafetensorsHeader(reader: ByteReader, location: string): Promise<WeightsLayout> {
+  const file = reader.file;
+  const length = await readHeaderLength(reader);
+  const bytes = await reader.readExactly(length, 'the header');
+  const tensors = placeTensors(parseHeader(bytes, file), file);
+  const headerBytes = LENGTH_BYTES + length;
+  const expectedSize = headerBytes + (tensors.at(-1)?.end ?? 0);
+  if (reader.size !== undefined && reader.size !== expectedSize) {
+    const truncated = tensors.find((tensor) => headerBytes + tensor.end > reader.size!);
+    throw new WeightsError(truncated ? 'the file is truncated' : 'the file goes on after the last tensor', {
+      file,
+      tensor: truncated?.name,
+      expected: `${expectedSize} bytes`,
+      found: `${reader.size} bytes`,
+    });
+  }
+  return { format: 'safetensors', headerBytes, groups: [{ files: [location], tensors }] };
+}
+
+async function readHeaderLength(reader: ByteReader): Promise<number> {
+  const bytes = await reader.readExactly(LENGTH_BYTES, "the header's length");
+  const length = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
+  if (length > MAX_HEADER_BYTES) {
+    throw new WeightsError('not a safetensors file: the header is too long', {
+      file: reader.file,
+      expected: `at most ${MAX_HEADER_BYTES} bytes`,
+      found: `${length} bytes`,
+    });
+  }
+  if (reader.size !== undefined && Number(length) > reader.size - LENGTH_BYTES) {
+    throw new WeightsError('the file ends within the header', {
+      file: reader.file,
+      expected: `${Number(length) + LENGTH_BYTES} bytes or more`,
+      found: `${reader.size} bytes`,
+    });
+  }
+  return Number(length);
+}
+
+function parseHeader(bytes: Uint8Array, file: string): [name: string, entry: unknown][] {
+  let text: string;
+  let header: unknown;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    header = JSON.parse(text);
+  } catch (cause) {
+    throw new WeightsError('the safetensors header is not JSON', { file }, { cause });
+  }
+  if (!isRecord(header)) {
+    throw new WeightsError('the safetensors header is not a JSON object', { file, found: excerpt(header) });
+  }
+  const twice = findRepeatedKey(text);
+  if (twice !== undefined) {
+    throw new WeightsError(`the safetensors header has ${excerpt(twice.key)} twice`, { file, tensor: twice.tensor });
+  }
+  return Object.entries(header).filter(([name]) => name !== '__metadata__');
+}
+
+/**
+ * The first key that an object of the header has twice, and the tensor it belongs to. JSON.parse keeps the last one
+ * without a word, so that two readers could take two different tensors for the same name.
+ *
+ * @param text valid JSON
+ */
+function findRepeatedKey(text: string): { key: string; tensor: string } | undefined {
+  const open: (Set<string> | undefined)[] = []; // the keys of each object around the token; undefined for an array
+  let tensor = '';
+  for (const [token, string, colon] of text.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|[{}[\]]/g)) {
+    if (token === '{') open.push(new Set());
+    else if (token === '[') open.push(undefined);
+    else if (token === '}' || token === ']') open.pop();
+    else if (colon !== undefined) {
+      const key = JSON.parse(string!) as string;
+      if (open.length === 1) tensor = key;
+      const keys = open.at(-1)!;
+      if (keys.has(key)) return { key, tensor };
+      keys.add(key);
+    }
+  }
+  return undefined;
+}
+
+/** The tensors in the order of their bytes, which must follow each other without gap or overlap from offset 0. */
+function placeTensors(entries: [name: string, entry: unknown][], file: string): PlacedTensor[] {
+  const tensors = entries.map(([name, entry]) => checkTensor(name, entry, file));
+  tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let end = 0;
+  for (const tensor of tensors) {
+    if (tensor.begin !== end) {
+      throw new WeightsError(
+        tensor.begin < end ? "the tensor's bytes overlap another tensor's" : "unused bytes before the tensor's",
+        { file, tensor: tensor.name, expected: `data_offsets from ${end}`, found: `from ${tensor.begin}` },
+      );
+    }
+    end = tensor.end;
+  }
+  return tensors;
+}
+
+function checkTensor(name: string, entry: unknown, file: string): PlacedTensor {
+  const at = { file, tensor: name };
+  if (!isRecord(entry)) {
+    throw new WeightsError('the header entry is not an object', { ...at, found: excerpt(entry) });
+  }
+  const { dtype, data_offsets: offsets } = entry;
+  const float = typeof dtype === 'string' && Object.hasOwn(FLOATS, dtype) ? FLOATS[dtype] : undefined;
+  const integerBytes =
+    typeof dtype === 'string' && Object.hasOwn(INTEGER_BYTES, dtype) ? INTEGER_BYTES[dtype] : undefined;
+  const bytesPerElement = float?.bytes ?? integerBytes;
+  if (bytesPerElement === undefined) {
+    throw new WeightsError('the dtype cannot be read', { ...at, expected: 'F32, F16 or BF16', found: excerpt(dtype) });
+  }
+  const extent = tensorExtent(entry.shape, bytesPerElement, at);
+  const isOffset = (offset: unknown) => Number.isSafeInteger(offset) && (offset as number) >= 0;
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isOffset) || offsets[0] > offsets[1]) {
+    throw new WeightsError('data_offsets is not a byte range', {
+      ...at,
+      expected: '[begin, end], begin ≤ end',
+      found: excerpt(offsets),
+    });
+  }
+  const [begin, end] = offsets as [number, number];
+  if (end - begin !== extent.byteLength) {
+    throw new WeightsError('data_offsets does not fit shape and dtype', {
+      ...at,
+      expected: `${extent.byteLength} bytes for ${dtype} ${excerpt(entry.shape)}`,
+      found: `${end - begin} bytes`,
+    });
+  }
+  return { name, ...extent, encoding: float?.encoding, dtype: dtype as string, begin, end };
+}

@@ -1,0 +1,265 @@
+/**
+ * Reading weights: from a location to float32 pieces of named tensors, in the story's order. Whatever is wrong with the
+ * files is a WeightsError that names the file, and the tensor where there is one.
+ */
+import { OptionError, throwIfAborted, WeightsError } from '../errors.ts';
+import { asWeightsError, ByteReader, displayName } from './byte-reader.ts';
+import { browserCache, type CachingStore, cachingStore, type WeightsCache } from './cache.ts';
+import { MAX_HEADER_BYTES, type WeightsDtype, type WeightsLayout } from './layout.ts';
+import { readSafetensorsHeader } from './safetensors.ts';
+import { createSha256, type Sha256 } from './sha256.ts';
+import { type ByteStore, fetchStore, fileListStore } from './store.ts';
+import { filesToRead, streamTensors, totalBytes } from './stream.ts';
+import { parseLayersModel } from './tfjs-layers.ts';
+
+export type { CacheWriter, WeightsCache } from './cache.ts';
+export type { WeightsDtype } from './layout.ts';
+export type { Sha256 } from './sha256.ts';
+export type { ByteSource, ByteStore } from './store.ts';
+
+/** What the file says of a tensor. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** As stored; pieces are float32 whatever it is. */
+  readonly dtype: WeightsDtype;
+  /** URL or path of the file that declares it: the model.json or the .safetensors. */
+  readonly file: string;
+}
+
+export interface WeightsPiece {
+  readonly tensor: TensorInfo;
+  /** Index of the first element, row-major. */
+  readonly offset: number;
+  /** Dequantised; the caller's to keep. */
+  readonly values: Float32Array<ArrayBuffer>;
+}
+
+export interface LoadProgress {
+  /** Bytes of weights that have come in this pass. */
+  readonly loadedBytes: number;
+  /** Bytes of weights in all: the file for safetensors, the shards for TensorFlow.js. */
+  readonly totalBytes: number;
+  /** The file being read. */
+  readonly file: string;
+}
+
+export interface StreamOptions {
+  /** Which tensors to yield; the bytes of others are read over. Default: all. */
+  wanted?: (name: string) => boolean;
+  /** Upper bound on a piece's elements. Default 2^20, 4 MiB. */
+  pieceElements?: number;
+  signal?: AbortSignal;
+  onProgress?: (progress: LoadProgress) => void;
+}
+
+/** An opened weights file: what it holds is known, its tensors' bytes are still to be read. */
+export interface WeightsFile {
+  readonly format: 'tfjs-layers' | 'safetensors';
+  /** URL or path of the file that was opened. */
+  readonly origin: string;
+  /** The tensors that can be streamed, in the file's order. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /**
+   * Tensors of integers or booleans, with the file's name for their number format: batch norm's num_batches_tracked
+   * and the like. They are no weights and are read over.
+   */
+  readonly integerTensors: ReadonlyMap<string, string>;
+  /**
+   * Reads the file once, from its beginning to its end, and yields every wanted tensor in the file's order; a tensor's
+   * pieces come in order and cover it exactly. Pieces yielded before an error must be discarded with the others.
+   *
+   * @throws WeightsError at a broken or missing file, at its end also for a wrong checksum; AbortError
+   */
+  stream(options?: StreamOptions): AsyncGenerator<WeightsPiece, void, undefined>;
+  /**
+   * 'sha256-<hex>' of all bytes of the weights in order (TensorFlow.js: of the shards, in the manifest's order), after
+   * a stream() that ran to its end; undefined before.
+   */
+  checksum(): string | undefined;
+  /** Gives back what openWeights left open for the first stream(). Needed only where none is made. */
+  close(): Promise<void>;
+}
+
+/** A URL, a path or folder (with Node's store), or the files of a file input or a dropped folder. */
+export type WeightsLocation = string | URL | File | Iterable<File> | ArrayLike<File>;
+
+export interface OpenWeightsOptions {
+  /** Default: `fetch`, or the given files. */
+  store?: ByteStore;
+  /** Where downloads are kept. Default: the Cache API where there is one; false: nowhere. */
+  cache?: WeightsCache | false;
+  /** 'sha256-<hex>' that the weights must have, as `WeightsFile.checksum` counts it. */
+  checksum?: string;
+  /** Stops the opening, and every stream() of the opened file. */
+  signal?: AbortSignal;
+  /** For every stream() that is given none of its own. */
+  onProgress?: (progress: LoadProgress) => void;
+}
+
+/**
+ * Opens a TensorFlow.js layers-model by its model.json, or a .safetensors file. Reads and checks what describes the
+ * tensors; a safetensors file is left open there, so that one request serves description and tensors.
+ *
+ * @throws WeightsError if there is no such file, or its description is broken; OptionError; AbortError
+ */
+export async function openWeights(location: WeightsLocation, options: OpenWeightsOptions = {}): Promise<WeightsFile> {
+  const { checksum, signal } = options;
+  if (checksum !== undefined && !/^sha256-[0-9a-f]{64}$/.test(checksum)) {
+    throw new OptionError('checksum', checksum, "'sha256-' and 64 lower-case hexadecimal digits");
+  }
+  throwIfAborted(signal);
+  const store = chooseStore(location, options);
+  const file = await locate(store, location);
+  const reader = new ByteReader(store, [{ location: file, estimatedBytes: Infinity }], newHash(store));
+  reader.abortOn(signal);
+  try {
+    if ((await detectFormat(reader, file)) === 'safetensors') {
+      const layout = await readSafetensorsHeader(reader, file);
+      return new OpenedWeights(store, displayName(file), layout, reader, options);
+    }
+    const layout = parseLayersModel(await readText(reader), displayName(file), (path) => store.resolve(file, path));
+    await reader.close();
+    return new OpenedWeights(store, displayName(file), layout, undefined, options);
+  } catch (error) {
+    await forgetIfBroken(error, reader, store);
+    throw error;
+  }
+}
+
+/** A store that can forget what it kept; without a cache there is nothing to forget. */
+type Store = ByteStore & Partial<Pick<CachingStore, 'evict'>>;
+
+function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): Store {
+  const isFiles = typeof location === 'object' && !(location instanceof URL);
+  const store =
+    options.store ?? (isFiles ? fileListStore(location instanceof File ? [location] : location) : fetchStore());
+  const cache = options.cache ?? browserCache();
+  return cache ? cachingStore(store, cache, options.checksum) : store;
+}
+
+async function locate(store: ByteStore, location: WeightsLocation): Promise<string> {
+  const named = typeof location === 'string' || location instanceof URL ? String(location) : '';
+  try {
+    return await store.locate(named);
+  } catch (cause) {
+    throw asWeightsError(cause, displayName(named));
+  }
+}
+
+/** By the name's ending, else by the content: a safetensors length has zero bytes in front of the JSON. */
+async function detectFormat(reader: ByteReader, file: string): Promise<WeightsLayout['format']> {
+  const path = file.replace(/[?#].*$/s, '').toLowerCase();
+  if (path.endsWith('.safetensors')) return 'safetensors';
+  if (path.endsWith('.json')) return 'tfjs-layers';
+  const start = await reader.peek(8);
+  return start.includes(0) ? 'safetensors' : 'tfjs-layers';
+}
+
+async function readText(reader: ByteReader): Promise<string> {
+  const bytes = await reader.readUpTo(MAX_HEADER_BYTES + 1);
+  if (bytes.length > MAX_HEADER_BYTES) {
+    throw new WeightsError('too long for a model.json', {
+      file: reader.file,
+      expected: `at most ${MAX_HEADER_BYTES} bytes`,
+    });
+  }
+  return new TextDecoder().decode(bytes);
+}
+
+function newHash(store: ByteStore): Sha256 {
+  return store.createSha256?.() ?? createSha256();
+}
+
+/**
+ * After an error: closes the reader, and where the content itself was at fault, takes it out of the cache, so that the
+ * next attempt fetches it anew. What was kept before a connection broke stays.
+ */
+async function forgetIfBroken(error: unknown, reader: ByteReader, store: Store): Promise<void> {
+  await reader.close();
+  if (error instanceof WeightsError && !reader.transferFailed) await store.evict?.();
+}
+
+class OpenedWeights implements WeightsFile {
+  readonly format: WeightsFile['format'];
+  readonly origin: string;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly integerTensors: ReadonlyMap<string, string>;
+  readonly #store: Store;
+  readonly #layout: WeightsLayout;
+  readonly #options: OpenWeightsOptions;
+  /** Stands behind the header, for the first stream(). */
+  #opened: ByteReader | undefined;
+  #checksum: string | undefined;
+
+  constructor(
+    store: Store,
+    origin: string,
+    layout: WeightsLayout,
+    opened: ByteReader | undefined,
+    options: OpenWeightsOptions,
+  ) {
+    const tensors = new Map<string, TensorInfo>();
+    const integerTensors = new Map<string, string>();
+    for (const { name, shape, encoding, dtype } of layout.groups.flatMap((group) => group.tensors)) {
+      if (encoding === undefined) integerTensors.set(name, dtype);
+      else tensors.set(name, { name, shape, dtype: encoding.dtype, file: origin });
+    }
+    this.format = layout.format;
+    this.origin = origin;
+    this.tensors = tensors;
+    this.integerTensors = integerTensors;
+    this.#store = store;
+    this.#layout = layout;
+    this.#options = options;
+    this.#opened = opened;
+  }
+
+  async *stream(options: StreamOptions = {}): AsyncGenerator<WeightsPiece, void, undefined> {
+    const { wanted = () => true, pieceElements = 1 << 20, signal, onProgress = this.#options.onProgress } = options;
+    if (!Number.isSafeInteger(pieceElements) || pieceElements < 1) {
+      throw new OptionError('pieceElements', pieceElements, 'a whole number of at least 1');
+    }
+    const opened = this.#opened;
+    this.#opened = undefined;
+    const reader = opened ?? new ByteReader(this.#store, filesToRead(this.#layout), newHash(this.#store));
+    try {
+      if (opened === undefined) reader.abortOn(this.#options.signal);
+      reader.abortOn(signal);
+      if (onProgress) reportProgress(reader, totalBytes(this.#layout), onProgress);
+      if (opened === undefined) await reader.readExactly(this.#layout.headerBytes, 'the header');
+      const pieces = streamTensors(reader, this.#layout, pieceElements, ({ name }) => wanted(name));
+      for await (const { tensor, offset, values } of pieces) {
+        yield { tensor: this.tensors.get(tensor.name)!, offset, values };
+      }
+      this.#checksum = this.#verified(`sha256-${reader.sha256()}`);
+    } catch (error) {
+      await forgetIfBroken(error, reader, this.#store);
+      throw error;
+    } finally {
+      await reader.close();
+    }
+  }
+
+  checksum(): string | undefined {
+    return this.#checksum;
+  }
+
+  async close(): Promise<void> {
+    await this.#opened?.close();
+    this.#opened = undefined;
+  }
+
+  #verified(checksum: string): string {
+    const expected = this.#options.checksum;
+    if (expected !== undefined && checksum !== expected) {
+      throw new WeightsError('the checksum is wrong', { file: this.origin, expected, found: checksum });
+    }
+    return checksum;
+  }
+}
+
+function reportProgress(reader: ByteReader, total: number, onProgress: (progress: LoadProgress) => void): void {
+  reader.onBytes = () => onProgress({ loadedBytes: reader.totalBytes, totalBytes: total, file: reader.file });
+  if (reader.totalBytes > 0) reader.onBytes(); // what came while the file was opened
+}

@@ -1,0 +1,109 @@
+/** Where bytes come from: `fetch`, or files that a page was handed. Node's file system is in src/node/files.ts. */
+import { WeightsError } from '../errors.ts';
+import type { Sha256 } from './sha256.ts';
+
+/** An open file: its size where known for sure, and its bytes. */
+export interface ByteSource {
+  readonly size: number | undefined;
+  readonly stream: ReadableStream<Uint8Array>;
+}
+
+/**
+ * A place with files. Its methods reject with any Error whose message says why; whoever reads adds which file, and
+ * which tensor was looked for.
+ */
+export interface ByteStore {
+  /** The file to read first for what the user named: itself, or where that is a folder, the weights file in it. */
+  locate(location: string): Promise<string>;
+  /** The location of a file named relative to another, as a model.json names its shards. */
+  resolve(base: string, relative: string): string;
+  open(location: string, options: { signal?: AbortSignal }): Promise<ByteSource>;
+  /** The runtime's own SHA-256, if it is faster than one in JavaScript. */
+  createSha256?(): Sha256;
+}
+
+/** The default store: everything that `fetch` takes, which is http, https, data and blob URLs, and file URLs in Deno. */
+export function fetchStore(): ByteStore {
+  return {
+    async locate(location) {
+      const base = globalThis.location?.href;
+      if (URL.canParse(location, base)) return new URL(location, base).href;
+      throw new Error('not a URL; to read it from the disk, use gradcam-webgpu/node');
+    },
+    resolve: resolveUrl,
+    open: openUrl,
+  };
+}
+
+/** A sibling's URL. It takes over the query, where a signed URL carries its key. */
+export function resolveUrl(base: string, relative: string): string {
+  const url = new URL(relative, base);
+  if (url.search === '') url.search = new URL(base).search;
+  return url.href;
+}
+
+export async function openUrl(location: string, { signal }: { signal?: AbortSignal }): Promise<ByteSource> {
+  const response = await fetch(location, { signal });
+  const refuse = async (reason: string): Promise<never> => {
+    await response.body?.cancel();
+    throw new Error(reason);
+  };
+  if (!response.ok) return refuse(`the server answered ${`${response.status} ${response.statusText}`.trim()}`);
+  if (response.headers.get('content-type')?.toLowerCase().startsWith('text/html')) return refuse(WEB_PAGE);
+  return { size: sizeOf(response), stream: response.body ?? new Blob().stream() };
+}
+
+export const WEB_PAGE = 'a web page (HTML) instead of weights; give the address of the file itself';
+
+/**
+ * The body's size, if the response tells it. Content-Length counts the compressed bytes of a compressed response, and
+ * a page cannot see whether a response from another origin is one.
+ */
+function sizeOf(response: Response): number | undefined {
+  const length = response.headers.get('content-length');
+  const mayBeCompressed = response.type === 'cors' || response.headers.has('content-encoding');
+  return length === null || mayBeCompressed ? undefined : Number(length);
+}
+
+/** Files from a page's file input, or from a folder dropped on it. */
+export function fileListStore(files: Iterable<File> | ArrayLike<File>): ByteStore {
+  const byPath = new Map(Array.from(files, (file) => [file.webkitRelativePath || file.name, file]));
+  return {
+    locate: async () => findWeights([...byPath.keys()], 'the chosen files'),
+    resolve: joinPath,
+    async open(location) {
+      const file = byPath.get(location);
+      if (file === undefined) throw new Error('not among the chosen files');
+      return { size: file.size, stream: file.stream() };
+    },
+  };
+}
+
+function joinPath(base: string, relative: string): string {
+  const parts = base.split('/').slice(0, -1);
+  for (const part of relative.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '.' && part !== '') parts.push(part);
+  }
+  return parts.join('/');
+}
+
+/**
+ * The weights among a folder's files: its model.json, or the only .safetensors file; a single file is taken as it is.
+ *
+ * @param folder its name in messages
+ * @throws WeightsError if there is none, or no telling which.
+ */
+export function findWeights(paths: readonly string[], folder: string): string {
+  const baseName = (path: string) => path.slice(path.lastIndexOf('/') + 1);
+  const models = paths.filter((path) => baseName(path) === 'model.json');
+  const safetensors = paths.filter((path) => path.endsWith('.safetensors'));
+  const candidates = models.length > 0 ? models : safetensors;
+  if (candidates.length === 1) return candidates[0]!;
+  const listed = candidates.length > 0 ? candidates : paths;
+  throw new WeightsError(candidates.length > 0 ? 'several weights files' : 'no weights', {
+    file: folder,
+    expected: 'a model.json, or one .safetensors file',
+    found: listed.length === 0 ? 'no files' : listed.slice(0, 5).join(', ') + (listed.length > 5 ? ', …' : ''),
+  });
+}

@@ -1,0 +1,101 @@
+/** From the files of a layout to the tensors in them, a chunk at a time. */
+import { WeightsError } from '../errors.ts';
+import { type ByteReader, displayName, type FileToRead } from './byte-reader.ts';
+import { PieceDecoder } from './decode.ts';
+import type { StoredTensor, TensorGroup, WeightsLayout } from './layout.ts';
+
+export interface StoredPiece {
+  readonly tensor: StoredTensor;
+  /** Index of the first element. */
+  readonly offset: number;
+  readonly values: Float32Array<ArrayBuffer>;
+}
+
+/** A group of tensors with its place among all the files. */
+interface FileRun extends TensorGroup {
+  /** Index of the group's first file, and that of the next group's. */
+  readonly firstFile: number;
+  readonly endFile: number;
+  /** Of all its files, the header included. */
+  readonly byteLength: number;
+}
+
+/** Bytes of the whole model, the header included. */
+export function totalBytes(layout: WeightsLayout): number {
+  return fileRuns(layout).reduce((sum, run) => sum + run.byteLength, 0);
+}
+
+/** Every file of the layout in order. How a group's bytes are shared among its files is not written anywhere. */
+export function filesToRead(layout: WeightsLayout): FileToRead[] {
+  return fileRuns(layout).flatMap(({ files, byteLength }) =>
+    files.map((location) => ({ location, estimatedBytes: byteLength / files.length })),
+  );
+}
+
+/**
+ * Reads all files to their ends and yields the wanted tensors' pieces.
+ *
+ * @param reader of `filesToRead(layout)`, standing at the first tensor
+ * @throws WeightsError where a file holds fewer or more bytes than its tensors need.
+ */
+export async function* streamTensors(
+  reader: ByteReader,
+  layout: WeightsLayout,
+  pieceElements: number,
+  isWanted: (tensor: StoredTensor) => boolean,
+): AsyncGenerator<StoredPiece, void, undefined> {
+  for (const run of fileRuns(layout)) {
+    for (const tensor of run.tensors) {
+      const decoder =
+        tensor.encoding && isWanted(tensor)
+          ? new PieceDecoder(tensor.encoding, tensor.elementCount, pieceElements)
+          : undefined;
+      let bytesLeft = tensor.byteLength;
+      while (bytesLeft > 0) {
+        const bytes = await reader.read(bytesLeft, run.endFile, tensor.name);
+        if (bytes === undefined) throw truncation(reader, run, tensor.name);
+        bytesLeft -= bytes.length;
+        for (const piece of decoder?.push(bytes) ?? []) yield { tensor, ...piece };
+      }
+    }
+    if ((await reader.read(1, run.endFile)) !== undefined) {
+      throw new WeightsError('the file goes on after the last tensor', {
+        file: reader.file,
+        expected: `${run.byteLength} bytes${together(run)}`,
+        found: 'more',
+      });
+    }
+  }
+}
+
+function fileRuns(layout: WeightsLayout): FileRun[] {
+  let endFile = 0;
+  return layout.groups.map((group, index) => {
+    const firstFile = endFile;
+    endFile += group.files.length;
+    const headerBytes = index === 0 ? layout.headerBytes : 0;
+    const byteLength = group.tensors.reduce((sum, tensor) => sum + tensor.byteLength, headerBytes);
+    return { ...group, firstFile, endFile, byteLength };
+  });
+}
+
+/**
+ * The error for files that end too early. Shards are cut to one size, the last one excepted: one that is shorter than
+ * the others is at fault, else the last.
+ */
+function truncation(reader: ByteReader, run: FileRun, tensor: string): WeightsError {
+  const lengths = reader.fileBytes.slice(run.firstFile, run.endFile);
+  const longest = Math.max(...lengths);
+  const short = lengths.slice(0, -1).findIndex((length) => length < longest);
+  const found = lengths.reduce((sum, length) => sum + length, 0);
+  return new WeightsError('the file is truncated', {
+    file: displayName(run.files.at(short)!),
+    tensor,
+    expected: `${run.byteLength} bytes${together(run)}`,
+    found: `${found} bytes`,
+  });
+}
+
+function together(run: FileRun): string {
+  return run.files.length > 1 ? ` in ${run.files.length} shards together` : '';
+}
