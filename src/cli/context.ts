@@ -1,0 +1,9 @@
+import type { Terminal } from './terminal.ts';
+
+/** What a command is given besides its own arguments. */
+export interface Context {
+  readonly terminal: Terminal;
+  readonly env: NodeJS.ProcessEnv;
+  /** Fires when the user interrupts the program. */
+  readonly signal: AbortSignal;
+}
