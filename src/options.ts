@@ -127,10 +127,10 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   oneOf('alphaNumerator', o.alphaNumerator, ['second', 'first']);
   oneOf('activations', o.activations, ['clean', 'mean']);
   oneOf('combineFilters', o.combineFilters, ['each', 'sum']);
-  oneOf('fit', o.fit, FITS);
+  resolveFit(o.fit);
   if (o.batch !== undefined) integer('batch', o.batch, 1, MAX_SAMPLES);
   if (o.classIndex !== undefined) integer('classIndex', o.classIndex, 0, model.classCount - 1);
-  integer('topK', o.topK, 1, Number.MAX_SAFE_INTEGER);
+  resolveTopK(o.topK);
 
   const layer = model.resolveLayer(o.layerName);
   const [maps, height, width] = layer.shape;
@@ -147,7 +147,11 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   }
   if (o.subset !== undefined) {
     if (!Array.isArray(o.subset) || o.subset.length === 0 || (o.region && o.subset.length !== 2)) {
-      throw new OptionError('subset', o.subset, o.region ? 'two corners [[r, c], [r, c]]' : 'a non-empty list of [r, c]');
+      throw new OptionError(
+        'subset',
+        o.subset,
+        o.region ? 'two corners [[r, c], [r, c]]' : 'a non-empty list of [r, c]',
+      );
     }
     for (const cell of o.subset) {
       if (!Array.isArray(cell) || cell.length !== 2) throw new OptionError('subset', cell, 'cells as [row, column]');
@@ -175,6 +179,18 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     batch: o.batch,
     topK: o.topK,
   };
+}
+
+/** @throws OptionError */
+export function resolveTopK(topK: number = DEFAULT_OPTIONS.topK): number {
+  integer('topK', topK, 1, Number.MAX_SAFE_INTEGER);
+  return topK;
+}
+
+/** @throws OptionError */
+export function resolveFit(fit: Fit = DEFAULT_OPTIONS.fit): Fit {
+  oneOf('fit', fit, FITS);
+  return fit;
 }
 
 function withoutUndefined(options: ExplainOptions): ExplainOptions {

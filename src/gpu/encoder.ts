@@ -80,13 +80,19 @@ export class Encoder {
    * Compiles what is not yet compiled, in parallel, then encodes and submits. Returns when everything is submitted; on
    * a slow adapter all but the last submit have then been executed.
    *
-   * @param beforeSubmit called before each submit, where an abort can still stop the rest
+   * @param hooks.beforeSubmit called before each submit, where an abort can still stop the rest
+   * @param hooks.onProgress called when a part of the work is known to be done, with its share, below 1
    */
-  async run(dispatches: readonly Dispatch[], beforeSubmit?: () => void): Promise<{ submits: number }> {
+  async run(
+    dispatches: readonly Dispatch[],
+    { beforeSubmit, onProgress }: { beforeSubmit?: () => void; onProgress?: (share: number) => void } = {},
+  ): Promise<{ submits: number }> {
     const compiled = await Promise.all(dispatches.map(({ kernel }) => this.#pipelines.get(kernel)));
     let group: Launch[] = [];
     let groupFlops = 0;
     let submits = 0;
+    let doneFlops = 0;
+    const totalFlops = dispatches.reduce((sum, { flops }) => sum + flops, 0);
     const submit = async (isLast: boolean) => {
       beforeSubmit?.();
       const started = performance.now();
@@ -95,6 +101,8 @@ export class Encoder {
       if (!isLast) {
         await this.#device.queue.onSubmittedWorkDone();
         this.#pace.observe(groupFlops, performance.now() - started);
+        doneFlops += groupFlops;
+        onProgress?.(doneFlops / totalFlops);
       }
       group = [];
       groupFlops = 0;

@@ -47,6 +47,7 @@ export class Gpu {
   readonly #encoder: Encoder;
   readonly #owned: boolean;
   #lost: string | undefined;
+  #guarded: Promise<unknown> = Promise.resolve();
 
   private constructor(device: GPUDevice, info: GPUAdapterInfo | undefined, owned: boolean) {
     this.device = device;
@@ -150,8 +151,11 @@ export class Gpu {
    *
    * @throws AbortError between submits, LimitError when memory runs out, DeviceLostError, ShaderError.
    */
-  async run(dispatches: readonly Dispatch[], signal?: AbortSignal): Promise<{ submits: number }> {
-    return this.guard(() => this.#encoder.run(dispatches, () => throwIfAborted(signal)));
+  run(
+    dispatches: readonly Dispatch[],
+    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (share: number) => void } = {},
+  ): Promise<{ submits: number }> {
+    return this.guard(() => this.#encoder.run(dispatches, { beforeSubmit: () => throwIfAborted(signal), onProgress }));
   }
 
   /** Reads slices back in one copy and one map; each result is a copy of its own. */
@@ -189,8 +193,17 @@ export class Gpu {
     return new Float32Array((await this.read([slice]))[0]);
   }
 
-  /** Runs `work` inside error scopes and turns what they catch into the library's errors. */
-  async guard<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Runs `work` inside error scopes and turns what they catch into the library's errors. Scopes are a stack of the
+   * device, so that guarded pieces of work wait for each other.
+   */
+  guard<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#guarded.then(() => this.#runGuarded(work));
+    this.#guarded = turn.catch(() => {});
+    return turn;
+  }
+
+  async #runGuarded<T>(work: () => Promise<T>): Promise<T> {
     this.#throwIfLost();
     const { device } = this;
     device.pushErrorScope('internal');

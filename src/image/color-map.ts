@@ -1,0 +1,38 @@
+/** Colour maps for heat maps, from d3-scale-chromatic. */
+import {
+  interpolateInferno,
+  interpolateMagma,
+  interpolatePlasma,
+  interpolateTurbo,
+  interpolateViridis,
+} from 'd3-scale-chromatic';
+import { OptionError } from '../errors.ts';
+
+const INTERPOLATORS = {
+  inferno: interpolateInferno,
+  magma: interpolateMagma,
+  plasma: interpolatePlasma,
+  turbo: interpolateTurbo,
+  viridis: interpolateViridis,
+} as const;
+
+export type ColorMapName = keyof typeof INTERPOLATORS;
+export const COLOR_MAPS = Object.keys(INTERPOLATORS) as ColorMapName[];
+/** Red for much and blue for little, as in the papers' figures. */
+export const DEFAULT_COLOR_MAP: ColorMapName = 'turbo';
+
+/** 256 colours from least to most, one RGBA word each. */
+export function colorTable(name: ColorMapName): Uint32Array<ArrayBuffer> {
+  const interpolate = INTERPOLATORS[name];
+  if (!interpolate) throw new OptionError('colorMap', name, COLOR_MAPS.join(', '));
+  return Uint32Array.from({ length: 256 }, (_, i) => {
+    const [red, green, blue] = parseColor(interpolate(i / 255));
+    return (red | (green << 8) | (blue << 16) | (255 << 24)) >>> 0;
+  });
+}
+
+/** d3 gives '#rrggbb' or 'rgb(r, g, b)'. */
+function parseColor(color: string): number[] {
+  if (color.startsWith('#')) return [1, 3, 5].map((i) => Number.parseInt(color.slice(i, i + 2), 16));
+  return (color.match(/\d+(\.\d+)?/g) ?? []).map((channel) => Math.round(Number(channel)));
+}

@@ -1,0 +1,84 @@
+/** The heat map over the whole picture, at the picture's own size. */
+import { OptionError } from '../errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import { overlay } from '../ops/overlay.ts';
+import { type ColorMapName, colorTable, DEFAULT_COLOR_MAP } from './color-map.ts';
+import type { View } from './fit.ts';
+import type { Picture } from './picture.ts';
+
+export interface OverlayOptions {
+  /** Which of the maps, from 0. Default 0. */
+  map?: number;
+  /** Share of the heat map's colour, 0 … 1. Default 0.5. */
+  opacity?: number;
+  /** Default 'turbo'. */
+  colorMap?: ColorMapName;
+}
+
+export const DEFAULT_OPACITY = 0.5;
+
+/** RGBA pixels as canvases take them: `new ImageData(data, width, height)`. */
+export interface OverlayImage {
+  readonly data: Uint8ClampedArray<ArrayBuffer>;
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Draws map number `map` over the picture. The map is divided by its largest value; an all-zero map stays at the first colour.
+ *
+ * @param heat raw maps [maps, height, width], ≥ 0
+ */
+export async function drawOverlay(
+  gpu: Gpu,
+  picture: Picture,
+  heat: { data: Float32Array; shape: readonly [number, number, number] },
+  view: View,
+  { map = 0, opacity = DEFAULT_OPACITY, colorMap = DEFAULT_COLOR_MAP }: OverlayOptions = {},
+): Promise<OverlayImage> {
+  const [maps, mapHeight, mapWidth] = heat.shape;
+  if (!Number.isInteger(map) || map < 0 || map >= maps) {
+    throw new OptionError('map', map, `a whole number from 0 to ${maps - 1}`);
+  }
+  if (!(opacity >= 0 && opacity <= 1)) throw new OptionError('opacity', opacity, 'a number from 0 to 1');
+  const cells = mapHeight * mapWidth;
+  const largest = heat.data.subarray(map * cells, (map + 1) * cells).reduce((a, b) => Math.max(a, b), 0);
+
+  const result = new Uint8ClampedArray(picture.width * picture.height * 4);
+  const rowBytes = picture.width * 4;
+  // A picture larger than a binding is drawn in bands of rows.
+  const bandRows = Math.min(
+    picture.height,
+    Math.floor(Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize) / rowBytes),
+  );
+  const { pool } = gpu;
+  const heatBuffer = pool.acquire('heat map', heat.data.byteLength);
+  const colors = pool.acquire('colour map', 256 * 4);
+  const band = pool.acquire('picture band', bandRows * rowBytes);
+  const drawn = pool.acquire('overlay band', bandRows * rowBytes);
+  try {
+    gpu.write(heatBuffer, heat.data);
+    gpu.write(colors, colorTable(colorMap));
+    for (let firstRow = 0; firstRow < picture.height; firstRow += bandRows) {
+      const rows = Math.min(bandRows, picture.height - firstRow);
+      gpu.write(band, picture.data.subarray(firstRow * rowBytes, (firstRow + rows) * rowBytes));
+      const shape = { width: picture.width, rows, firstRow, mapHeight, mapWidth, mapIndex: map, view, opacity };
+      await gpu.run([
+        overlay(
+          { ...shape, low: 0, high: largest > 0 ? largest : 1 },
+          {
+            picture: { buffer: band },
+            heat: { buffer: heatBuffer },
+            colors: { buffer: colors },
+            result: { buffer: drawn },
+          },
+        ),
+      ]);
+      const [bytes] = await gpu.read([{ buffer: drawn, size: rows * rowBytes }]);
+      result.set(new Uint8ClampedArray(bytes), firstRow * rowBytes);
+    }
+  } finally {
+    for (const buffer of [heatBuffer, colors, band, drawn]) pool.release(buffer);
+  }
+  return { data: result, width: picture.width, height: picture.height };
+}

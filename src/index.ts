@@ -1,0 +1,43 @@
+/** The public API, nothing else. */
+export { METHOD_TABLE, type Method } from './cam/methods.ts';
+export type { Outcome } from './cam/outcome.ts';
+export {
+  AbortError,
+  DeviceLostError,
+  GpuUnavailableError,
+  GradcamError,
+  ImageError,
+  LimitError,
+  OptionError,
+  ShaderError,
+  WeightsError,
+} from './errors.ts';
+export {
+  classify,
+  type Explanation,
+  explain,
+  gradCamPlusSmooth,
+  type HeatMaps,
+  type Prediction,
+  type Provenance,
+} from './explain.ts';
+export { type AdapterInfo, Gpu, type GpuRequestOptions } from './gpu/gpu.ts';
+export { COLOR_MAPS, type ColorMapName } from './image/color-map.ts';
+export { drawnPicture } from './image/drawn.ts';
+export type { OverlayImage, OverlayOptions } from './image/overlay.ts';
+export type { ImageInput, Pixels } from './image/picture.ts';
+export { type LoadModelOptions, loadModel, Model, type RandomWeights } from './model.ts';
+export { type KnownModel, MODELS, type ModelName, type ModelSource } from './network/models.ts';
+export {
+  type Cell,
+  DEFAULT_OPTIONS,
+  type ExplainOptions,
+  type ExplainProgress,
+  type Fit,
+  METHODS,
+  type MethodName,
+  type ResolvedOptions,
+} from './options.ts';
+export { VERSION } from './version.ts';
+export type { ByteSource, ByteStore, LoadProgress, WeightsCache, WeightsFile } from './weights/source.ts';
+export { openWeights } from './weights/source.ts';

@@ -1,0 +1,128 @@
+/** A network with its weights on a GPU. */
+import { OptionError } from './errors.ts';
+import type { Gpu } from './gpu/gpu.ts';
+import { type FeatureShape, Graph, type GraphNode, type NetworkTable } from './network/graph.ts';
+import { findModel, type ModelName } from './network/models.ts';
+import { type LoadOptions, Parameters } from './network/parameters.ts';
+import { randomWeights } from './network/random.ts';
+import type { ChannelScaling } from './ops/preprocess.ts';
+import { type OpenWeightsOptions, openWeights, type WeightsFile, type WeightsLocation } from './weights/source.ts';
+
+/** Seeded random weights: they make maps of the right shape that mean nothing. */
+export interface RandomWeights {
+  /** 0 … 2^32 - 1. */
+  readonly random: number;
+}
+
+export interface LoadModelOptions extends LoadOptions, Pick<OpenWeightsOptions, 'store' | 'cache' | 'checksum'> {
+  /** A URL, a list of File objects, an opened weights file, or random weights. Default: the model's public URL. */
+  weights?: WeightsLocation | WeightsFile | RandomWeights;
+  /** Class names in index order. */
+  labels?: readonly string[];
+  /** Multiplies the channels of every hidden layer. Default 1, the published networks'. */
+  width?: number;
+  /** Default 1000. */
+  classes?: number;
+  /** Side of the square input, a multiple of 32. Default 224. */
+  inputSize?: number;
+}
+
+export class Model {
+  readonly gpu: Gpu;
+  readonly name: string;
+  readonly graph: Graph;
+  readonly parameters: Parameters;
+  readonly preprocessing: ChannelScaling;
+  readonly labels: readonly string[] | undefined;
+  readonly weights: { readonly origin: string; readonly format: string; readonly checksum: string | undefined };
+
+  constructor(
+    gpu: Gpu,
+    table: NetworkTable,
+    graph: Graph,
+    parameters: Parameters,
+    file: WeightsFile,
+    labels: readonly string[] | undefined,
+  ) {
+    this.gpu = gpu;
+    this.name = table.name;
+    this.graph = graph;
+    this.parameters = parameters;
+    this.preprocessing = table.preprocessing[parameters.convention];
+    this.labels = labels;
+    this.weights = { origin: file.origin, format: file.format, checksum: file.checksum() };
+  }
+
+  /** [channels, height, width] of the network's input. */
+  get inputShape(): FeatureShape {
+    return this.graph.input.shape;
+  }
+
+  get classCount(): number {
+    return this.graph.shape(this.graph.logits.name)[0];
+  }
+
+  /** Layers that can be explained, in forward order. */
+  get layerNames(): string[] {
+    return this.graph.layers.map(({ name }) => name);
+  }
+
+  /**
+   * A layer's own name and the shape of its feature maps [maps, height, width], by name or alias.
+   *
+   * @param name default: the last convolution
+   * @throws OptionError listing the layers.
+   */
+  resolveLayer(name?: string): { name: string; shape: FeatureShape; node: GraphNode } {
+    const node = this.graph.layer(name);
+    return { name: node.name, shape: this.graph.shape(node.name), node };
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    this.parameters.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/**
+ * Loads a known model's weights to the GPU, piece by piece.
+ *
+ * @throws WeightsError for a file that is broken or another network's, LimitError when the GPU cannot hold it, OptionError
+ * for an unknown name, AbortError.
+ */
+export async function loadModel(gpu: Gpu, name: ModelName, options: LoadModelOptions = {}): Promise<Model> {
+  const known = findModel(name);
+  const { width = 1, classes = 1000, inputSize = 224, labels } = options;
+  if (!(width > 0 && width <= 4)) throw new OptionError('width', width, 'a number above 0 and up to 4');
+  if (!Number.isInteger(classes) || classes < 1) throw new OptionError('classes', classes, 'a whole number above 0');
+  if (!Number.isInteger(inputSize) || inputSize < 32 || inputSize % 32 !== 0) {
+    throw new OptionError('inputSize', inputSize, 'a multiple of 32');
+  }
+  if (labels && labels.length !== classes) {
+    throw new OptionError('labels', `${labels.length} labels`, `one label for each of the ${classes} classes`);
+  }
+  const table = known.table({ width, classes, inputSize });
+  const graph = new Graph(table);
+  const weights = options.weights ?? known.sources[0].url;
+  const file = await openFile(graph, weights, options);
+  try {
+    const parameters = await Parameters.load(gpu, graph, file, options);
+    return new Model(gpu, table, graph, parameters, file, labels);
+  } finally {
+    await file.close();
+  }
+}
+
+function openFile(
+  graph: Graph,
+  weights: NonNullable<LoadModelOptions['weights']>,
+  { store, cache, checksum, signal, onProgress: _ }: LoadModelOptions,
+): Promise<WeightsFile> | WeightsFile {
+  if (typeof weights === 'object' && 'random' in weights) return randomWeights(graph, weights.random);
+  if (typeof weights === 'object' && 'tensors' in weights) return weights;
+  return openWeights(weights, { store, cache, checksum, signal });
+}

@@ -1,0 +1,398 @@
+/**
+ * A network's weights on the GPU. Tensors come in pieces in the file's order; convolutions are gathered in the layout of
+ * their kernel, fully connected matrices go to the GPU piece by piece as the file has them.
+ */
+import { WeightsError } from '../errors.ts';
+import type { BufferSlice } from '../gpu/buffers.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import { type Conv2dShape, packedIndex, packedLength, transposedShape, transposeWeights } from '../ops/conv2d.ts';
+import { type MatrixSlice, matrixSlices, rowStride } from '../ops/dense.ts';
+import type { LoadProgress, TensorInfo, WeightsFile } from '../weights/source.ts';
+import type { Conv2dNode, Convention, DenseNode, Graph } from './graph.ts';
+import { convShape, denseShape } from './shapes.ts';
+
+export interface ConvParameters {
+  readonly weights: BufferSlice;
+  readonly bias: BufferSlice;
+}
+export interface DenseParameters {
+  readonly slices: readonly (MatrixSlice & { readonly weights: BufferSlice })[];
+  readonly bias: BufferSlice;
+}
+
+export interface LoadOptions {
+  onProgress?: (progress: LoadProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** Bytes handed to the queue before the loader waits for the GPU to take them: bounds what the driver holds twice. */
+const UPLOAD_WINDOW_BYTES = 64 * 2 ** 20;
+/** torch's and Keras's ε of batch normalisation. */
+const BATCH_NORM_EPSILON: Record<Convention, number> = { torch: 1e-5, keras: 1e-3 };
+
+export class Parameters {
+  readonly convention: Convention;
+  readonly gpu: Gpu;
+  readonly #graph: Graph;
+  readonly #convs = new Map<string, ConvParameters>();
+  readonly #transposed = new Map<string, BufferSlice>();
+  readonly #denses = new Map<string, DenseParameters>();
+  readonly #buffers: GPUBuffer[] = [];
+
+  private constructor(gpu: Gpu, graph: Graph, convention: Convention) {
+    this.gpu = gpu;
+    this.#graph = graph;
+    this.convention = convention;
+  }
+
+  /**
+   * Reads the file and fills the GPU. Everything that the names and shapes can tell is checked before the first byte.
+   *
+   * @throws WeightsError when a tensor is missing, has another shape, is not the network's, or cannot be read; LimitError
+   */
+  static async load(gpu: Gpu, graph: Graph, file: WeightsFile, options: LoadOptions = {}): Promise<Parameters> {
+    const convention = detectConvention(graph, file);
+    const parameters = new Parameters(gpu, graph, convention);
+    try {
+      await parameters.#fill(file, options);
+      return parameters;
+    } catch (error) {
+      parameters.dispose();
+      throw error;
+    }
+  }
+
+  conv(node: string): ConvParameters {
+    return known(this.#convs.get(node), node);
+  }
+
+  dense(node: string): DenseParameters {
+    return known(this.#denses.get(node), node);
+  }
+
+  /** Weights of a convolution's backward pass; prepareGradients() must have made them. */
+  transposed(node: string): BufferSlice {
+    return known(this.#transposed.get(node), node);
+  }
+
+  /** Makes the backward pass's weights of these convolutions, where they are not made yet. */
+  async prepareGradients(nodes: readonly { node: Conv2dNode; shape: Conv2dShape }[]): Promise<void> {
+    const missing = nodes.filter(({ node }) => !this.#transposed.has(node.name));
+    const dispatches = missing.map(({ node, shape }) => {
+      const transposed = this.#create(`${node.name} weights, transposed`, packedLength(transposedShape(shape)));
+      this.#transposed.set(node.name, transposed);
+      return transposeWeights(shape, { weights: this.conv(node.name).weights, transposed });
+    });
+    if (dispatches.length > 0) await this.gpu.run(dispatches);
+  }
+
+  dispose(): void {
+    for (const buffer of this.#buffers) this.gpu.pool.destroy(buffer);
+    this.#buffers.length = 0;
+  }
+
+  #create(label: string, floats: number): BufferSlice {
+    const buffer = this.gpu.createBuffer(label, floats * 4);
+    this.#buffers.push(buffer);
+    return { buffer };
+  }
+
+  async #fill(file: WeightsFile, { onProgress, signal }: LoadOptions): Promise<void> {
+    const sinks = await this.gpu.guard(async () => this.#sinks(file));
+    checkTensors(sinks, file);
+    const wanted = (name: string) => sinks.has(name);
+    let waiting = 0;
+    for await (const { tensor, offset, values } of file.stream({ wanted, onProgress, signal })) {
+      sinks.get(tensor.name)?.write(offset, values);
+      waiting += values.byteLength;
+      if (waiting >= UPLOAD_WINDOW_BYTES) {
+        waiting = 0;
+        this.gpu.device.queue.submit([]);
+        await this.gpu.device.queue.onSubmittedWorkDone();
+      }
+    }
+    for (const sink of sinks.values()) sink.finish?.();
+  }
+
+  /** Where each tensor of the file goes. */
+  #sinks(file: WeightsFile): Map<string, TensorSink> {
+    const sinks = new Map<string, TensorSink>();
+    for (const node of this.#graph.nodes) {
+      if (node.op === 'conv2d') this.#addConvSinks(sinks, file, node);
+      if (node.op === 'dense') this.#addDenseSinks(sinks, file, node);
+    }
+    return sinks;
+  }
+
+  #addConvSinks(sinks: Map<string, TensorSink>, file: WeightsFile, node: Conv2dNode): void {
+    const shape = convShape(this.#graph, node);
+    const { inChannels, outChannels, kernel } = shape;
+    const taps = kernel ** 2;
+    const weights = this.#create(`${node.name} weights`, packedLength(shape));
+    const bias = this.#create(`${node.name} bias`, outChannels);
+    this.#convs.set(node.name, { weights, bias });
+
+    let packed: Float32Array<ArrayBuffer> | undefined;
+    // File order to packed order: [kernel, kernel, in, out] in Keras, [out, in, kernel, kernel] in torch.
+    const packedAt =
+      this.convention === 'keras'
+        ? (e: number) => {
+            const io = e % (inChannels * outChannels);
+            const t = Math.floor(e / (inChannels * outChannels));
+            return packedIndex(shape, io % outChannels, Math.floor(io / outChannels), t);
+          }
+        : (e: number) => {
+            const it = e % (inChannels * taps);
+            return packedIndex(shape, Math.floor(e / (inChannels * taps)), Math.floor(it / taps), it % taps);
+          };
+    const biasValues = new Float32Array(outChannels);
+    const norm = node.batchNorm ? new BatchNorm(outChannels, BATCH_NORM_EPSILON[this.convention]) : undefined;
+    const upload = () => {
+      if (!packed) return;
+      norm?.fold(packed, biasValues, (o) => channelIndices(shape, o));
+      this.gpu.write(weights.buffer, packed);
+      this.gpu.write(bias.buffer, biasValues);
+      packed = undefined;
+    };
+    sinks.set(tensorOf(file, node, this.convention, 'kernel'), {
+      node: node.name,
+      shapes:
+        this.convention === 'keras'
+          ? [[kernel, kernel, inChannels, outChannels]]
+          : [[outChannels, inChannels, kernel, kernel]],
+      write: (offset, values) => {
+        packed ??= new Float32Array(packedLength(shape));
+        for (let i = 0; i < values.length; i++) packed[packedAt(offset + i)] = values[i];
+        // Without batch normalisation the weights are final as soon as they are complete.
+        if (!norm && offset + values.length === taps * inChannels * outChannels) {
+          this.gpu.write(weights.buffer, packed);
+          packed = undefined;
+        }
+      },
+      finish: norm ? upload : undefined,
+    });
+    const biasTensor = tensorOf(file, node, this.convention, 'bias');
+    // Convolutions in front of batch normalisation may have no bias of their own.
+    if (!norm || file.tensors.has(biasTensor)) {
+      sinks.set(biasTensor, {
+        node: node.name,
+        shapes: [[outChannels]],
+        write: (offset, values) => biasValues.set(values, offset),
+        finish: norm ? undefined : () => this.gpu.write(bias.buffer, biasValues),
+      });
+    }
+    if (norm) {
+      const names = node.batchNorm ?? [];
+      for (const part of BATCH_NORM_PARTS) {
+        sinks.set(findTensor(file, names, BATCH_NORM_SUFFIX[this.convention][part]), {
+          node: node.name,
+          shapes: [[outChannels]],
+          write: (offset, values) => norm[part].set(values, offset),
+        });
+      }
+    }
+  }
+
+  #addDenseSinks(sinks: Map<string, TensorSink>, file: WeightsFile, node: DenseNode): void {
+    const shape = denseShape(this.#graph, node, this.convention);
+    const bias = this.#create(`${node.name} bias`, shape.outputs);
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.gpu.limits;
+    const slices = matrixSlices(shape, Math.min(maxBufferSize, maxStorageBufferBindingSize)).map((slice) => ({
+      ...slice,
+      weights: this.#create(`${node.name} weights from row ${slice.firstRow}`, slice.rows * rowStride(shape)),
+    }));
+    this.#denses.set(node.name, { slices, bias });
+    const columns = shape.rows === 'inputs' ? shape.outputs : shape.inputs;
+    const input = this.#graph.shape(node.inputs[0]);
+    const flattened = this.#graph.node(node.inputs[0]);
+    const maps = flattened.op === 'flatten' ? this.#graph.shape(flattened.inputs[0]) : input;
+    sinks.set(tensorOf(file, node, this.convention, 'kernel'), {
+      node: node.name,
+      shapes:
+        this.convention === 'keras'
+          ? [[shape.inputs, shape.outputs]]
+          : // timm keeps fully connected layers as convolutions over the whole map.
+            [
+              [shape.outputs, shape.inputs],
+              [shape.outputs, ...maps],
+            ],
+      write: (offset, values) => writeMatrix(this.gpu, slices, columns, rowStride(shape), offset, values),
+    });
+    const biasValues = new Float32Array(shape.outputs);
+    sinks.set(tensorOf(file, node, this.convention, 'bias'), {
+      node: node.name,
+      shapes: [[shape.outputs]],
+      write: (offset, values) => biasValues.set(values, offset),
+      finish: () => this.gpu.write(bias.buffer, biasValues),
+    });
+  }
+}
+
+/** Where the pieces of one tensor go. */
+interface TensorSink {
+  readonly node: string;
+  /** Shapes that the tensor may have. */
+  readonly shapes: readonly (readonly number[])[];
+  write(offset: number, values: Float32Array<ArrayBuffer>): void;
+  /** When the whole file has been read. */
+  finish?(): void;
+}
+
+const SUFFIX: Record<Convention, Record<'kernel' | 'bias', readonly string[]>> = {
+  keras: { kernel: ['/kernel', '.kernel'], bias: ['/bias', '.bias'] },
+  torch: { kernel: ['.weight'], bias: ['.bias'] },
+};
+const BATCH_NORM_PARTS = ['gamma', 'beta', 'mean', 'variance'] as const;
+type BatchNormPart = (typeof BATCH_NORM_PARTS)[number];
+const BATCH_NORM_SUFFIX: Record<Convention, Record<BatchNormPart, readonly string[]>> = {
+  keras: {
+    gamma: ['/gamma', '.gamma'],
+    beta: ['/beta', '.beta'],
+    mean: ['/moving_mean', '.moving_mean'],
+    variance: ['/moving_variance', '.moving_variance'],
+  },
+  torch: { gamma: ['.weight'], beta: ['.bias'], mean: ['.running_mean'], variance: ['.running_var'] },
+};
+
+function namesOf(node: Conv2dNode | DenseNode): string[] {
+  return [node.name, ...(node.aliases ?? [])];
+}
+
+/** The tensor's name in the file; if no candidate is there, the first candidate, so that a message can name it. */
+function findTensor(file: WeightsFile, names: readonly string[], suffixes: readonly string[]): string {
+  const candidates = names.flatMap((name) => suffixes.map((suffix) => name + suffix));
+  return candidates.find((name) => file.tensors.has(name)) ?? candidates[0];
+}
+
+function tensorOf(
+  file: WeightsFile,
+  node: Conv2dNode | DenseNode,
+  convention: Convention,
+  part: 'kernel' | 'bias',
+): string {
+  return findTensor(file, namesOf(node), SUFFIX[convention][part]);
+}
+
+/** Keras calls its matrices 'kernel', torch 'weight': the names tell which layout and which preprocessing to use. */
+function detectConvention(graph: Graph, file: WeightsFile): Convention {
+  const first = graph.nodes.find((node) => node.op === 'conv2d' || node.op === 'dense') as Conv2dNode | DenseNode;
+  for (const convention of ['keras', 'torch'] as const) {
+    if (file.tensors.has(tensorOf(file, first, convention, 'kernel'))) return convention;
+  }
+  throw new WeightsError(`these are not weights of ${graph.name}`, {
+    file: file.origin,
+    tensor: first.name,
+    expected: `${first.name}/kernel or ${namesOf(first)
+      .slice(1)
+      .map((name) => `${name}.weight`)
+      .join(' or ')}`,
+    found: listTensors(file),
+  });
+}
+
+function listTensors(file: WeightsFile): string {
+  const names = [...file.tensors.keys()];
+  return names.length === 0 ? 'no tensors' : names.slice(0, 4).join(', ') + (names.length > 4 ? ', …' : '');
+}
+
+function checkTensors(sinks: ReadonlyMap<string, TensorSink>, file: WeightsFile): void {
+  for (const [name, { shapes }] of sinks) {
+    const tensor = file.tensors.get(name);
+    const expected = shapes.map(formatShape).join(' or ');
+    if (!tensor) {
+      throw new WeightsError('a tensor of the network is missing', {
+        file: file.origin,
+        tensor: name,
+        expected,
+        found: `no such tensor among ${file.tensors.size} (${listTensors(file)})`,
+      });
+    }
+    if (!shapes.some((shape) => sameShape(shape, tensor))) {
+      throw new WeightsError('a tensor has another shape than the network', {
+        file: tensor.file,
+        tensor: name,
+        expected,
+        found: formatShape(tensor.shape),
+      });
+    }
+  }
+  for (const [name, tensor] of file.tensors) {
+    if (!sinks.has(name)) {
+      // Most likely the file of a deeper network: its other tensors would be silently misused.
+      throw new WeightsError('the file holds a tensor that the network does not have', {
+        file: tensor.file,
+        tensor: name,
+        expected: `the ${sinks.size} tensors of the network only`,
+        found: `${name} ${formatShape(tensor.shape)}`,
+      });
+    }
+  }
+}
+
+function sameShape(shape: readonly number[], tensor: TensorInfo): boolean {
+  return shape.length === tensor.shape.length && shape.every((n, i) => n === tensor.shape[i]);
+}
+
+function formatShape(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}
+
+/** Writes a run of the row-major matrix to the slices that hold its rows. */
+function writeMatrix(
+  gpu: Gpu,
+  slices: DenseParameters['slices'],
+  columns: number,
+  stride: number,
+  offset: number,
+  values: Float32Array<ArrayBuffer>,
+): void {
+  for (let done = 0; done < values.length; ) {
+    const element = offset + done;
+    const row = Math.floor(element / columns);
+    const slice = slices.find(({ firstRow, rows }) => row >= firstRow && row < firstRow + rows);
+    if (!slice) throw new Error(`row ${row} is in no slice`);
+    const start = (row - slice.firstRow) * stride + (element % columns);
+    // Rows without a gap between them are one run, up to the slice's end; others go one by one.
+    const room = stride === columns ? slice.rows * columns - start : columns - (element % columns);
+    const count = Math.min(room, values.length - done);
+    gpu.write(slice.weights.buffer, values.subarray(done, done + count), (slice.weights.offset ?? 0) + start * 4);
+    done += count;
+  }
+}
+
+/** Batch normalisation in inference is a scale and a shift per channel, which the convolution before it can take over. */
+class BatchNorm implements Record<BatchNormPart, Float32Array> {
+  readonly gamma: Float32Array;
+  readonly beta: Float32Array;
+  readonly mean: Float32Array;
+  readonly variance: Float32Array;
+  readonly #epsilon: number;
+
+  constructor(channels: number, epsilon: number) {
+    this.gamma = new Float32Array(channels);
+    this.beta = new Float32Array(channels);
+    this.mean = new Float32Array(channels);
+    this.variance = new Float32Array(channels);
+    this.#epsilon = epsilon;
+  }
+
+  /** γ (w·x + b - μ) / √(σ² + ε) + β = (s w)·x + s (b - μ) + β with s = γ / √(σ² + ε). */
+  fold(weights: Float32Array, bias: Float32Array, indices: (channel: number) => Iterable<number>): void {
+    for (let o = 0; o < bias.length; o++) {
+      const scale = this.gamma[o] / Math.sqrt(this.variance[o] + this.#epsilon);
+      for (const i of indices(o)) weights[i] *= scale;
+      bias[o] = scale * (bias[o] - this.mean[o]) + this.beta[o];
+    }
+  }
+}
+
+function* channelIndices(shape: Conv2dShape, outChannel: number): Generator<number> {
+  for (let i = 0; i < shape.inChannels; i++) {
+    for (let t = 0; t < shape.kernel ** 2; t++) yield packedIndex(shape, outChannel, i, t);
+  }
+}
+
+function known<T>(value: T | undefined, node: string): T {
+  if (value === undefined) throw new Error(`no weights are loaded for ${node}`);
+  return value;
+}
