@@ -1,6 +1,8 @@
 /** The options of `explain` and `classify`: from text to the library's own, and back to a flag in messages. */
 import { InvalidArgumentError, Option } from 'commander';
 import { OptionError } from '../errors.ts';
+import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP } from '../image/color-map.ts';
+import { DEFAULT_OPACITY } from '../image/overlay.ts';
 import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS, METHODS } from '../options.ts';
 
 /** What both commands take, as commander hands it over. */
@@ -34,7 +36,7 @@ export interface ExplainFlags extends CommonFlags {
   neurons?: Cell[];
   batch?: number;
   out?: string;
-  colorMap?: string;
+  colorMap?: ColorMapName;
   opacity?: number;
 }
 
@@ -141,8 +143,10 @@ export function explainOnlyOptions(): Option[] {
       .conflicts('neurons'),
     new Option('--neurons <r,c;…>', 'only these cells of the feature maps').argParser(parseNeurons),
     numeric('--batch <n>', 'upper bound on samples per dispatch; the result is the same (default: by the limits)'),
-    new Option('--color-map <name>', 'colours of the overlay'),
-    numeric('--opacity <share>', 'opacity of the overlay, 0 to 1'),
+    choice('--color-map <name>', 'colours of the overlay', DEFAULT_COLOR_MAP, COLOR_MAPS),
+    new Option('--opacity <share>', `opacity of the overlay, 0 to 1 (default: ${DEFAULT_OPACITY})`).argParser(
+      parseShare,
+    ),
     new Option('--out <folder>', 'folder for the overlay, the map and its description (default: out)'),
   ];
 }
@@ -159,6 +163,12 @@ function numeric(flags: string, description: string, preset?: number): Option {
 export function parseNumber(text: string): number {
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim())) throw new InvalidArgumentError('Expected a number.');
   return Number(text);
+}
+
+export function parseShare(text: string): number {
+  const share = parseNumber(text);
+  if (share < 0 || share > 1) throw new InvalidArgumentError('Expected a number from 0 to 1.');
+  return share;
 }
 
 /** '1/8' or '0.125'. */

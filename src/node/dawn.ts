@@ -31,7 +31,7 @@ export interface NodeGpuOptions {
  */
 export async function requestNodeGpu(options: NodeGpuOptions = {}): Promise<Gpu> {
   const choice = await chooseDawnAdapter(options.adapter);
-  if (choice.do === 'use') return Gpu.request({ adapter: choice.adapter, limits: options.limits });
+  if (choice.do === 'use') return openDawnGpu(choice.adapter, options.limits);
   if (choice.do === 'fail') throw new GpuUnavailableError(choice.message);
   throw new GpuUnavailableError(
     'Dawn finds no such adapter with the drivers of this process. The packaged SwiftShader can serve: start the process ' +
@@ -39,7 +39,21 @@ export async function requestNodeGpu(options: NodeGpuOptions = {}): Promise<Gpu>
   );
 }
 
-export type DawnChoice = { do: 'use'; adapter: GPUAdapter } | Exclude<AdapterPlan, { do: 'use' }>;
+/** An adapter, with the Dawn instance that it came from. */
+export interface DawnAdapter {
+  readonly instance: GPU;
+  readonly adapter: GPUAdapter;
+}
+
+/** A Gpu on an adapter. Dawn crashes the process when an instance is collected while a device of it is at work. */
+export async function openDawnGpu({ instance, adapter }: DawnAdapter, limits?: NodeGpuOptions['limits']): Promise<Gpu> {
+  const gpu = await Gpu.request({ adapter, limits });
+  // What waits for the device's end holds the instance until then.
+  gpu.device.lost.then(() => instance);
+  return gpu;
+}
+
+export type DawnChoice = { do: 'use'; adapter: DawnAdapter } | Exclude<AdapterPlan, { do: 'use' }>;
 
 /** Chooses among the adapters of this process, or says what would help. */
 export async function chooseDawnAdapter(wanted?: string): Promise<DawnChoice> {
@@ -54,7 +68,7 @@ export async function chooseDawnAdapter(wanted?: string): Promise<DawnChoice> {
 }
 
 /** Most often the adapter that Dawn gives is the one to take; a look at the others costs time and drivers' warnings. */
-async function candidates(wanted: string | undefined): Promise<GPUAdapter[]> {
+async function candidates(wanted: string | undefined): Promise<DawnAdapter[]> {
   // Without a driver Dawn would only fail, and print a native stack trace to standard error.
   if (process.platform === 'linux' && vulkanDrivers().length === 0) return [];
   const first = await requestAdapter([]);
@@ -66,9 +80,9 @@ async function candidates(wanted: string | undefined): Promise<GPUAdapter[]> {
 }
 
 /** Every adapter that Dawn sees with the drivers of this process. */
-async function dawnAdapters(): Promise<GPUAdapter[]> {
+async function dawnAdapters(): Promise<DawnAdapter[]> {
   const message = await requestAdapter([UNKNOWN_ADAPTER_FLAG]).then(() => '', String);
-  const found: GPUAdapter[] = [];
+  const found: DawnAdapter[] = [];
   for (const name of adapterNames(message)) {
     const adapter = await requestAdapter([`adapter=${name}`]);
     if (adapter) found.push(adapter);
@@ -76,7 +90,7 @@ async function dawnAdapters(): Promise<GPUAdapter[]> {
   return found;
 }
 
-function infoOf(adapter: GPUAdapter): AdapterInfo {
+function infoOf({ adapter }: DawnAdapter): AdapterInfo {
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   return { vendor, architecture, device, description, isFallback: isFallbackAdapter };
 }
@@ -86,9 +100,9 @@ function usesPackagedSwiftShader(): boolean {
   return /swiftshader-[\d.]+[\\/]vk_swiftshader_icd\.json$/.test(userDrivers() ?? '');
 }
 
-async function requestAdapter(dawnFlags: string[]): Promise<GPUAdapter | undefined> {
+async function requestAdapter(dawnFlags: string[]): Promise<DawnAdapter | undefined> {
   Object.assign(process.env, quietEnvironment());
-  const gpu = create(dawnFlags);
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  return adapter ?? undefined;
+  const instance = create(dawnFlags);
+  const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
+  return adapter ? { instance, adapter } : undefined;
 }

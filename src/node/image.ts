@@ -28,7 +28,7 @@ export async function readPicture(file: string): Promise<Picture> {
   const bytes = await readPictureFile(file);
   if (isNpy(file)) return npyPicture(bytes, file);
   return decoding(file, async () => {
-    const upright = sharp(bytes, DECODING).rotate().toColourspace('srgb').removeAlpha();
+    const upright = sharp(bytes, DECODING).autoOrient().toColourspace('srgb').removeAlpha();
     const { data, info } = await upright.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     return { data: plainBytes(data), width: info.width, height: info.height };
   });

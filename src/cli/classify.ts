@@ -1,0 +1,31 @@
+import { classify } from '../index.ts';
+import type { Context } from './context.ts';
+import type { CommonFlags } from './flags.ts';
+import { percent } from './result.ts';
+import { checkedPictures, chooseModel, openGpu, openModel } from './setup.ts';
+
+/** `gradcam classify IMAGE…`: the most probable classes of each picture. */
+export async function classifyCommand(files: readonly string[], flags: CommonFlags, context: Context): Promise<void> {
+  const { terminal, env, signal } = context;
+  const choice = await chooseModel(flags, env, true);
+  const pictures = await checkedPictures(files);
+  const gpu = await openGpu(flags);
+  try {
+    const model = await openModel(gpu, choice, context);
+    for (const { file, read } of pictures) {
+      const predictions = await classify(model, await read(), { fit: flags.fit, signal });
+      if (flags.json) {
+        const named = predictions.map((prediction) => ({ ...prediction, label: prediction.label ?? null }));
+        terminal.print(JSON.stringify({ image: file, model: model.name, predictions: named }));
+        continue;
+      }
+      terminal.print(`${file}`);
+      for (const { classIndex, label, probability } of predictions) {
+        const index = String(classIndex).padStart(6);
+        terminal.print(`${index}  ${percent(probability).padStart(7)}  ${label ?? ''}`.trimEnd());
+      }
+    }
+  } finally {
+    gpu.dispose();
+  }
+}

@@ -1,0 +1,92 @@
+import { OptionError } from '../errors.ts';
+import { explain } from '../index.ts';
+import type { Graph } from '../network/graph.ts';
+import { checkOutputFolder } from '../node/output.ts';
+import { type ExplainOptions, resolveOptions } from '../options.ts';
+import type { Context } from './context.ts';
+import { type ExplainFlags, explainOptions } from './flags.ts';
+import { findClasses } from './labels.ts';
+import { resultStem, summarize, writeResult } from './result.ts';
+import {
+  checkedPictures,
+  chooseModel,
+  classCount,
+  DRAWN_PICTURE,
+  openGpu,
+  openModel,
+  type PictureSource,
+} from './setup.ts';
+
+const DEFAULT_FOLDER = 'out';
+
+/** `gradcam explain [IMAGE…]`: a result for each picture and class. What is wrong with the call is found before any work. */
+export async function explainCommand(files: readonly string[], flags: ExplainFlags, context: Context): Promise<void> {
+  const { terminal, env, signal } = context;
+  const folder = flags.out ?? DEFAULT_FOLDER;
+  const choice = await chooseModel(flags, env, files.length > 0);
+  const options = explainOptions(flags);
+  const classes = flags.class === undefined ? [undefined] : findClasses(flags.class, choice.labels);
+  for (const classIndex of classes) checkOptions({ ...options, classIndex }, choice.graph);
+  await checkOutputFolder('--out', folder);
+  checkStems(files);
+  const pictures: PictureSource[] = files.length > 0 ? await checkedPictures(files) : [DRAWN_PICTURE];
+
+  const gpu = await openGpu(flags);
+  try {
+    const loadStart = performance.now();
+    const model = await openModel(gpu, choice, context);
+    const loadModelMs = performance.now() - loadStart;
+
+    for (const { file, read } of pictures) {
+      const readStart = performance.now();
+      const picture = await read();
+      const readPictureMs = performance.now() - readStart;
+
+      for (const classIndex of classes) {
+        const bar = terminal.progress('samples', String);
+        const onProgress = ({ done, total }: { done: number; total: number }) => bar.update(done, total);
+        const result = await explain(model, picture, { ...options, classIndex, signal, onProgress }).finally(() =>
+          bar.stop(),
+        );
+        const record = await writeResult(result, {
+          file,
+          oneOfSeveralClasses: classes.length > 1,
+          folder,
+          flags,
+          gpu,
+          model,
+          labels: choice.labels,
+          timings: { loadModel: loadModelMs, readPicture: readPictureMs },
+          signal,
+        });
+        terminal.print(flags.json ? JSON.stringify(record) : summarize(result, record));
+      }
+    }
+  } finally {
+    gpu.dispose();
+  }
+}
+
+/** explain() checks its options against the loaded model; the network alone is enough for that, and there at once. */
+function checkOptions(options: ExplainOptions, graph: Graph): void {
+  resolveOptions(options, {
+    classCount: classCount(graph),
+    resolveLayer: (name) => {
+      const layer = graph.layer(name).name;
+      return { name: layer, shape: graph.shape(layer) };
+    },
+  });
+}
+
+/** Results are named after pictures, so those of one call must differ in more than folder and extension. */
+function checkStems(files: readonly string[]): void {
+  const byStem = new Map<string, string>();
+  for (const file of files) {
+    const stem = resultStem(file);
+    const other = byStem.get(stem);
+    if (other !== undefined) {
+      throw new OptionError('IMAGE', file, `pictures whose results have different names; ${other} is "${stem}" too`);
+    }
+    byStem.set(stem, file);
+  }
+}

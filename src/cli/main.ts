@@ -1,0 +1,156 @@
+/** The command line: arguments in, exit code out. 0 done, 1 the work failed, 2 the call was wrong, 130 interrupted. */
+import { Command, CommanderError } from 'commander';
+import { GradcamError, OptionError } from '../errors.ts';
+import { VERSION } from '../version.ts';
+import { classifyCommand } from './classify.ts';
+import type { Context } from './context.ts';
+import { doctorCommand } from './doctor.ts';
+import { explainCommand } from './explain.ts';
+import { type CommonFlags, commonOptions, type ExplainFlags, explainOnlyOptions, inTermsOfFlags } from './flags.ts';
+import { modelsCommand } from './models.ts';
+import { exitCodeOf, restartWithSwiftShader } from './restart.ts';
+import { SwiftShaderNeeded } from './setup.ts';
+import { Terminal } from './terminal.ts';
+
+/** Runs the program in this process and ends it, with nothing of its output lost. */
+export async function run(): Promise<never> {
+  const terminal = new Terminal();
+  const code = await main(process.argv.slice(2), { terminal, env: process.env, signal: interruptions() });
+  await Promise.all([drained(process.stdout), drained(process.stderr)]);
+  // Dawn's threads would keep the process alive for a while.
+  process.exit(code);
+}
+
+/** @returns the exit code. */
+export async function main(args: readonly string[], context: Context): Promise<number> {
+  const { terminal, signal } = context;
+  const program = buildProgram(context);
+  try {
+    await program.parseAsync(withCommand(args), { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return callError(error, program, terminal);
+    if (signal.aborted) {
+      terminal.error('gradcam: interrupted');
+      return exitCodeOf(signal.reason);
+    }
+    if (error instanceof SwiftShaderNeeded) return restart(context);
+    return report(error, context);
+  }
+}
+
+async function restart(context: Context): Promise<number> {
+  try {
+    return await restartWithSwiftShader(context.signal);
+  } catch (error) {
+    return report(error, context);
+  }
+}
+
+/** commander has said what is wrong; help and version are no errors. */
+function callError(error: CommanderError, program: Command, terminal: Terminal): number {
+  if (error.exitCode === 0) return 0;
+  if (error.code === 'commander.unknownCommand') {
+    terminal.error(`Commands: ${program.commands.map((command) => command.name()).join(', ')}`);
+  }
+  return 2;
+}
+
+function report(error: unknown, { terminal, env }: Context): number {
+  if (env.GRADCAM_DEBUG) terminal.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  const message = error instanceof Error ? error.message : String(error);
+  const expected = error instanceof GradcamError || (error as NodeJS.ErrnoException)?.syscall !== undefined;
+  terminal.error(`gradcam: ${message}${expected ? '' : ' (unexpected; GRADCAM_DEBUG=1 shows where)'}`);
+  return error instanceof OptionError ? 2 : 1;
+}
+
+/** Without a command, `explain` is meant. */
+function withCommand(args: readonly string[]): string[] {
+  const isGlobal = /^(-h|--help|-V|--version)$/.test(args[0] ?? '');
+  return args[0] === undefined || (args[0].startsWith('-') && !isGlobal) ? ['explain', ...args] : [...args];
+}
+
+function buildProgram(context: Context): Command {
+  const { terminal } = context;
+  const program = new Command('gradcam')
+    .description('Explains what an image classifier looked at: Grad-CAM, Grad-CAM++ and Smooth Grad-CAM++ on WebGPU.')
+    .version(VERSION)
+    .configureOutput({
+      writeOut: (text) => terminal.print(text.trimEnd()),
+      writeErr: (text) => terminal.error(text.trimEnd().replace(/^error: /, 'gradcam: ')),
+    })
+    .exitOverride();
+
+  const explain = program
+    .command('explain')
+    .argument('[image...]', 'PNG, JPEG, WebP …, or .npy with uint8 [height, width, 3]; none: a drawn picture')
+    .description(
+      'explain why a class was predicted: writes a heat map over the picture, the raw map, and a description',
+    )
+    .action((images: string[], flags: ExplainFlags) =>
+      translating(flags, () => explainCommand(images, flags, prepared(context, flags))),
+    );
+  for (const option of [...explainOnlyOptions(), ...commonOptions()]) explain.addOption(option);
+
+  const classify = program
+    .command('classify')
+    .argument('<image...>', 'pictures, as for explain')
+    .description('print the five most probable classes of pictures')
+    .action((images: string[], flags: CommonFlags) =>
+      translating(flags, () => classifyCommand(images, flags, prepared(context, flags))),
+    );
+  for (const option of commonOptions()) classify.addOption(option);
+
+  program
+    .command('doctor')
+    .description('show which GPU adapters there are, which one is used, and what would be better')
+    .option('--adapter <text>', 'the adapter to choose, as for explain')
+    .option('--json', 'print one line of JSON')
+    .action((flags: { adapter?: string; json?: boolean }) => doctorCommand(flags, context));
+
+  program
+    .command('models')
+    .description('list the models that have a name, and where their weights are published')
+    .option('--json', 'print one line of JSON for each model')
+    .action((flags: { json?: boolean }) => modelsCommand(flags, context));
+  return program;
+}
+
+function prepared(context: Context, flags: CommonFlags): Context {
+  context.terminal.quiet = flags.quiet === true;
+  return context;
+}
+
+async function translating(flags: ExplainFlags, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw error instanceof OptionError ? inTermsOfFlags(error, flags) : error;
+  }
+}
+
+/** A signal for Ctrl-C and its like. Asked a second time, the program ends at once. */
+function interruptions(): AbortSignal {
+  const controller = new AbortController();
+  let abortedAt = 0;
+  const interrupt = (name: NodeJS.Signals) => {
+    // A terminal sends Ctrl-C to parent and child alike, and the parent passes it on: that is still once.
+    if (controller.signal.aborted && Date.now() - abortedAt > 500) process.exit(exitCodeOf(name));
+    abortedAt ||= Date.now();
+    controller.abort(name);
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupt(name));
+  // Only a restarted process has a channel; it closes when the one that the user started is gone.
+  process.on('disconnect', () => interrupt('SIGTERM'));
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has seen enough, such as `head`, is no failure.
+    process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
+  return controller.signal;
+}
+
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
+}

@@ -1,0 +1,146 @@
+/** An explanation as files, as JSON, and in words. */
+import { join } from 'node:path';
+import type { AdapterInfo, Explanation, Gpu, Model, Prediction } from '../index.ts';
+import { encodePng } from '../node/image.ts';
+import { encodeNpy } from '../node/npy.ts';
+import { stemOf, writeFilesAtomically } from '../node/output.ts';
+import type { ExplainFlags } from './flags.ts';
+import { classTitle } from './labels.ts';
+
+/** The stem of what is written for the drawn picture. */
+const DRAWN_STEM = 'drawn';
+
+/** The stem of a picture's results: the file's name without its last extension. */
+export function resultStem(file: string | undefined): string {
+  return file === undefined ? DRAWN_STEM : stemOf(file);
+}
+
+export interface ResultContext {
+  readonly file: string | undefined;
+  /** Whether other classes are explained too, so that the class must be in the names. */
+  readonly oneOfSeveralClasses: boolean;
+  readonly folder: string;
+  readonly flags: Pick<ExplainFlags, 'colorMap' | 'opacity'>;
+  readonly gpu: Gpu;
+  readonly model: Model;
+  readonly labels: readonly string[] | undefined;
+  /** Milliseconds of what happened outside of explain(). */
+  readonly timings: Readonly<Record<string, number>>;
+  readonly signal: AbortSignal;
+}
+
+/** What `--json` prints and the .json file holds. What is absent is null, so that every key is always there. */
+export interface ResultRecord
+  extends Pick<
+    Explanation,
+    'outcome' | 'classIndex' | 'logit' | 'alphaCells' | 'alphaZeroCells' | 'options' | 'provenance'
+  > {
+  /** As it was given; null for the drawn picture. */
+  readonly image: string | null;
+  readonly label: string | null;
+  readonly predictions: readonly (Omit<Prediction, 'label'> & { readonly label: string | null })[];
+  readonly map: { readonly maps: number; readonly height: number; readonly width: number; readonly max: number };
+  readonly model: { readonly name: string; readonly weights: Model['weights'] };
+  readonly adapter: AdapterInfo;
+  /** Milliseconds per stage. */
+  readonly timings: Readonly<Record<string, number>>;
+  /** Most bytes that GPU buffers took at a time, the weights' included. */
+  readonly memory: { readonly peakBytes: number };
+  readonly files: ResultFiles;
+}
+
+/** Paths of what was written. */
+interface ResultFiles {
+  /** One for each map. */
+  readonly overlays: readonly string[];
+  readonly map: string;
+  readonly json: string;
+}
+
+/**
+ * Writes STEM.METHOD.png (overlay), .npy (raw map) and .json, all of them or none. Of several maps, the first overlay
+ * has that name and the next ones STEM.METHOD.map1.png and so on.
+ */
+export async function writeResult(result: Explanation, context: ResultContext): Promise<ResultRecord> {
+  const { file, folder, oneOfSeveralClasses, signal } = context;
+  const classPart = oneOfSeveralClasses ? `.c${result.classIndex}` : '';
+  const base = `${resultStem(file)}${classPart}.${result.options.method}`;
+  const [mapCount, height, width] = result.map.shape;
+
+  const overlayStart = performance.now();
+  const overlays = new Map<string, Uint8Array>();
+  for (let map = 0; map < mapCount; map++) {
+    const { colorMap, opacity } = context.flags;
+    const picture = await result.overlay({ map, colorMap, opacity });
+    overlays.set(`${base}${map === 0 ? '' : `.map${map}`}.png`, await encodePng(picture));
+  }
+  const overlayMs = performance.now() - overlayStart;
+
+  const files = new Map<string, Uint8Array | string>(overlays);
+  files.set(`${base}.npy`, encodeNpy(result.map.data, mapCount === 1 ? [height, width] : [mapCount, height, width]));
+  const record = describeResult(
+    result,
+    { ...context, timings: { ...context.timings, overlay: overlayMs } },
+    {
+      overlays: [...overlays.keys()].map((name) => join(folder, name)),
+      map: join(folder, `${base}.npy`),
+      json: join(folder, `${base}.json`),
+    },
+  );
+  files.set(`${base}.json`, `${JSON.stringify(record, null, 2)}\n`);
+  await writeFilesAtomically(folder, files, signal);
+  return record;
+}
+
+function describeResult(
+  result: Explanation,
+  { file, gpu, model, labels, timings }: ResultContext,
+  files: ResultFiles,
+): ResultRecord {
+  const [mapCount, height, width] = result.map.shape;
+  return {
+    image: file ?? null,
+    model: { name: model.name, weights: model.weights },
+    outcome: result.outcome,
+    classIndex: result.classIndex,
+    label: labels?.[result.classIndex] ?? null,
+    logit: result.logit,
+    predictions: result.predictions.map((prediction) => ({ ...prediction, label: prediction.label ?? null })),
+    map: { maps: mapCount, height, width, max: result.map.data.reduce((a, b) => Math.max(a, b), 0) },
+    alphaCells: result.alphaCells,
+    alphaZeroCells: result.alphaZeroCells,
+    options: result.options,
+    adapter: gpu.adapterInfo,
+    timings: { ...timings, ...result.timings },
+    memory: { peakBytes: gpu.memory.peakBytes },
+    provenance: result.provenance,
+    files,
+  };
+}
+
+/** What people want to know of a result. */
+export function summarize(result: Explanation, record: ResultRecord): string {
+  const { options, outcome } = result;
+  const image = record.image ?? 'the drawn picture';
+  const explained = result.predictions.find(({ classIndex }) => classIndex === result.classIndex);
+  const probability = explained ? `, ${percent(explained.probability)}` : '';
+  const samples = options.nSamples > 0 ? `, n = ${options.nSamples}` : '';
+  const lines = [
+    `${image}: ${classTitle(result.classIndex, record.label ?? undefined)}${probability}`,
+    `  ${options.method} at ${options.layerName}${samples}; outcome: ${OUTCOMES[outcome]}`,
+  ];
+  const { overlays, map, json } = record.files;
+  for (const path of [...overlays, map, json]) lines.push(`  ${path}`);
+  return lines.join('\n');
+}
+
+const OUTCOMES: Readonly<Record<Explanation['outcome'], string>> = {
+  ok: 'ok',
+  empty: 'empty (the map is zero everywhere)',
+  'negative-only': 'negative-only (every contribution speaks against the class)',
+  degenerate: 'degenerate (alpha was set to zero in every cell)',
+};
+
+export function percent(probability: number): string {
+  return `${(100 * probability).toFixed(2)} %`;
+}
