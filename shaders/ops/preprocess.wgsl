@@ -47,8 +47,8 @@ fn main(
     var sum = vec3f();
     for (var i = taps.first; i < taps.end; i++) {
       let weight = resize_weight(taps, i);
-      let from = (i * params.width + column) * 3u;
-      sum = fma(vec3f(weight), vec3f(rows[from], rows[from + 1u], rows[from + 2u]), sum);
+      let at_row = (i * params.width + column) * 3u;
+      sum = fma(vec3f(weight), vec3f(rows[at_row], rows[at_row + 1u], rows[at_row + 2u]), sum);
       total += weight;
     }
     let color = sum / total;

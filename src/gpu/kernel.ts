@@ -2,7 +2,7 @@
  * A kernel: WGSL text with `#if` for structure and `override` for numbers. Everything else that the host must know
  * (bindings, uniform fields) is read from the text itself, so that no fact about a shader stands in two places.
  */
-import { wgsl } from 'wgsl-preprocessor';
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 
 /** A WGSL source file with the library files it stands on. */
 export interface KernelSource {

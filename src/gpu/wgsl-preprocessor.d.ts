@@ -1,4 +1,4 @@
-/** The package ships no types. */
-declare module 'wgsl-preprocessor' {
+/** The package ships no types and names no main file. */
+declare module 'wgsl-preprocessor/wgsl-preprocessor.js' {
   export function wgsl(strings: TemplateStringsArray, ...values: unknown[]): string;
 }
