@@ -43,7 +43,11 @@ export function cachingStore(store: ByteStore, cache: WeightsCache, checksum: st
       used.add(key);
       const kept = await unlessItFails(() => cache.get(key));
       if (kept !== undefined) {
-        return { size: kept.size, stream: readElse(kept, () => store.open(location, options)) };
+        const openSource = async () => {
+          await unlessItFails(() => cache.delete(key));
+          return store.open(location, options);
+        };
+        return { size: kept.size, stream: readElse(kept, openSource) };
       }
       const source = await store.open(location, options);
       const writer = await unlessItFails(() => cache.put(key, source.size));
@@ -164,21 +168,22 @@ export function browserCache(name = 'gradcam-webgpu'): WeightsCache | undefined 
     },
     async put(key, size) {
       const cache = await caches.open(name);
-      const { readable, writable } = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>();
+      const { body, controller, nextPull } = pushedStream();
       const headers = size === undefined ? undefined : { 'content-length': String(size) };
-      const stored = cache.put(key, new Response(readable, { headers }));
+      const stored = cache.put(key, new Response(body, { headers }));
       stored.catch(() => {}); // seen by whichever of the calls below comes next
-      const writer = writable.getWriter();
-      writer.closed.catch(() => {});
       return {
-        // Without the race, a put that fails without reading on (quota) would leave the write waiting for ever.
-        write: (bytes) => Promise.race([writer.write(bytes as Uint8Array<ArrayBuffer>), stored]),
+        async write(bytes) {
+          // A put that fails need not read on: without the race, the write would wait for ever.
+          await Promise.race([nextPull(), stored]);
+          controller.enqueue(bytes as Uint8Array<ArrayBuffer>);
+        },
         async commit() {
-          await Promise.race([writer.close(), stored]);
+          controller.close();
           await stored;
         },
         async abort() {
-          await writer.abort();
+          controller.error(new Error('given up'));
           await stored.catch(() => {});
         },
       };
@@ -187,4 +192,30 @@ export function browserCache(name = 'gradcam-webgpu'): WeightsCache | undefined 
       await (await caches.open(name)).delete(key);
     },
   };
+}
+
+/**
+ * A stream that is written from outside. Not a TransformStream: where its reader has gone without a word, that one
+ * cannot even be aborted.
+ */
+function pushedStream() {
+  let pulled = () => {};
+  let pull = new Promise<void>((resolve) => {
+    pulled = resolve;
+  });
+  let controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(its) {
+      controller = its;
+    },
+    pull: () => pulled(),
+  });
+  /** Resolves when there is room for another chunk; each call is for one chunk. */
+  const nextPull = async () => {
+    await pull;
+    pull = new Promise<void>((resolve) => {
+      pulled = resolve;
+    });
+  };
+  return { body, controller: controller!, nextPull };
 }

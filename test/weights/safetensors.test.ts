@@ -1,16 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { openWeights } from '../../src/weights/source.ts';
+import { readAll, weightsErrorOf } from './helpers.ts';
 import {
   concat,
   encodeSafetensors,
   float32,
   memoryStore,
   type PlainTensor,
-  readAll,
   safetensorsOf,
   utf8,
-  weightsErrorOf,
-} from './helpers.ts';
+} from './made-files.ts';
 
 const weight = float32('features.0.weight', [2, 3], [1, 2, 3, 4, 5, 6]);
 const bias = float32('features.0.bias', [2], [-1, 0.5]);

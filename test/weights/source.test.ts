@@ -2,18 +2,8 @@ import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AbortError, OptionError } from '../../src/errors.ts';
 import { type LoadProgress, openWeights, type WeightsLocation } from '../../src/weights/source.ts';
-import {
-  concat,
-  encodeSafetensors,
-  float32,
-  memoryStore,
-  modelJson,
-  readAll,
-  serve,
-  type TestServer,
-  utf8,
-  weightsErrorOf,
-} from './helpers.ts';
+import { readAll, serve, type TestServer, weightsErrorOf } from './helpers.ts';
+import { concat, encodeSafetensors, float32, memoryStore, modelJson, utf8 } from './made-files.ts';
 
 const weight = float32('w', [4], [1, 2, 3, 4]);
 const bias = float32('b', [2], [5, 6]);

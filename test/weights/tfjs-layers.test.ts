@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { openWeights } from '../../src/weights/source.ts';
-import { concat, memoryStore, modelJson, readAll, utf8, weightsErrorOf } from './helpers.ts';
+import { readAll, weightsErrorOf } from './helpers.ts';
+import { concat, memoryStore, modelJson, utf8 } from './made-files.ts';
 
 const kernel = { name: 'conv/kernel', shape: [2, 2], dtype: 'float32' };
 const bias = { name: 'conv/bias', shape: [1], dtype: 'float32' };

@@ -1,0 +1,133 @@
+/** Reading weights in runtimes other than Node: their streams, their files and their Cache API. No assertion library. */
+import { describe, it } from 'vitest';
+import { browserCache, type WeightsCache } from '../../src/weights/cache.ts';
+import { openWeights, type WeightsFile } from '../../src/weights/source.ts';
+import { encodeSafetensors, float32, memoryStore, modelJson } from './made-files.ts';
+
+const weight = float32('w', [4], [1, 2, 3, 4]);
+const bias = float32('b', [2], [5, 6]);
+const safetensors = encodeSafetensors([weight, bias]) as Uint8Array<ArrayBuffer>;
+const manifest = modelJson({
+  paths: ['a.bin', 'b.bin'],
+  weights: [
+    { name: 'w', shape: [4], dtype: 'float32' },
+    { name: 'b', shape: [2], dtype: 'float32' },
+  ],
+});
+const VALUES = { w: [1, 2, 3, 4], b: [5, 6] };
+const SITE = 'https://weights.example/vgg/';
+
+describe('weights', () => {
+  it('come from a blob', async () => {
+    equal(await valuesOf(await openWeights(URL.createObjectURL(new Blob([safetensors])))), VALUES);
+  });
+
+  it('come from chosen files', async () => {
+    const files = [
+      new File([bias.bytes as BlobPart], 'b.bin'),
+      new File([manifest as BlobPart], 'model.json'),
+      new File([weight.bytes as BlobPart], 'a.bin'),
+    ];
+    equal(await valuesOf(await openWeights(files)), VALUES);
+  });
+
+  it('are kept in the Cache API by default', async () => {
+    const store = memoryStore({
+      [`${SITE}model.json`]: manifest,
+      [`${SITE}a.bin`]: weight.bytes,
+      [`${SITE}b.bin`]: bias.bytes,
+    });
+    await caches.delete('gradcam-webgpu');
+    const checksums = [];
+    for (let i = 0; i < 2; i++) {
+      const file = await openWeights(`${SITE}model.json`, { store });
+      equal(await valuesOf(file), VALUES);
+      checksums.push(file.checksum());
+    }
+    equal(store.opened, [`${SITE}model.json`, `${SITE}a.bin`, `${SITE}b.bin`]);
+    equal(checksums[1], checksums[0]);
+    await caches.delete('gradcam-webgpu');
+  });
+
+  it('are forgotten when they are wrong', async () => {
+    const cache = await emptyCache();
+    const store = memoryStore({ [`${SITE}m.safetensors`]: safetensors.slice(0, -1) }, { sized: false });
+    for (let i = 0; i < 2; i++) {
+      const file = await openWeights(`${SITE}m.safetensors`, { store, cache });
+      equal(await valuesOf(file).catch((error) => error.name), 'WeightsError');
+    }
+    equal(store.opened.length, 2);
+  });
+
+  it('are not kept when the stream is left early', async () => {
+    const cache = await emptyCache();
+    const store = memoryStore({ [`${SITE}m.safetensors`]: safetensors }, { chunkBytes: 16 });
+    const file = await openWeights(`${SITE}m.safetensors`, { store, cache });
+    for await (const _ of file.stream()) break;
+    equal(await cache.get(`${SITE}m.safetensors`), undefined);
+    equal(await valuesOf(await openWeights(`${SITE}m.safetensors`, { store, cache })), VALUES);
+    equal(store.opened.length, 2);
+  });
+});
+
+describe('the cache of the runtime', () => {
+  it('shows an entry when it is whole, and not before', async () => {
+    const cache = await emptyCache();
+    const writer = await cache.put(`${SITE}x?v=1`, 5);
+    await writer.write(Uint8Array.of(1, 2));
+    await writer.write(Uint8Array.of(3, 4, 5));
+    equal(await cache.get(`${SITE}x?v=1`), undefined);
+    await writer.commit();
+    const entry = await cache.get(`${SITE}x?v=1`);
+    equal(entry?.size, 5);
+    equal([...new Uint8Array(await new Response(entry?.stream as BodyInit).arrayBuffer())], [1, 2, 3, 4, 5]);
+    equal(await cache.get(`${SITE}x?v=2`), undefined);
+    await cache.delete(`${SITE}x?v=1`);
+    equal(await cache.get(`${SITE}x?v=1`), undefined);
+  });
+
+  it('leaves nothing of an entry that is given up', async () => {
+    const cache = await emptyCache();
+    const writer = await cache.put(`${SITE}x`, undefined);
+    await writer.write(new Uint8Array(100));
+    await writer.abort();
+    equal(await cache.get(`${SITE}x`), undefined);
+  });
+
+  it('that cannot keep an entry fails its write, and does not wait for ever', async () => {
+    const cache = await emptyCache();
+    const writer = await cache.put('data:,not-http', undefined);
+    const attempts = [];
+    for (let i = 0; i < 3; i++) attempts.push(await writer.write(new Uint8Array(100)).catch((error) => error.name));
+    equal(attempts.at(-1), 'TypeError');
+    await writer.abort();
+  });
+
+  it('takes more than it buffers', async () => {
+    const cache = await emptyCache();
+    const bytes = new Uint8Array(1 << 20).fill(7);
+    const writer = await cache.put(`${SITE}large`, 16 * bytes.length);
+    for (let i = 0; i < 16; i++) await writer.write(bytes);
+    await writer.commit();
+    const entry = await cache.get(`${SITE}large`);
+    equal((await new Response(entry?.stream as BodyInit).arrayBuffer()).byteLength, 16 * bytes.length);
+  });
+});
+
+async function emptyCache(): Promise<WeightsCache> {
+  await caches.delete('gradcam-webgpu-test');
+  return browserCache('gradcam-webgpu-test')!;
+}
+
+async function valuesOf(file: WeightsFile): Promise<Record<string, number[]>> {
+  const values: Record<string, number[]> = {};
+  for await (const piece of file.stream({ pieceElements: 3 })) {
+    values[piece.tensor.name] = [...(values[piece.tensor.name] ?? []), ...piece.values];
+  }
+  return values;
+}
+
+function equal(actual: unknown, expected: unknown): void {
+  const [is, should] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (is !== should) throw new Error(`expected ${should}, got ${is}`);
+}
