@@ -27,6 +27,8 @@ export class ByteReader {
   #ahead: Promise<ByteSource> | undefined;
   /** What is left of the chunk that came last. */
   #rest: Uint8Array = new Uint8Array(0);
+  /** The cancelling of `#chunks`, once begun. A second one would not wait for what the first still has to tidy up. */
+  #cancelled: Promise<void> | undefined;
   #unlink: (() => void)[] = [];
 
   /** Bytes that have come of each file opened so far. */
@@ -59,7 +61,8 @@ export class ByteReader {
     if (signal === undefined) return;
     const stop = () => {
       this.#stop.abort(signal.reason);
-      this.#chunks?.cancel(signal.reason).catch(() => {});
+      this.#cancelled ??= this.#chunks?.cancel(signal.reason);
+      this.#cancelled?.catch(() => {}); // `close` waits for it
     };
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop);
@@ -77,6 +80,7 @@ export class ByteReader {
       if (this.#chunks === undefined) {
         if (this.#index + 1 >= endFile) return undefined;
         await this.#openNext(tensor);
+        continue;
       }
       await this.#nextChunk(tensor);
     }
@@ -134,13 +138,14 @@ export class ByteReader {
     return this.#hash.hex();
   }
 
-  /** Gives back what is open. Nothing may be read afterwards. */
+  /** Gives back what is open, and waits until that is done. Nothing may be read afterwards. */
   async close(): Promise<void> {
     for (const unlink of this.#unlink) unlink();
     this.#stop.abort();
     const ahead = this.#ahead;
     this.#ahead = undefined;
-    await Promise.allSettled([this.#chunks?.cancel(), ahead?.then((source) => source.stream.cancel())]);
+    this.#cancelled ??= this.#chunks?.cancel();
+    await Promise.allSettled([this.#cancelled, ahead?.then((source) => source.stream.cancel())]);
   }
 
   async #openNext(tensor: string | undefined): Promise<void> {
