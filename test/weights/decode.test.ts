@@ -36,10 +36,10 @@ describe('decoding', () => {
     const [scale, min] = [0.004713413060880175, -0.6504510024014641];
     const bytes = Uint8Array.from({ length: 256 }, (_, q) => q);
     expect([...decode({ dtype: 'uint8', scale, min }, bytes)]).toEqual(
-      Array.from(bytes, (q) => Math.fround(q * scale + min)),
+      Array.from(bytes, (q) => Math.fround(Math.fround(q * Math.fround(scale)) + Math.fround(min))),
     );
     expect([...decode({ dtype: 'uint16', scale, min }, allUint16)]).toEqual(
-      Array.from(allUint16, (q) => Math.fround(q * scale + min)),
+      Array.from(allUint16, (q) => Math.fround(Math.fround(q * Math.fround(scale)) + Math.fround(min))),
     );
   });
 

@@ -30,7 +30,8 @@ describe('real weights', () => {
     expect(file.tensors.get('fc1/kernel')).toMatchObject({ shape: [25088, 4096], dtype: 'uint8' });
     const { weightsManifest } = JSON.parse(await readFile(join(folder, 'model.json'), 'utf8'));
     const [{ paths, weights }] = weightsManifest as [{ paths: string[]; weights: Weight[] }];
-    const dequantise = (q: number, { quantization: { scale, min } }: Weight) => Math.fround(q * scale + min);
+    const dequantise = (q: number, { quantization: { scale, min } }: Weight) =>
+      Math.fround(Math.fround(q * Math.fround(scale)) + Math.fround(min));
     const ranges = new Map(weights.map((weight) => [weight.name, [dequantise(0, weight), dequantise(255, weight)]]));
 
     let parameters = 0;
