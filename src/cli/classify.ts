@@ -1,7 +1,7 @@
 import { classify } from '../index.ts';
 import type { Context } from './context.ts';
 import type { CommonFlags } from './flags.ts';
-import { percent } from './result.ts';
+import { percent, toJson } from './result.ts';
 import { checkedPictures, chooseModel, openGpu, openModel } from './setup.ts';
 
 /** `gradcam classify IMAGE…`: the most probable classes of each picture. */
@@ -15,8 +15,7 @@ export async function classifyCommand(files: readonly string[], flags: CommonFla
     for (const { file, read } of pictures) {
       const predictions = await classify(model, await read(), { fit: flags.fit, signal });
       if (flags.json) {
-        const named = predictions.map((prediction) => ({ ...prediction, label: prediction.label ?? null }));
-        terminal.print(JSON.stringify({ image: file, model: model.name, predictions: named }));
+        terminal.print(toJson({ image: file, model: model.name, predictions }));
         continue;
       }
       terminal.print(`${file}`);

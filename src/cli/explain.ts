@@ -4,9 +4,9 @@ import type { Graph } from '../network/graph.ts';
 import { checkOutputFolder } from '../node/output.ts';
 import { type ExplainOptions, resolveOptions } from '../options.ts';
 import type { Context } from './context.ts';
-import { type ExplainFlags, explainOptions } from './flags.ts';
+import { DEFAULT_FOLDER, type ExplainFlags, explainOptions } from './flags.ts';
 import { findClasses } from './labels.ts';
-import { resultStem, summarize, writeResult } from './result.ts';
+import { resultStem, summarize, toJson, writeResult } from './result.ts';
 import {
   checkedPictures,
   chooseModel,
@@ -16,8 +16,6 @@ import {
   openModel,
   type PictureSource,
 } from './setup.ts';
-
-const DEFAULT_FOLDER = 'out';
 
 /** `gradcam explain [IMAGE…]`: a result for each picture and class. What is wrong with the call is found before any work. */
 export async function explainCommand(files: readonly string[], flags: ExplainFlags, context: Context): Promise<void> {
@@ -59,7 +57,7 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
           timings: { loadModel: loadModelMs, readPicture: readPictureMs },
           signal,
         });
-        terminal.print(flags.json ? JSON.stringify(record) : summarize(result, record));
+        terminal.print(flags.json ? toJson(record) : summarize(result, record));
       }
     }
   } finally {

@@ -3,7 +3,11 @@ import { InvalidArgumentError, Option } from 'commander';
 import { OptionError } from '../errors.ts';
 import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP } from '../image/color-map.ts';
 import { DEFAULT_OPACITY } from '../image/overlay.ts';
+import type { ModelName } from '../network/models.ts';
 import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS, METHODS } from '../options.ts';
+
+export const DEFAULT_MODEL: ModelName = 'vgg16';
+export const DEFAULT_FOLDER = 'out';
 
 /** What both commands take, as commander hands it over. */
 export interface CommonFlags {
@@ -40,7 +44,7 @@ export interface ExplainFlags extends CommonFlags {
   opacity?: number;
 }
 
-/** The library's options, but the class, which depends on labels. Values are checked by resolveOptions. */
+/** The library's options, but for the class, which depends on labels. resolveOptions checks the values. */
 export function explainOptions(flags: ExplainFlags): ExplainOptions {
   return {
     method: flags.method,
@@ -69,11 +73,11 @@ const FLAG_OF: Readonly<Record<string, keyof ExplainFlags>> = {
   nSamples: 'samples',
 };
 
-/** The library's error about an option, in terms of the flag that set it. */
+/** The library's error about an option, in terms of the flag that set it. Other names, such as IMAGE, stay. */
 export function inTermsOfFlags(error: OptionError, flags: ExplainFlags): OptionError {
   const option = error.option.startsWith('subset') ? (flags.region ? 'region' : 'neurons') : error.option;
-  const flag = option.startsWith('-') ? option : `--${kebabCase(FLAG_OF[option] ?? option)}`;
-  return new OptionError(flag, error.value, error.allowed);
+  const isLibrarys = /^[a-z]/.test(option);
+  return isLibrarys ? new OptionError(`--${kebabCase(FLAG_OF[option] ?? option)}`, error.value, error.allowed) : error;
 }
 
 function kebabCase(name: string): string {
@@ -82,7 +86,7 @@ function kebabCase(name: string): string {
 
 export function commonOptions(): Option[] {
   return [
-    new Option('--model <name>', 'network; "gradcam models" lists them (default: vgg16)'),
+    new Option('--model <name>', `network; "gradcam models" lists them (default: ${DEFAULT_MODEL})`),
     new Option(
       '--weights <path|url>',
       'TensorFlow.js model.json, .safetensors, a folder with either, or random:SEED ' +
@@ -96,7 +100,9 @@ export function commonOptions(): Option[] {
       '--labels <file>',
       'JSON array of the names of the classes (default: GRADCAM_LABELS, else a file near the weights)',
     ),
-    choice('--fit <how>', 'how the picture is brought to the input size', DEFAULT_OPTIONS.fit, FITS),
+    new Option('--fit <how>', `how the picture is brought to the input size (default: ${DEFAULT_OPTIONS.fit})`).choices(
+      FITS,
+    ),
     new Option('--adapter <text>', 'GPU adapter whose name holds this text (default: the best; see "gradcam doctor")'),
     new Option(
       '--limits <which>',
@@ -108,56 +114,48 @@ export function commonOptions(): Option[] {
 }
 
 export function explainOnlyOptions(): Option[] {
+  const preset = DEFAULT_OPTIONS;
   return [
-    choice('--method <name>', 'explanation method', DEFAULT_OPTIONS.method, METHODS),
-    new Option(
-      '--layer <name>',
-      'layer to explain, such as block5_conv3 or features.28 (default: the last convolution)',
-    ),
+    new Option('--method <name>', `explanation method (default: ${preset.method})`).choices(METHODS),
+    new Option('--layer <name>', 'layer to explain: block5_conv3, features.28 … (default: the last convolution)'),
     new Option('--class <index|label,…>', 'classes to explain, a result each (default: the most probable one)'),
-    numeric('--samples <n>', 'noisy copies; 0: the clean picture only', DEFAULT_OPTIONS.nSamples),
-    numeric('--std-dev <sigma>', 'standard deviation of the noise', DEFAULT_OPTIONS.stdDev),
-    choice(
-      '--noise-scale <unit>',
-      "unit of --std-dev: the input's range, or its own units",
-      DEFAULT_OPTIONS.noiseScale,
-      ['relative', 'absolute'],
+    numeric('--samples <n>', `noisy copies; 0: the clean picture only (default: ${preset.nSamples})`),
+    numeric('--std-dev <sigma>', `standard deviation of the noise (default: ${preset.stdDev})`),
+    new Option(
+      '--noise-scale <relative|absolute>',
+      `sigma in units of the input's range, or in its own (default: ${preset.noiseScale})`,
     ),
-    numeric('--seed <n>', 'seed of the noise', DEFAULT_OPTIONS.seed),
-    choice('--score <name>', 'function of the logit that is differentiated', DEFAULT_OPTIONS.score, ['exp']),
-    choice('--sample-weights <name>', 'weights of the samples', DEFAULT_OPTIONS.sampleWeights, ['uniform', 'score']),
-    choice('--alpha-numerator <derivative>', 'derivative in the numerator of alpha', DEFAULT_OPTIONS.alphaNumerator, [
-      'second',
-      'first',
-    ]),
-    choice('--activations <which>', 'feature maps that are weighted', DEFAULT_OPTIONS.activations, ['clean', 'mean']),
+    numeric('--seed <n>', `seed of the noise (default: ${preset.seed})`),
+    new Option('--score <exp>', `function of the logit that is differentiated (default: ${preset.score})`),
+    new Option('--sample-weights <uniform|score>', `weights of the samples (default: ${preset.sampleWeights})`),
+    new Option(
+      '--alpha-numerator <second|first>',
+      `derivative in the numerator of alpha (default: ${preset.alphaNumerator})`,
+    ),
+    new Option(
+      '--activations <clean|mean>',
+      `weighted feature maps: the clean picture's, or the samples' mean (default: ${preset.activations})`,
+    ),
     new Option('--filters <k,…>', 'only these feature maps (default: all)').argParser(parseIntegers),
-    choice(
-      '--combine-filters <how>',
-      'with --filters: a map for each, or one of their sum',
-      DEFAULT_OPTIONS.combineFilters,
-      ['each', 'sum'],
+    new Option(
+      '--combine-filters <each|sum>',
+      `with --filters: a map for each, or one of their sum (default: ${preset.combineFilters})`,
     ),
     new Option('--region <r0,c0,r1,c1>', 'only the cells of this box of the feature maps, both corners included')
       .argParser(parseRegion)
       .conflicts('neurons'),
     new Option('--neurons <r,c;…>', 'only these cells of the feature maps').argParser(parseNeurons),
     numeric('--batch <n>', 'upper bound on samples per dispatch; the result is the same (default: by the limits)'),
-    choice('--color-map <name>', 'colours of the overlay', DEFAULT_COLOR_MAP, COLOR_MAPS),
+    new Option('--color-map <name>', `colours of the overlay (default: ${DEFAULT_COLOR_MAP})`).choices(COLOR_MAPS),
     new Option('--opacity <share>', `opacity of the overlay, 0 to 1 (default: ${DEFAULT_OPACITY})`).argParser(
       parseShare,
     ),
-    new Option('--out <folder>', 'folder for the overlay, the map and its description (default: out)'),
+    new Option('--out <folder>', `folder for the overlay, the map and its description (default: ${DEFAULT_FOLDER})`),
   ];
 }
 
-function choice(flags: string, description: string, preset: string, choices: readonly string[]): Option {
-  return new Option(flags, `${description} (default: ${preset})`).choices(choices);
-}
-
-function numeric(flags: string, description: string, preset?: number): Option {
-  const shown = preset === undefined ? description : `${description} (default: ${preset})`;
-  return new Option(flags, shown).argParser(parseNumber);
+function numeric(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(parseNumber);
 }
 
 export function parseNumber(text: string): number {

@@ -1,6 +1,6 @@
 /** An explanation as files, as JSON, and in words. */
 import { join } from 'node:path';
-import type { AdapterInfo, Explanation, Gpu, Model, Prediction } from '../index.ts';
+import type { AdapterInfo, Explanation, Gpu, Model } from '../index.ts';
 import { encodePng } from '../node/image.ts';
 import { encodeNpy } from '../node/npy.ts';
 import { stemOf, writeFilesAtomically } from '../node/output.ts';
@@ -29,16 +29,15 @@ export interface ResultContext {
   readonly signal: AbortSignal;
 }
 
-/** What `--json` prints and the .json file holds. What is absent is null, so that every key is always there. */
+/** What `--json` prints and the .json file holds; see toJson. */
 export interface ResultRecord
   extends Pick<
     Explanation,
-    'outcome' | 'classIndex' | 'logit' | 'alphaCells' | 'alphaZeroCells' | 'options' | 'provenance'
+    'outcome' | 'classIndex' | 'logit' | 'predictions' | 'alphaCells' | 'alphaZeroCells' | 'options' | 'provenance'
   > {
-  /** As it was given; null for the drawn picture. */
-  readonly image: string | null;
-  readonly label: string | null;
-  readonly predictions: readonly (Omit<Prediction, 'label'> & { readonly label: string | null })[];
+  /** As it was given; none for the drawn picture. */
+  readonly image: string | undefined;
+  readonly label: string | undefined;
   readonly map: { readonly maps: number; readonly height: number; readonly width: number; readonly max: number };
   readonly model: { readonly name: string; readonly weights: Model['weights'] };
   readonly adapter: AdapterInfo;
@@ -80,16 +79,21 @@ export async function writeResult(result: Explanation, context: ResultContext): 
   files.set(`${base}.npy`, encodeNpy(result.map.data, mapCount === 1 ? [height, width] : [mapCount, height, width]));
   const record = describeResult(
     result,
-    { ...context, timings: { ...context.timings, overlay: overlayMs } },
+    { ...context, timings: { ...context.timings, ...result.timings, overlay: overlayMs } },
     {
       overlays: [...overlays.keys()].map((name) => join(folder, name)),
       map: join(folder, `${base}.npy`),
       json: join(folder, `${base}.json`),
     },
   );
-  files.set(`${base}.json`, `${JSON.stringify(record, null, 2)}\n`);
+  files.set(`${base}.json`, `${toJson(record, 2)}\n`);
   await writeFilesAtomically(folder, files, signal);
   return record;
+}
+
+/** JSON with null for what is undefined, so that every key is always there. */
+export function toJson(record: unknown, indent?: number): string {
+  return JSON.stringify(record, (_, value) => (value === undefined ? null : value), indent);
 }
 
 function describeResult(
@@ -99,19 +103,19 @@ function describeResult(
 ): ResultRecord {
   const [mapCount, height, width] = result.map.shape;
   return {
-    image: file ?? null,
+    image: file,
     model: { name: model.name, weights: model.weights },
     outcome: result.outcome,
     classIndex: result.classIndex,
-    label: labels?.[result.classIndex] ?? null,
+    label: labels?.[result.classIndex],
     logit: result.logit,
-    predictions: result.predictions.map((prediction) => ({ ...prediction, label: prediction.label ?? null })),
+    predictions: result.predictions,
     map: { maps: mapCount, height, width, max: result.map.data.reduce((a, b) => Math.max(a, b), 0) },
     alphaCells: result.alphaCells,
     alphaZeroCells: result.alphaZeroCells,
     options: result.options,
     adapter: gpu.adapterInfo,
-    timings: { ...timings, ...result.timings },
+    timings,
     memory: { peakBytes: gpu.memory.peakBytes },
     provenance: result.provenance,
     files,
@@ -126,7 +130,7 @@ export function summarize(result: Explanation, record: ResultRecord): string {
   const probability = explained ? `, ${percent(explained.probability)}` : '';
   const samples = options.nSamples > 0 ? `, n = ${options.nSamples}` : '';
   const lines = [
-    `${image}: ${classTitle(result.classIndex, record.label ?? undefined)}${probability}`,
+    `${image}: ${classTitle(result.classIndex, record.label)}${probability}`,
     `  ${options.method} at ${options.layerName}${samples}; outcome: ${OUTCOMES[outcome]}`,
   ];
   const { overlays, map, json } = record.files;

@@ -1,15 +1,16 @@
 /** What `explain` and `classify` need before they can begin: the checked call, a GPU, a model. */
-import { GpuUnavailableError, OptionError } from '../errors.ts';
+import { GpuUnavailableError, OptionError, WeightsError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { drawnPicture } from '../image/drawn.ts';
 import { type ImageInput, loadModel, type Model, type RandomWeights } from '../index.ts';
 import { Graph } from '../network/graph.ts';
 import { findModel, type KnownModel } from '../network/models.ts';
+import { quietEnvironment } from '../node/adapters.ts';
 import { chooseDawnAdapter, openDawnGpu } from '../node/dawn.ts';
 import { fileCache, nodeStore } from '../node/files.ts';
 import { checkPicture, readPicture } from '../node/image.ts';
 import type { Context } from './context.ts';
-import type { CommonFlags } from './flags.ts';
+import { type CommonFlags, DEFAULT_MODEL } from './flags.ts';
 import { labelsNear, readLabels } from './labels.ts';
 
 /** A picture of the call, to be read when its turn comes. */
@@ -29,6 +30,8 @@ export const DRAWN_PICTURE: PictureSource = { file: undefined, read: async () =>
 
 export interface ModelChoice {
   readonly known: KnownModel;
+  /** Whether the network was chosen for want of --model. */
+  readonly isDefault: boolean;
   /** The network, known before its weights are there. */
   readonly graph: Graph;
   /** Where the weights are, or how they are drawn. */
@@ -38,7 +41,6 @@ export interface ModelChoice {
   readonly labels: readonly string[] | undefined;
 }
 
-const DEFAULT_MODEL = 'vgg16';
 /** Without a picture of the user's there is nothing to learn from real weights: small random ones, with no download. */
 const BUILT_IN = { weights: 'random:0', width: 1 / 8 };
 
@@ -57,7 +59,15 @@ export async function chooseModel(
   }
   const width = flags.width ?? (isBuiltIn ? BUILT_IN.width : 1);
   const graph = new Graph(known.table({ width }));
-  return { known, graph, weights, width, labels: await chooseLabels(flags, env, weights, classCount(graph)) };
+  const isDefault = flags.model === undefined;
+  return {
+    known,
+    isDefault,
+    graph,
+    weights,
+    width,
+    labels: await chooseLabels(flags, env, weights, classCount(graph)),
+  };
 }
 
 export function classCount(graph: Graph): number {
@@ -97,6 +107,7 @@ async function readLabelsOf(option: string, file: string, classes: number): Prom
 export class SwiftShaderNeeded extends Error {}
 
 export async function openGpu(flags: CommonFlags): Promise<Gpu> {
+  Object.assign(process.env, quietEnvironment());
   const choice = await chooseDawnAdapter(flags.adapter);
   if (choice.do === 'restart-with-swiftshader') throw new SwiftShaderNeeded();
   if (choice.do === 'fail') throw new GpuUnavailableError(choice.message);
@@ -104,7 +115,7 @@ export async function openGpu(flags: CommonFlags): Promise<Gpu> {
 }
 
 export async function openModel(gpu: Gpu, choice: ModelChoice, { terminal, signal }: Context): Promise<Model> {
-  const { known, weights, width, labels } = choice;
+  const { known, isDefault, weights, width, labels } = choice;
   if (typeof weights !== 'string') {
     const size = width === 1 ? '' : `, ${width} of the channels`;
     terminal.note(
@@ -113,19 +124,21 @@ export async function openModel(gpu: Gpu, choice: ModelChoice, { terminal, signa
     );
   }
   const bar = terminal.progress('weights', megabytes);
-  try {
-    return await loadModel(gpu, known.name, {
-      weights,
-      width,
-      labels,
-      store: nodeStore(),
-      cache: fileCache(),
-      signal,
-      onProgress: ({ loadedBytes, totalBytes }) => bar.update(loadedBytes, totalBytes),
-    });
-  } finally {
-    bar.stop();
-  }
+  const loading = loadModel(gpu, known.name, {
+    weights,
+    width,
+    labels,
+    store: nodeStore(),
+    cache: fileCache(),
+    signal,
+    onProgress: ({ loadedBytes, totalBytes }) => bar.update(loadedBytes, totalBytes),
+  }).finally(() => bar.stop());
+  return loading.catch((error) => {
+    if (error instanceof WeightsError && error.tensor !== undefined && isDefault) {
+      terminal.note(`The network is ${known.name}, as --model was not given; these weights may be another's.`);
+    }
+    throw error;
+  });
 }
 
 function megabytes(bytes: number): string {

@@ -227,8 +227,8 @@ export function installedVulkanDrivers(env: NodeJS.ProcessEnv = process.env): st
 }
 
 /**
- * Mesa complains on standard error where XDG_RUNTIME_DIR is not set, as in containers. To be called before Dawn is
- * loaded; what is set here is seen by the drivers of this process and of those it starts.
+ * Environment that keeps Mesa from complaining on standard error where XDG_RUNTIME_DIR is not set, as in containers. A
+ * program may also set it for itself before it asks for an adapter.
  */
 export function quietEnvironment(env: NodeJS.ProcessEnv = process.env): DriverEnvironment {
   return process.platform === 'linux' && !env.XDG_RUNTIME_DIR ? { XDG_RUNTIME_DIR: tmpdir() } : {};

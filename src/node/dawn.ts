@@ -8,7 +8,6 @@ import {
   matchesAdapter,
   packagedArchive,
   planAdapter,
-  quietEnvironment,
   userDrivers,
   vulkanDrivers,
 } from './adapters.ts';
@@ -101,7 +100,6 @@ function usesPackagedSwiftShader(): boolean {
 }
 
 async function requestAdapter(dawnFlags: string[]): Promise<DawnAdapter | undefined> {
-  Object.assign(process.env, quietEnvironment());
   const instance = create(dawnFlags);
   const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
   return adapter ? { instance, adapter } : undefined;

@@ -85,6 +85,8 @@ describe('inTermsOfFlags', () => {
     ['noiseScale', {}, '--noise-scale'],
     ['model', {}, '--model'],
     ['--labels', {}, '--labels'],
+    ['GRADCAM_LABELS', {}, 'GRADCAM_LABELS'],
+    ['IMAGE', {}, 'IMAGE'],
     ['subset row', { region: [] }, '--region'],
     ['subset column', { neurons: [] }, '--neurons'],
   ])('%s %o is %s', (option, flags, flag) => {
