@@ -1,0 +1,253 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { main } from '../../src/cli/main.ts';
+import { Terminal } from '../../src/cli/terminal.ts';
+import { encodePng, readPicture } from '../../src/node/image.ts';
+import { parseNpy } from '../../src/node/npy.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'gradcam-cli-'));
+const outsideRoot = process.cwd();
+beforeAll(async () => {
+  const gradient = Uint8ClampedArray.from({ length: 4 * 40 * 30 }, (_, i) => (i % 4 === 3 ? 255 : (i * 7) % 256));
+  writeFileSync(join(root, 'photo.png'), await encodePng({ data: gradient, width: 40, height: 30 }));
+  mkdirSync(join(root, 'other'));
+  writeFileSync(join(root, 'other', 'photo.jpg'), await sharp(join(root, 'photo.png')).jpeg().toBuffer());
+  writeFileSync(join(root, 'text.png'), 'no picture');
+  writeFileSync(join(root, 'file'), '');
+  process.chdir(root);
+});
+afterAll(() => {
+  process.chdir(outsideRoot);
+  rmSync(root, { recursive: true });
+});
+
+/** Runs the program in this process, without what the user's environment would add. */
+async function run(args: string[], { env = {}, signal = new AbortController().signal } = {}) {
+  const output = { stdout: '', stderr: '' };
+  const sink = (name: 'stdout' | 'stderr') =>
+    new Writable({
+      write(chunk, _, done) {
+        output[name] += chunk;
+        done();
+      },
+    });
+  const terminal = new Terminal(sink('stdout'), sink('stderr'));
+  const code = await main(args, { terminal, env, signal });
+  return { code, ...output };
+}
+
+const TINY = ['--weights', 'random:3', '--width', '1/32'];
+
+describe('bad calls end with 2, one message, and nothing done', () => {
+  it.each([
+    ['an unknown command', ['convert'], /unknown command 'convert'\nCommands: explain, classify, doctor, models/],
+    ['an unknown option', ['explain', '--foo'], /unknown option '--foo'/],
+    ['classify without a picture', ['classify'], /missing required argument 'image'/],
+    ['an unknown model', ['explain', '--model', 'resnet'], /--model: got "resnet"; allowed: vgg11, /],
+    ['an unknown layer', ['explain', '--layer', 'conv9'], /--layer: got "conv9"; allowed: block1_conv1, /],
+    ['an unknown method', ['explain', '--method', 'lime'], /--method.*lime.*grad-cam\+\+/],
+    [
+      'an unknown noise scale',
+      ['explain', '--noise-scale', 'x'],
+      /--noise-scale: got "x"; allowed: relative, absolute/,
+    ],
+    ['negative n', ['explain', '--samples', '-1'], /--samples: got -1; allowed: a whole number from 0/],
+    ['half a sample', ['explain', '--samples', '0.5'], /--samples: got 0\.5/],
+    ['σ that is no number', ['explain', '--std-dev', 'NaN'], /--std-dev.*NaN.*Expected a number/],
+    ['negative σ', ['explain', '--std-dev', '-0.1'], /--std-dev: got -0\.1/],
+    [
+      'a class out of range',
+      ['explain', '--class', '1000'],
+      /--class: got 1000; allowed: a whole number from 0 to 999/,
+    ],
+    ['a name without labels', ['explain', '--class', 'cat'], /--class: got "cat".*--labels/],
+    ['a region outside of the map', ['explain', '--region', '0,0,14,3'], /--region: got 14.*14 × 14 cells/],
+    ['a neuron outside of the map', ['explain', '--neurons', '0,0;3,14'], /--neurons: got 14.*14 × 14 cells/],
+    ['a region and neurons', ['explain', '--region', '0,0,1,1', '--neurons', '0,0'], /cannot be used with/],
+    ['a filter out of range', ['explain', '--filters', '64'], /--filters: got 64.*0 to 63/],
+    ['opacity above 1', ['explain', '--opacity', '1.5'], /--opacity.*Expected a number from 0 to 1/],
+    ['an unknown colour map', ['explain', '--color-map', 'jet'], /--color-map.*jet.*viridis/],
+    ['width for real weights', ['explain', '--weights', 'x', '--width', '1/8'], /--width: got 0\.125/],
+    [
+      'a seed that is no number',
+      ['explain', '--weights', 'random:x'],
+      /--weights: got "random:x"; allowed: random:SEED/,
+    ],
+    ['labels that are none', ['explain', '--labels', 'text.png'], /--labels: got "text\.png"/],
+    ['a file for a folder', ['explain', '--out', 'file'], /--out: got "file"; allowed: a folder/],
+    ['results of one name', ['explain', 'photo.png', 'other/photo.jpg', ...TINY], /IMAGE.*photo\.png is "photo" too/],
+    ['an unknown fit', ['classify', 'photo.png', '--fit', 'stretch'], /--fit.*stretch.*squash, crop, pad/],
+  ])('%s', async (_, args, message) => {
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^gradcam: /);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(existsSync('out')).toBe(false);
+  });
+});
+
+describe('work that fails ends with 1 and one message', () => {
+  it.each([
+    ['a missing picture', ['explain', 'none.png', ...TINY], /none\.png: no such file/],
+    ['text as a picture', ['classify', 'text.png', ...TINY], /text\.png: not a picture/],
+    ['a missing weights file', ['explain', 'photo.png', '--weights', 'none'], /none: no such file/],
+    ['weights without weights', ['explain', 'photo.png', '--weights', 'other'], /other: .*model\.json.*safetensors/],
+    ['an adapter that is not there', ['explain', '--adapter', 'voodoo2'], /"voodoo2"; found: /],
+  ])('%s', async (_, args, message) => {
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^gradcam: .*\n$/);
+    expect(existsSync('out')).toBe(false);
+  });
+
+  it('tells the folder of the weights from the environment', async () => {
+    const { code, stderr } = await run(['classify', 'photo.png'], { env: { GRADCAM_WEIGHTS: 'nowhere' } });
+    expect([code, stderr]).toEqual([1, 'gradcam: nowhere: no such file\n']);
+  });
+});
+
+describe('explain', () => {
+  it('without arguments: random weights on the drawn picture, and says so', async () => {
+    const { code, stdout, stderr } = await run([]);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^vgg16 with random weights \(seed 0, 0\.125 of the channels\).*mean nothing/);
+    expect(stdout).toMatch(/^the drawn picture: class \d+/);
+    expect(readdirSync('out').sort()).toEqual([
+      'drawn.smooth-grad-cam++.json',
+      'drawn.smooth-grad-cam++.npy',
+      'drawn.smooth-grad-cam++.png',
+    ]);
+    rmSync('out', { recursive: true });
+  });
+
+  it('writes an overlay of the size of the picture, the raw map and its description, and prints that as JSON', async () => {
+    const args = ['explain', 'photo.png', ...TINY, '--samples', '2', '--layer', 'features.26', '--out', 'a', '--json'];
+    const { code, stdout } = await run([...args, '--quiet']);
+    expect(code).toBe(0);
+    const record = JSON.parse(stdout);
+    expect(stdout.trim().split('\n')).toHaveLength(1);
+    expect(record).toEqual(JSON.parse(readFileSync('a/photo.smooth-grad-cam++.json', 'utf8')));
+    expect(record).toMatchObject({
+      image: 'photo.png',
+      label: null,
+      map: { maps: 1, height: 14, width: 14 },
+      model: { name: 'vgg16', weights: { origin: 'random:3' } },
+      options: { layerName: 'block5_conv2', nSamples: 2, stdDev: 0.15, filters: null },
+      files: {
+        overlays: [join('a', 'photo.smooth-grad-cam++.png')],
+        map: join('a', 'photo.smooth-grad-cam++.npy'),
+        json: join('a', 'photo.smooth-grad-cam++.json'),
+      },
+    });
+    expect(record.predictions).toHaveLength(5);
+    expect(record.memory.peakBytes).toBeGreaterThan(0);
+    expect(record.timings.compute).toBeGreaterThan(0);
+    const map = parseNpy(readFileSync(record.files.map), record.files.map);
+    expect(map).toMatchObject({ dtype: '<f4', shape: [14, 14] });
+    expect(record.map.max).toBe(Math.max(...new Float32Array(Uint8Array.from(map.bytes).buffer)));
+    expect(await readPicture(record.files.overlays[0])).toMatchObject({ width: 40, height: 30 });
+  });
+
+  it('gives a result for each class, named by it', async () => {
+    writeFileSync('labels.json', JSON.stringify(Array.from({ length: 1000 }, (_, i) => `thing ${i}, object ${i}`)));
+    const args = ['explain', 'photo.png', ...TINY, '--out', 'b', '--json', '--method', 'grad-cam'];
+    const { code, stdout } = await run([...args, '--class', 'Object 7,3', '--labels', 'labels.json']);
+    expect(code).toBe(0);
+    const records = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(records.map(({ classIndex, label }) => [classIndex, label])).toEqual([
+      [7, 'thing 7, object 7'],
+      [3, 'thing 3, object 3'],
+    ]);
+    expect(
+      readdirSync('b')
+        .filter((name) => name.endsWith('.npy'))
+        .sort(),
+    ).toEqual(['photo.c3.grad-cam.npy', 'photo.c7.grad-cam.npy']);
+  });
+
+  it('stacks the maps of several filters, and draws each', async () => {
+    const { code } = await run(['explain', 'photo.png', ...TINY, '--filters', '2,0,1', '--out', 'c', '--quiet']);
+    expect(code).toBe(0);
+    expect(parseNpy(readFileSync('c/photo.smooth-grad-cam++.npy'), 'map').shape).toEqual([3, 14, 14]);
+    expect(
+      readdirSync('c')
+        .filter((name) => name.endsWith('.png'))
+        .sort(),
+    ).toEqual(['photo.smooth-grad-cam++.map1.png', 'photo.smooth-grad-cam++.map2.png', 'photo.smooth-grad-cam++.png']);
+  });
+
+  it('leaves nothing when it is interrupted, and says so', async () => {
+    const interrupt = new AbortController();
+    setTimeout(() => interrupt.abort('SIGINT'), 300);
+    const args = ['explain', 'photo.png', ...TINY, '--samples', '5000', '--out', 'd', '--quiet'];
+    const { code, stderr } = await run(args, { signal: interrupt.signal });
+    expect([code, stderr]).toEqual([130, 'gradcam: interrupted\n']);
+    expect(existsSync('d')).toBe(false);
+  });
+});
+
+describe('classify', () => {
+  it('prints five classes of each picture', async () => {
+    const { code, stdout } = await run(['classify', 'photo.png', 'other/photo.jpg', ...TINY, '--quiet']);
+    expect(code).toBe(0);
+    const lines = stdout.trimEnd().split('\n');
+    expect([lines[0], lines[6], lines.length]).toEqual(['photo.png', 'other/photo.jpg', 12]);
+    expect(lines[1]).toMatch(/^ +\d+ +\d+\.\d\d %$/);
+  });
+
+  it('prints a line of JSON for each with --json', async () => {
+    const { stdout } = await run(['classify', 'photo.png', 'other/photo.jpg', ...TINY, '--json', '--quiet']);
+    const records = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(records.map(({ image, predictions }) => [image, predictions.length])).toEqual([
+      ['photo.png', 5],
+      ['other/photo.jpg', 5],
+    ]);
+  });
+});
+
+describe('models, doctor, help', () => {
+  it('models: names, addresses and preprocessing', async () => {
+    const { stdout } = await run(['models', '--json']);
+    const models = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const vgg16 = models.find(({ name }) => name === 'vgg16');
+    expect(vgg16.sources[0].url).toMatch(/^https:\/\/.*vgg16.*\.safetensors$/);
+    expect(vgg16.preprocessing.torch.mean).toEqual([0.485, 0.456, 0.406]);
+    expect((await run(['models'])).stdout).toContain(vgg16.sources[0].url);
+  });
+
+  it('doctor: the adapter that is used, for people and as JSON', async () => {
+    const { code, stdout } = await run(['doctor', '--json']);
+    const report = JSON.parse(stdout);
+    expect(code).toBe(0);
+    expect(report.used.limits.maxBufferSize).toBeGreaterThan(0);
+    expect((await run(['doctor'])).stdout).toContain(report.used.description);
+  });
+
+  it('doctor: fails where nothing serves', async () => {
+    const { code, stdout, stderr } = await run(['doctor', '--adapter', 'voodoo2']);
+    expect(code).toBe(1);
+    expect(stdout).toContain('Adapter used: none');
+    expect(stderr).toMatch(/"voodoo2"/);
+  });
+
+  it('help shows the defaults', async () => {
+    const { code, stdout } = await run(['explain', '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/--std-dev <sigma>[^(]*\(default:\s+0\.15\)/);
+  });
+});
