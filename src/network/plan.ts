@@ -84,7 +84,7 @@ export function planExplanation(request: PlanRequest): Plan {
     const fits = Math.floor(bindable / (4 * words));
     if (fits < 1) {
       throw new LimitError(`${graph.name}: ${name} of one sample`, {
-        limit: 'maxStorageBufferBindingSize',
+        limit: bindable < limits.maxStorageBufferBindingSize ? 'maxBufferSize' : 'maxStorageBufferBindingSize',
         needed: 4 * words,
         available: bindable,
       });

@@ -1,0 +1,293 @@
+/** Plans of every VGG, layer and number of samples, without a GPU: shapes and limits are all that a plan depends on. */
+import { describe, expect, it } from 'vitest';
+import { LimitError, OptionError } from '../../src/errors.ts';
+import { type Convention, elementsOf, Graph } from '../../src/network/graph.ts';
+import {
+  convolutionsBehind,
+  type Plan,
+  type PlanRequest,
+  planExplanation,
+  type Step,
+  splitSamples,
+  tensorName,
+} from '../../src/network/plan.ts';
+import { VGG_NAMES, vgg } from '../../src/network/vgg.ts';
+
+const MIB = 2 ** 20;
+/** What WebGPU guarantees; what a large GPU gives; and so little that VGG's largest layer fits once. */
+const LIMITS = {
+  default: { maxBufferSize: 256 * MIB, maxStorageBufferBindingSize: 128 * MIB },
+  huge: { maxBufferSize: 2 ** 40, maxStorageBufferBindingSize: 2 ** 40 },
+  tiny: { maxBufferSize: 13 * MIB, maxStorageBufferBindingSize: 13 * MIB },
+} as const;
+const CONVENTIONS: Convention[] = ['keras', 'torch'];
+const GRAPHS = VGG_NAMES.map((name) => new Graph(vgg(name)));
+const VGG16 = new Graph(vgg('vgg16'));
+
+/** block1 of VGG at 224 × 224: 64 maps, the largest tensor of all. */
+const LARGEST_TENSOR_BYTES = 64 * 224 * 224 * 4;
+
+function plan(request: Partial<PlanRequest> = {}): Plan {
+  return planExplanation({
+    graph: VGG16,
+    convention: 'torch',
+    target: 'block5_conv3',
+    samples: 0,
+    limits: LIMITS.default,
+    ...request,
+  });
+}
+
+/** Every VGG, layer and convention. */
+function* targets(): Generator<Pick<PlanRequest, 'graph' | 'convention' | 'target'>> {
+  for (const graph of GRAPHS) {
+    for (const { name } of graph.layers)
+      for (const convention of CONVENTIONS) yield { graph, convention, target: name };
+  }
+}
+
+describe('splitSamples', () => {
+  it('takes every sample once, in order, in equal batches as few as can be, the clean picture in the first', () => {
+    for (let samples = 0; samples <= 60; samples++) {
+      for (let maxRows = 1; maxRows <= samples + 3; maxRows++) {
+        const batches = splitSamples(samples, maxRows);
+        expect(batches.length).toBe(Math.ceil((samples + 1) / maxRows));
+        expect(batches.map(({ clean }) => clean)).toEqual(batches.map((_, i) => (i === 0 ? 1 : 0)));
+        const covered = batches.flatMap(({ firstSample, noisy }) =>
+          Array.from({ length: noisy }, (_, i) => firstSample + i),
+        );
+        expect(covered).toEqual(Array.from({ length: samples }, (_, m) => m));
+        const rows = batches.map(({ noisy, clean }) => noisy + clean);
+        expect(Math.max(...rows)).toBeLessThanOrEqual(maxRows);
+        expect(Math.max(...rows) - Math.min(...rows)).toBeLessThanOrEqual(1);
+      }
+    }
+  });
+
+  it('takes gradients of the noisy samples, and of the clean picture where there are none', () => {
+    expect(splitSamples(0, 4)).toEqual([{ firstSample: 0, noisy: 0, clean: 1, gradients: 1 }]);
+    expect(splitSamples(4, 3)).toEqual([
+      { firstSample: 0, noisy: 2, clean: 1, gradients: 2 },
+      { firstSample: 2, noisy: 2, clean: 0, gradients: 2 },
+    ]);
+    expect(splitSamples(1, 1)).toEqual([
+      { firstSample: 0, noisy: 0, clean: 1, gradients: 0 },
+      { firstSample: 0, noisy: 1, clean: 0, gradients: 1 },
+    ]);
+    expect(() => splitSamples(1, 0)).toThrow(OptionError);
+  });
+});
+
+describe('planExplanation', () => {
+  it('splits 25 samples of VGG-16 in three under the default limits', () => {
+    const { batches, rows } = plan({ samples: 25 });
+    expect(batches.map(({ noisy, clean }) => noisy + clean)).toEqual([9, 9, 8]);
+    expect(rows).toBe(9);
+  });
+
+  it.each(Object.keys(LIMITS) as (keyof typeof LIMITS)[])('uses %s limits as far as they go', (name) => {
+    const limits = LIMITS[name];
+    const maxRows = Math.floor(limits.maxStorageBufferBindingSize / LARGEST_TENSOR_BYTES);
+    for (const target of targets()) {
+      for (const samples of [0, 1, 2, 5, 9, 10, 25, 100]) {
+        const { batches, rows, bufferBytes } = plan({ ...target, samples, limits });
+        expect(batches.length).toBe(Math.ceil((samples + 1) / maxRows));
+        expect(rows).toBe(Math.max(...batches.map(({ noisy, clean }) => noisy + clean)));
+        expect(Math.max(...bufferBytes)).toBe(rows * LARGEST_TENSOR_BYTES);
+      }
+    }
+  });
+
+  it('keeps to the caller’s bound on the batch, and to the limits’ if that is lower', () => {
+    const sizes = (batch: number, samples = 12) =>
+      plan({ samples, batch }).batches.map(({ noisy, clean }) => noisy + clean);
+    expect(sizes(5)).toEqual([5, 4, 4]);
+    expect(sizes(1, 2)).toEqual([1, 1, 1]);
+    expect(sizes(100)).toEqual([7, 6]);
+  });
+
+  it('names the limit that one sample exceeds', () => {
+    const bytes = LARGEST_TENSOR_BYTES;
+    const error = (limits: PlanRequest['limits'], request: Partial<PlanRequest> = {}) => {
+      try {
+        plan({ limits, ...request });
+      } catch (caught) {
+        expect(caught).toBeInstanceOf(LimitError);
+        return caught as LimitError;
+      }
+      throw new Error('the plan fits');
+    };
+    const binding = error({ maxBufferSize: 256 * MIB, maxStorageBufferBindingSize: bytes - 1 });
+    expect(binding).toMatchObject({ limit: 'maxStorageBufferBindingSize', needed: bytes, available: bytes - 1 });
+    expect(binding.message).toMatch(/^vgg16: activation of block1_conv1 of one sample: needs/);
+    const buffer = error({ maxBufferSize: bytes - 1, maxStorageBufferBindingSize: 128 * MIB });
+    expect(buffer).toMatchObject({ limit: 'maxBufferSize', needed: bytes, available: bytes - 1 });
+    // Predictions alone need the same layers.
+    error({ maxBufferSize: bytes - 1, maxStorageBufferBindingSize: bytes - 1 }, { target: undefined });
+  });
+
+  it('keeps every tensor’s bytes from the step that writes it to the last that reads it', () => {
+    for (const target of targets()) {
+      for (const samples of [0, 3]) simulate(target.graph, target.convention, plan({ ...target, samples }));
+    }
+    for (const convention of CONVENTIONS) simulate(VGG16, convention, plan({ convention, target: undefined }));
+  });
+
+  it('gives no two tensors that live at once the same buffer, and each buffer the size of its largest', () => {
+    for (const target of targets()) {
+      const { tensors, bufferBytes, rows } = plan({ ...target, samples: 4 });
+      const list = [...tensors.values()];
+      list.forEach((a, i) => {
+        expect(a.last).toBeGreaterThanOrEqual(a.first);
+        for (const b of list.slice(i + 1)) {
+          const together = a.first <= b.last && b.first <= a.last;
+          if (together) expect(a.buffer).not.toBe(b.buffer);
+        }
+      });
+      bufferBytes.forEach((bytes, buffer) => {
+        const words = list.filter((tensor) => tensor.buffer === buffer).map((tensor) => tensor.words);
+        expect(bytes).toBe(4 * rows * Math.max(...words));
+      });
+    }
+  });
+
+  it('keeps bits for the way back, not activations', () => {
+    const activationBytes = VGG16.layers.reduce((sum, { name }) => sum + 4 * elementsOf(VGG16.shape(name)), 0);
+    expect(activationBytes).toBeGreaterThan(4.5 * LARGEST_TENSOR_BYTES);
+    const { bufferBytes } = plan({ target: 'block1_conv1' });
+    // A layer's input and its output, and the bits of all layers.
+    expect(bufferBytes.reduce((a, b) => a + b, 0)).toBeLessThan(2.5 * LARGEST_TENSOR_BYTES);
+  });
+
+  it('runs forward in full, and back to the layer alone', () => {
+    const steps = ({ kind, ...step }: Step) => ('node' in step ? `${kind} ${step.node.name}` : kind);
+    expect(plan({ convention: 'keras' }).steps.slice(-19).map(steps)).toEqual([
+      'forward block5_conv3',
+      'capture block5_conv3',
+      'forward block5_pool',
+      'forward flatten',
+      'forward fc1',
+      'mask fc1',
+      'forward fc2',
+      'mask fc2',
+      'forward predictions',
+      'logits',
+      'seed',
+      'gradient predictions',
+      'relu-gradient fc2',
+      'gradient fc2',
+      'relu-gradient fc1',
+      'gradient fc1',
+      'gradient flatten',
+      'gradient block5_pool',
+      'moments',
+    ]);
+    expect(plan({ target: undefined }).steps.map(steps).slice(-5)).toEqual([
+      'forward block5_pool',
+      'forward fc1',
+      'forward fc2',
+      'forward predictions',
+      'logits',
+    ]);
+  });
+});
+
+describe('convolutionsBehind', () => {
+  it('are those whose gradient the layer needs', () => {
+    const behind = (target: string) => convolutionsBehind(VGG16, target).map(({ node }) => node.name);
+    expect(behind('block5_conv3')).toEqual([]);
+    expect(behind('block4_pool')).toEqual(['block5_conv1', 'block5_conv2', 'block5_conv3']);
+    expect(behind('block1_conv1')).toHaveLength(12);
+  });
+});
+
+/**
+ * Plays a plan's steps as the network runs them and looks at every read: the tensor must be the last one that was written
+ * to its buffer. What each step reads and writes is stated here anew.
+ */
+function simulate(graph: Graph, convention: Convention, { steps, tensors, bufferBytes, rows }: Plan): void {
+  const holds: (string | undefined)[] = bufferBytes.map(() => undefined);
+  const tensorOf = (name: string) => {
+    const tensor = tensors.get(name);
+    if (!tensor) throw new Error(`${graph.name}: the plan has no ${name}`);
+    return tensor;
+  };
+  const write = (name: string, words: number) => {
+    const { buffer } = tensorOf(name);
+    if (4 * words * rows > bufferBytes[buffer]!) throw new Error(`${graph.name}: ${name} does not fit its buffer`);
+    holds[buffer] = name;
+  };
+  const read = (name: string) => {
+    const found = holds[tensorOf(name).buffer];
+    if (found !== name) throw new Error(`${graph.name}: ${name} is read, but its buffer holds ${found}`);
+  };
+  // torch's flatten changes no byte: its output is its input under another name.
+  const stored = (name: string): string => {
+    const node = graph.node(name);
+    return node.op === 'flatten' && convention === 'torch' ? stored(node.inputs[0]!) : name;
+  };
+  const size = (name: string) => elementsOf(graph.shape(name));
+  const activation = (name: string) => tensorName.activation(stored(name));
+  const gradient = (name: string) => tensorName.gradient(stored(name));
+  const logits = graph.logits.name;
+
+  for (const step of steps) {
+    switch (step.kind) {
+      case 'noise':
+        write(activation(graph.input.name), size(graph.input.name));
+        break;
+      case 'forward': {
+        const { node } = step;
+        read(activation(node.inputs[0]!));
+        for (const scratch of scratchOf(node.name, 'forward')) write(scratch, 0);
+        write(activation(node.name), size(node.name));
+        // Four bits tell the winner of a 2 × 2 window.
+        if (tensors.has(tensorName.codes(node.name)))
+          write(tensorName.codes(node.name), Math.ceil(size(node.name) / 8));
+        read(activation(node.inputs[0]!));
+        for (const scratch of scratchOf(node.name, 'forward')) read(scratch);
+        break;
+      }
+      case 'capture':
+        read(activation(step.node.name));
+        break;
+      case 'mask':
+        read(activation(step.node.name));
+        write(tensorName.mask(step.node.name), Math.ceil(size(step.node.name) / 32));
+        break;
+      case 'logits':
+        read(activation(logits));
+        break;
+      case 'seed':
+        write(gradient(logits), size(logits));
+        break;
+      case 'relu-gradient':
+        read(tensorName.mask(step.node.name));
+        read(gradient(step.node.name));
+        break;
+      case 'gradient': {
+        const { node } = step;
+        read(gradient(node.name));
+        for (const scratch of scratchOf(node.name, 'grad-input')) write(scratch, 0);
+        write(gradient(node.inputs[0]!), size(node.inputs[0]!));
+        if (node.op === 'maxpool') read(tensorName.codes(node.name));
+        read(gradient(node.name));
+        for (const scratch of scratchOf(node.name, 'grad-input')) read(scratch);
+        break;
+      }
+      case 'moments': {
+        const seed = steps.findIndex(({ kind }) => kind === 'seed');
+        const last = steps.slice(seed).findLast((s) => s.kind === 'gradient');
+        read(gradient(last && 'node' in last ? last.node.inputs[0]! : logits));
+        // The scores that weight the samples.
+        read(activation(logits));
+        break;
+      }
+    }
+  }
+
+  function scratchOf(node: string, direction: 'forward' | 'grad-input'): string[] {
+    const name = tensorName.scratch(node, direction);
+    return tensors.has(name) ? [name] : [];
+  }
+}
