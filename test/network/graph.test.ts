@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { OptionError } from '../../src/errors.ts';
+import { elementsOf, Graph, type GraphNode, type NetworkTable } from '../../src/network/graph.ts';
+
+const INPUT: GraphNode = { name: 'input', op: 'input', inputs: [], shape: [3, 17, 12] };
+const STEM: GraphNode = {
+  name: 'stem',
+  op: 'conv2d',
+  inputs: ['input'],
+  aliases: ['features.0', 'features.1'],
+  outChannels: 5,
+  kernel: 7,
+  stride: 2,
+  padding: 3,
+  activation: 'relu',
+};
+const POOL: GraphNode = { name: 'pool', op: 'maxpool', inputs: ['stem'], kernel: 3, stride: 2 };
+const FLATTEN: GraphNode = { name: 'flatten', op: 'flatten', inputs: ['pool'] };
+const LOGITS: GraphNode = { name: 'logits', op: 'dense', inputs: ['flatten'], units: 4, activation: 'none' };
+const SOFTMAX: GraphNode = { name: 'softmax', op: 'softmax', inputs: ['logits'] };
+
+function table(...nodes: GraphNode[]): NetworkTable {
+  const scaling = { channelOrder: 'rgb', scale: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+  return { name: 'tiny', nodes, preprocessing: { keras: scaling, torch: scaling } };
+}
+
+describe('Graph', () => {
+  const graph = new Graph(table(INPUT, STEM, POOL, FLATTEN, LOGITS, SOFTMAX));
+
+  it('works out the shape of every node', () => {
+    const shapes = graph.nodes.map(({ name }) => [name, graph.shape(name)]);
+    expect(shapes).toEqual([
+      ['input', [3, 17, 12]],
+      ['stem', [5, 9, 6]],
+      ['pool', [5, 4, 2]],
+      ['flatten', [40, 1, 1]],
+      ['logits', [4, 1, 1]],
+      ['softmax', [4, 1, 1]],
+    ]);
+    expect(elementsOf(graph.shape('stem'))).toBe(270);
+  });
+
+  it('finds the logits in front of the softmax, or else at the end', () => {
+    expect(graph.logits.name).toBe('logits');
+    expect(new Graph(table(INPUT, STEM, POOL, FLATTEN, LOGITS)).logits.name).toBe('logits');
+  });
+
+  it('knows who reads a node and what stands behind it', () => {
+    expect(graph.input.name).toBe('input');
+    expect(graph.consumer('stem')?.name).toBe('pool');
+    expect(graph.consumer('softmax')).toBeUndefined();
+    expect(graph.after('stem').map(({ name }) => name)).toEqual(['pool', 'flatten', 'logits']);
+    expect(graph.after('logits')).toEqual([]);
+  });
+
+  it('finds layers by name and alias, and the last convolution by default', () => {
+    expect(graph.layers.map(({ name }) => name)).toEqual(['stem', 'pool']);
+    expect(graph.layer().name).toBe('stem');
+    expect(graph.layer('pool').name).toBe('pool');
+    expect(graph.layer('features.1').name).toBe('stem');
+    for (const name of ['logits', 'flatten', 'input', 'features', '']) {
+      expect(() => graph.layer(name)).toThrow(OptionError);
+    }
+    expect(() => graph.layer('conv9')).toThrow('layerName: got "conv9"; allowed: stem, pool');
+  });
+
+  it('refuses a table that is not a chain of known nodes', () => {
+    expect(() => new Graph(table(INPUT, POOL, STEM))).toThrow('node pool reads stem before it exists');
+    expect(() => new Graph(table(INPUT, STEM, { ...STEM }))).toThrow('input is read by stem and stem');
+    expect(() => new Graph(table(INPUT, STEM, { ...POOL, name: 'stem' }))).toThrow('two nodes are called stem');
+    expect(() => graph.node('nowhere')).toThrow('tiny has no node nowhere');
+    expect(() => graph.shape('nowhere')).toThrow('tiny has no node nowhere');
+    expect(() => graph.after('softmax')).toThrow('softmax does not lead to the logits');
+  });
+});
