@@ -26,24 +26,24 @@ export async function main(args: readonly string[], context: Context): Promise<n
   const { terminal, signal } = context;
   const program = buildProgram(context);
   try {
-    await program.parseAsync(withCommand(args), { from: 'user' });
-    return 0;
+    return await perform(program, withCommand(args), signal);
   } catch (error) {
     if (error instanceof CommanderError) return callError(error, program, terminal);
     if (signal.aborted) {
       terminal.error('gradcam: interrupted');
       return exitCodeOf(signal.reason);
     }
-    if (error instanceof SwiftShaderNeeded) return restart(context);
     return report(error, context);
   }
 }
 
-async function restart(context: Context): Promise<number> {
+async function perform(program: Command, args: readonly string[], signal: AbortSignal): Promise<number> {
   try {
-    return await restartWithSwiftShader(context.signal);
+    await program.parseAsync(args, { from: 'user' });
+    return 0;
   } catch (error) {
-    return report(error, context);
+    if (error instanceof SwiftShaderNeeded) return restartWithSwiftShader(signal);
+    throw error;
   }
 }
 
@@ -79,7 +79,10 @@ function buildProgram(context: Context): Command {
       writeOut: (text) => terminal.print(text.trimEnd()),
       writeErr: (text) => terminal.error(text.trimEnd().replace(/^error: /, 'gradcam: ')),
     })
-    .exitOverride();
+    .exitOverride()
+    .hook('preAction', (_, command) => {
+      terminal.quiet = command.opts().quiet === true;
+    });
 
   const explain = program
     .command('explain')
@@ -88,7 +91,7 @@ function buildProgram(context: Context): Command {
       'explain why a class was predicted: writes a heat map over the picture, the raw map, and a description',
     )
     .action((images: string[], flags: ExplainFlags) =>
-      translating(flags, () => explainCommand(images, flags, prepared(context, flags))),
+      translating(flags, () => explainCommand(images, flags, context)),
     );
   for (const option of [...explainOnlyOptions(), ...commonOptions()]) explain.addOption(option);
 
@@ -97,7 +100,7 @@ function buildProgram(context: Context): Command {
     .argument('<image...>', 'pictures, as for explain')
     .description('print the five most probable classes of pictures')
     .action((images: string[], flags: CommonFlags) =>
-      translating(flags, () => classifyCommand(images, flags, prepared(context, flags))),
+      translating(flags, () => classifyCommand(images, flags, context)),
     );
   for (const option of commonOptions()) classify.addOption(option);
 
@@ -114,11 +117,6 @@ function buildProgram(context: Context): Command {
     .option('--json', 'print one line of JSON for each model')
     .action((flags: { json?: boolean }) => modelsCommand(flags, context));
   return program;
-}
-
-function prepared(context: Context, flags: CommonFlags): Context {
-  context.terminal.quiet = flags.quiet === true;
-  return context;
 }
 
 async function translating(flags: ExplainFlags, work: () => Promise<void>): Promise<void> {

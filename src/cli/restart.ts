@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { throwIfAborted } from '../errors.ts';
 import { quietEnvironment, swiftShaderEnvironment } from '../node/adapters.ts';
 
 /**
@@ -7,9 +8,11 @@ import { quietEnvironment, swiftShaderEnvironment } from '../node/adapters.ts';
  * only be named before a process starts. Input, output and interruptions are passed through.
  *
  * @returns the exit code.
+ * @throws GpuUnavailableError if SwiftShader cannot be unpacked, AbortError before the start.
  */
 export async function restartWithSwiftShader(signal: AbortSignal): Promise<number> {
   const environment = { ...quietEnvironment(), ...(await swiftShaderEnvironment()) };
+  throwIfAborted(signal);
   // The channel ends with this process, even a killed one; the other stops then (see interruptions).
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],

@@ -163,8 +163,8 @@ async function unpackingFolder(): Promise<string> {
     const { uid } = userInfo();
     const temporary = join(tmpdir(), `gradcam-webgpu-${uid}`);
     await mkdir(temporary, { recursive: true, mode: 0o700 });
-    const { uid: owner, mode } = await lstat(temporary);
-    if (owner === uid && (mode & 0o022) === 0) return temporary;
+    const found = await lstat(temporary);
+    if (found.isDirectory() && found.uid === uid && (found.mode & 0o022) === 0) return temporary;
     throw new GpuUnavailableError(
       `cannot write ${cached}, and ${temporary} is open to other users; set GRADCAM_CACHE to a folder of your own`,
     );
@@ -266,7 +266,7 @@ export async function chooseDriver(
   if (choice === 'native' || (choice === 'auto' && sources.userDrivers)) {
     attempts.push({ environment: asItIs, accept: ADAPTER_KINDS });
   } else {
-    if (choice === 'auto') attempts.push({ environment: asItIs, accept: ['gpu'] });
+    if (choice === 'auto') attempts.push({ environment: asItIs, accept: ['gpu', 'software'] });
     if (choice !== 'swiftshader') attempts.push({ environment: async () => sources.lavapipe(), accept: ['lavapipe'] });
     if (choice !== 'lavapipe') attempts.push({ environment: sources.swiftShader, accept: ['swiftshader'] });
   }
