@@ -59,6 +59,18 @@ export interface HeatMaps {
   readonly shape: readonly [maps: number, height: number, width: number];
 }
 
+/** Milliseconds per stage. */
+export interface Timings {
+  /** Decoding, planning, allocating and uploading. */
+  readonly prepare: number;
+  /** From the first submit until the GPU is done; the first call also compiles the kernels here. */
+  readonly compute: number;
+  readonly read: number;
+  readonly total: number;
+  /** On the GPU itself, with the option `timestamps` and where the device can tell. */
+  readonly gpu?: number;
+}
+
 export interface Provenance {
   readonly library: string;
   readonly model: string;
@@ -86,8 +98,7 @@ export interface Explanation {
   readonly alphaCells: number;
   /** The options in force, defaults filled in. */
   readonly options: ResolvedOptions;
-  /** Milliseconds per stage. */
-  readonly timings: Readonly<Record<'prepare' | 'compute' | 'read' | 'total', number>>;
+  readonly timings: Timings;
   /** Everything needed to make the map again. */
   readonly provenance: Provenance;
   /** The heat map over the whole picture, at the picture's size. */
@@ -123,7 +134,13 @@ export async function explain(model: Model, image: ImageInput, options: ExplainO
     clock.lap('prepare');
 
     const total = resolved.nSamples + 1;
+    let reported = 0;
+    const progress = (done: number) => {
+      if (done > reported) onProgress?.({ done, total });
+      reported = Math.max(reported, done);
+    };
     let done = 0;
+    let gpuMs: number | undefined;
     for (const [i, batch] of plan.batches.entries()) {
       const isLast = i === plan.batches.length - 1;
       const dispatches = [
@@ -132,19 +149,21 @@ export async function explain(model: Model, image: ImageInput, options: ExplainO
         ...(isLast ? mapDispatches(job) : []),
       ];
       const rows = batch.noisy + batch.clean;
-      await gpu.run(dispatches, {
+      const run = await gpu.run(dispatches, {
         signal,
-        onProgress: onProgress && ((share) => onProgress({ done: done + Math.floor(share * rows), total })),
+        timed: options.timestamps,
+        onProgress: (share) => progress(done + Math.floor(share * rows)),
       });
+      if (run.gpuMs !== undefined) gpuMs = (gpuMs ?? 0) + run.gpuMs;
       done += rows;
-      if (!isLast) onProgress?.({ done, total });
+      if (!isLast) progress(done);
     }
     await gpu.device.queue.onSubmittedWorkDone();
     clock.lap('compute');
     const result = await readResult(job);
     clock.lap('read');
-    onProgress?.({ done: total, total });
-    return finish(model, picture, input.view, resolved, layer.shape, result, clock.times());
+    progress(total);
+    return finish(model, picture, input.view, resolved, layer.shape, result, { ...clock.times(), gpu: gpuMs });
   } finally {
     workspace.release();
   }
@@ -179,10 +198,12 @@ export async function classify(
   });
   const workspace = new Workspace(gpu);
   try {
-    const context = runContext(model, plan, undefined, workspace);
+    const [context, probabilities] = await gpu.guard(
+      async () =>
+        [runContext(model, plan, undefined, workspace), workspace.floats('probabilities', model.classCount)] as const,
+    );
     const x = activationSlice(context, graph.input.name);
     const logits = activationSlice(context, graph.logits.name);
-    const probabilities = workspace.floats('probabilities', model.classCount);
     const input = await prepareInput(model, picture, fit, workspace, x);
     const forward = plan.steps.flatMap((step) => (step.kind === 'forward' ? forwardStep(context, step.node, 1) : []));
     await gpu.run([...input.dispatches, ...forward, softmax(model.classCount, 1, { logits, probabilities })], {
@@ -470,7 +491,7 @@ function finish(
   options: ResolvedOptions,
   [maps, height, width]: readonly [number, number, number],
   result: RawResult,
-  timings: Explanation['timings'],
+  timings: Timings,
 ): Explanation {
   const shape = [result.signed.length / (height * width), height, width] as const;
   const alphaCells = METHOD_TABLE[options.method].weights === 'alpha' ? maps * height * width : 0;
@@ -519,6 +540,6 @@ function stopwatch() {
       laps[stage] = now - last;
       last = now;
     },
-    times: () => ({ ...laps, total: performance.now() - started }) as Explanation['timings'],
+    times: () => ({ ...laps, total: performance.now() - started }) as unknown as Timings,
   };
 }

@@ -20,6 +20,7 @@ export {
   type HeatMaps,
   type Prediction,
   type Provenance,
+  type Timings,
 } from './explain.ts';
 export { type AdapterInfo, Gpu, type GpuRequestOptions } from './gpu/gpu.ts';
 export { COLOR_MAPS, type ColorMapName } from './image/color-map.ts';

@@ -50,6 +50,8 @@ export interface ExplainOptions {
   batch?: number;
   /** How many predictions to return. Default 5. */
   topK?: number;
+  /** Measures the time on the GPU with timestamp queries, as `timings.gpu`, where the device has them. Default false. */
+  timestamps?: boolean;
   signal?: AbortSignal;
   onProgress?: (progress: ExplainProgress) => void;
 }

@@ -6,6 +6,7 @@ import type { BufferSlice } from './buffers.ts';
 import type { Kernel } from './kernel.ts';
 import { GRID_FIELDS } from './kernel.ts';
 import type { CompiledKernel, PipelineCache } from './pipelines.ts';
+import type { GpuTimer } from './timing.ts';
 
 /** One kernel launch, as data. */
 export interface Dispatch {
@@ -82,10 +83,15 @@ export class Encoder {
    *
    * @param hooks.beforeSubmit called before each submit, where an abort can still stop the rest
    * @param hooks.onProgress called when a part of the work is known to be done, with its share, below 1
+   * @param hooks.timer times each pass on the GPU
    */
   async run(
     dispatches: readonly Dispatch[],
-    { beforeSubmit, onProgress }: { beforeSubmit?: () => void; onProgress?: (share: number) => void } = {},
+    {
+      beforeSubmit,
+      onProgress,
+      timer,
+    }: { beforeSubmit?: () => void; onProgress?: (share: number) => void; timer?: GpuTimer } = {},
   ): Promise<{ submits: number }> {
     const compiled = await Promise.all(dispatches.map(({ kernel }) => this.#pipelines.get(kernel)));
     let group: Launch[] = [];
@@ -96,7 +102,7 @@ export class Encoder {
     const submit = async (isLast: boolean) => {
       beforeSubmit?.();
       const started = performance.now();
-      this.#submit(group);
+      this.#submit(group, timer);
       submits++;
       if (!isLast) {
         await this.#device.queue.onSubmittedWorkDone();
@@ -130,7 +136,7 @@ export class Encoder {
     return { submits };
   }
 
-  #submit(launches: readonly Launch[]): void {
+  #submit(launches: readonly Launch[], timer: GpuTimer | undefined): void {
     const device = this.#device;
     const arenaBytes = launches.length * UNIFORM_SLOT_BYTES;
     if (!this.#arena || this.#arena.size < arenaBytes) this.#arena = this.#allocateArena(arenaBytes);
@@ -144,7 +150,7 @@ export class Encoder {
 
     const label = launches.length === 1 ? launches[0].compiled.label : `${launches.length} dispatches`;
     const commands = device.createCommandEncoder({ label });
-    const pass = commands.beginComputePass({ label });
+    const pass = commands.beginComputePass({ label, timestampWrites: timer?.nextPass() });
     launches.forEach((launch, i) => {
       this.#encode(pass, launch, { buffer: this.#arena as GPUBuffer, offset: i * UNIFORM_SLOT_BYTES });
     });

@@ -4,6 +4,7 @@ import { BufferPool, type BufferSlice, type BufferUse } from './buffers.ts';
 import { type Dispatch, Encoder, Pace } from './encoder.ts';
 import type { Kernel } from './kernel.ts';
 import { type CompiledKernel, PipelineCache } from './pipelines.ts';
+import { GpuTimer } from './timing.ts';
 
 export interface AdapterInfo {
   readonly vendor: string;
@@ -28,6 +29,14 @@ export interface GpuRequestOptions {
   /** 'adapter' (default) asks for what the adapter can do; 'default' stays at WebGPU's guaranteed limits. */
   limits?: 'adapter' | 'default';
   powerPreference?: GPUPowerPreference;
+}
+
+export interface RunOptions {
+  signal?: AbortSignal;
+  /** Called with the share of the work that is known to be done, below 1. */
+  onProgress?: (share: number) => void;
+  /** Waits for the work and tells its time on the GPU, where the device has timestamp queries. */
+  timed?: boolean;
 }
 
 /** Limits worth raising: how much of a tensor one dispatch can see. */
@@ -153,9 +162,14 @@ export class Gpu {
    */
   run(
     dispatches: readonly Dispatch[],
-    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (share: number) => void } = {},
-  ): Promise<{ submits: number }> {
-    return this.guard(() => this.#encoder.run(dispatches, { beforeSubmit: () => throwIfAborted(signal), onProgress }));
+    { signal, onProgress, timed = false }: RunOptions = {},
+  ): Promise<{ submits: number; gpuMs: number | undefined }> {
+    return this.guard(async () => {
+      const timer = timed ? GpuTimer.create(this.device, this.pool) : undefined;
+      const beforeSubmit = () => throwIfAborted(signal);
+      const { submits } = await this.#encoder.run(dispatches, { beforeSubmit, onProgress, timer });
+      return { submits, gpuMs: await timer?.finish() };
+    });
   }
 
   /** Reads slices back in one copy and one map; each result is a copy of its own. */
