@@ -254,14 +254,22 @@ const BATCH_NORM_SUFFIX: Record<Convention, Record<BatchNormPart, readonly strin
   torch: { gamma: ['.weight'], beta: ['.bias'], mean: ['.running_mean'], variance: ['.running_var'] },
 };
 
-function namesOf(node: Conv2dNode | DenseNode): string[] {
-  return [node.name, ...(node.aliases ?? [])];
+/** Keras's files use the nodes' own names, torch's the aliases. */
+function namesOf({ name, aliases = [] }: Conv2dNode | DenseNode, convention: Convention): string[] {
+  return convention === 'keras' ? [name, ...aliases] : [...aliases, name];
 }
 
-/** The tensor's name in the file; if no candidate is there, the first candidate, so that a message can name it. */
+/** The tensor's name in the file; if it is not there, what it would be called, so that a message can name it. */
 function findTensor(file: WeightsFile, names: readonly string[], suffixes: readonly string[]): string {
   const candidates = names.flatMap((name) => suffixes.map((suffix) => name + suffix));
-  return candidates.find((name) => file.tensors.has(name)) ?? candidates[0];
+  const found = candidates.find((name) => file.tensors.has(name));
+  if (found) return found;
+  // Another tensor of the same layer tells which of its names the file uses.
+  const inFile = [...file.tensors.keys()];
+  const used = names.find((name) =>
+    inFile.some((tensor) => tensor.startsWith(`${name}.`) || tensor.startsWith(`${name}/`)),
+  );
+  return (used ?? names[0]) + suffixes[0];
 }
 
 function tensorOf(
@@ -270,7 +278,7 @@ function tensorOf(
   convention: Convention,
   part: 'kernel' | 'bias',
 ): string {
-  return findTensor(file, namesOf(node), SUFFIX[convention][part]);
+  return findTensor(file, namesOf(node, convention), SUFFIX[convention][part]);
 }
 
 /** Keras calls its matrices 'kernel', torch 'weight': the names tell which layout and which preprocessing to use. */
@@ -282,10 +290,7 @@ function detectConvention(graph: Graph, file: WeightsFile): Convention {
   throw new WeightsError(`these are not weights of ${graph.name}`, {
     file: file.origin,
     tensor: first.name,
-    expected: `${first.name}/kernel or ${namesOf(first)
-      .slice(1)
-      .map((name) => `${name}.weight`)
-      .join(' or ')}`,
+    expected: [`${first.name}/kernel`, ...(first.aliases ?? []).map((alias) => `${alias}.weight`)].join(' or '),
     found: listTensors(file),
   });
 }

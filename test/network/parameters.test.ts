@@ -1,0 +1,310 @@
+/** Files of the layouts in the wild, read into the same network; and files that are not the network's. */
+import { describe, expect, it } from 'vitest';
+import { AbortError, OptionError, WeightsError } from '../../src/errors.ts';
+import { classify } from '../../src/explain.ts';
+import type { Gpu } from '../../src/gpu/gpu.ts';
+import { loadModel, Model } from '../../src/model.ts';
+import { Graph } from '../../src/network/graph.ts';
+import { Parameters } from '../../src/network/parameters.ts';
+import { vgg } from '../../src/network/vgg.ts';
+import type { WeightsFile } from '../../src/weights/source.ts';
+import { assertClose, assertEqual, assertRejects, assertSameBits } from '../harness/assertions.ts';
+import { gpuTest } from '../harness/gpu.ts';
+import { forward, logits } from '../reference/network.ts';
+import { stack } from '../reference/tensor.ts';
+import type { PlainTensor } from '../weights/made-files.ts';
+import {
+  fileTensors,
+  float32Tensor,
+  type Layout,
+  loadSmallVgg,
+  noisyPicture,
+  openTensors,
+  referenceInput,
+  referenceNetwork,
+  type SmallVgg,
+  sizeOptions,
+  smallVgg,
+} from './small-vgg.ts';
+
+// 64 pixels: the last feature maps are 2 × 2, so that the order in which they are flattened matters.
+const VGG = smallVgg({ name: 'vgg11', inputSize: 64 });
+const PICTURE = noisyPicture(1, 64);
+
+/** All logits of the picture, in class order. */
+async function logitsOf(model: Model): Promise<Float32Array> {
+  const predictions = await classify(model, PICTURE, { topK: model.classCount });
+  const values = new Float32Array(model.classCount);
+  for (const { classIndex, logit } of predictions) values[classIndex] = logit;
+  return values;
+}
+
+function referenceLogits(network: SmallVgg, layout: Layout): Float64Array {
+  const reference = referenceNetwork(network);
+  return logits(reference, forward(reference, stack([referenceInput(network, layout, PICTURE)]))).data;
+}
+
+describe('weights files', () => {
+  for (const layout of ['keras', 'torchvision', 'timm'] as const) {
+    gpuTest(`of ${layout} give the logits of the float64 network`, async (gpu) => {
+      using model = await loadSmallVgg(gpu, VGG, layout);
+      assertClose(await logitsOf(model), referenceLogits(VGG, layout), { tolerance: 1e-5 });
+      assertEqual(model.weights.format, layout === 'keras' ? 'tfjs-layers' : 'safetensors');
+      assertEqual(model.parameters.convention, layout === 'keras' ? 'keras' : 'torch');
+      assertEqual(model.weights.checksum?.slice(0, 7), 'sha256-');
+    });
+  }
+
+  gpuTest('of every layout are the same network behind the same preprocessing', async (gpu) => {
+    const table = vgg('vgg11', { width: 1 / 16, inputSize: 64, classes: 10 });
+    const { torch } = table.preprocessing;
+    const sameInput = { ...table, preprocessing: { keras: torch, torch } };
+    const graph = new Graph(sameInput);
+    const results = new Map<Layout, Float32Array>();
+    for (const layout of ['keras', 'torchvision', 'timm'] as const) {
+      const file = await openTensors(fileTensors(VGG, layout), layout);
+      using model = new Model(gpu, sameInput, graph, await Parameters.load(gpu, graph, file), file, undefined);
+      results.set(layout, await logitsOf(model));
+    }
+    // The same matrices in the same order; Keras's fc1 adds its inputs in another.
+    assertSameBits(results.get('timm')!, results.get('torchvision')!);
+    assertClose(results.get('keras')!, results.get('torchvision')!, { tolerance: 2e-6 });
+  });
+
+  gpuTest('may come in any order and in pieces of any size', async (gpu) => {
+    using whole = await loadSmallVgg(gpu, VGG, 'torchvision');
+    const expected = await logitsOf(whole);
+    for (const pieceElements of [7, 1000]) {
+      for (const layout of ['torchvision', 'timm'] as const) {
+        const file = await openTensors(fileTensors(VGG, layout).toReversed(), layout);
+        const weights = withStream(file, (options) => file.stream({ ...options, pieceElements }));
+        using model = await loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights });
+        assertSameBits(await logitsOf(model), expected);
+      }
+    }
+  });
+
+  gpuTest('with batch normalisation are folded into the convolutions', async (gpu) => {
+    const normalised = smallVgg({ name: 'vgg11', batchNorm: true, seed: 5, inputSize: 64 });
+    const tensors = fileTensors(normalised, 'torchvision');
+    for (const order of [tensors, tensors.toReversed()]) {
+      const weights = await openTensors(order, 'torchvision');
+      using model = await loadModel(gpu, 'vgg11-bn', { ...sizeOptions(normalised), weights });
+      assertClose(await logitsOf(model), referenceLogits(normalised, 'torchvision'), { tolerance: 1e-5 });
+    }
+  });
+
+  gpuTest('with batch normalisation need no bias in front of it', async (gpu) => {
+    const normalised = smallVgg({
+      name: 'vgg11',
+      batchNorm: true,
+      seed: 6,
+      scale: (layer) => (isConv(layer) ? 1 : 0.1),
+    });
+    const unbiased = {
+      ...normalised,
+      blocks: normalised.blocks.map((block) =>
+        block.map((conv) => ({ ...conv, bias: { ...conv.bias, data: conv.bias.data.map(() => 0) } })),
+      ),
+    };
+    // torchvision numbers the convolutions of VGG-11 with batch normalisation 0, 4, 8, 11, 15, 18, 22 and 25.
+    const biases = [0, 4, 8, 11, 15, 18, 22, 25].map((module) => `features.${module}.bias`);
+    const tensors = fileTensors(unbiased, 'torchvision').filter(({ name }) => !biases.includes(name));
+    const weights = await openTensors(tensors, 'torchvision');
+    using model = await loadModel(gpu, 'vgg11-bn', { ...sizeOptions(unbiased), weights });
+    assertClose(await logitsOf(model), referenceLogits(unbiased, 'torchvision'), { tolerance: 1e-5 });
+  });
+
+  gpuTest('are given back with the model', async (gpu) => {
+    const before = gpu.memory.currentBytes;
+    const model = await loadSmallVgg(gpu, VGG, 'torchvision');
+    const parameters = [...VGG.blocks.flat(), ...VGG.dense].reduce(
+      (sum, { weights, bias }) => sum + weights.data.length + bias.data.length,
+      0,
+    );
+    const held = gpu.memory.currentBytes - before;
+    expect(held).toBeGreaterThanOrEqual(4 * parameters);
+    model.dispose();
+    assertEqual(gpu.memory.currentBytes, before);
+  });
+});
+
+describe('a weights file that is not the network’s', () => {
+  const change = (tensors: PlainTensor[], name: string, by: (found: PlainTensor) => PlainTensor[]) =>
+    tensors.flatMap((found) => (found.name === name ? by(found) : [found]));
+  const file = { keras: 'vgg/model.json', torchvision: 'vgg.safetensors', timm: 'vgg.safetensors' };
+
+  for (const layout of ['keras', 'torchvision', 'timm'] as const) {
+    const tensors = fileTensors(VGG, layout);
+    for (const { name, shape } of [tensors[3]!, tensors.at(-6)!]) {
+      gpuTest(`of ${layout} lacks ${name}`, async (gpu) => {
+        const error = await loadError(
+          gpu,
+          change(tensors, name, () => []),
+          layout,
+        );
+        expect(error).toMatchObject({ file: file[layout], tensor: name });
+        expect(error.message).toMatch(/a tensor of the network is missing/);
+        expect(error.expected).toContain(`[${shape.join(', ')}]`);
+      });
+
+      gpuTest(`of ${layout} has ${name} in another shape`, async (gpu) => {
+        const transposed = change(tensors, name, (found) => [{ ...found, shape: [1, ...found.shape] }]);
+        const error = await loadError(gpu, transposed, layout);
+        expect(error).toMatchObject({ file: file[layout], tensor: name, found: `[${[1, ...shape].join(', ')}]` });
+        expect(error.expected).toContain(`[${shape.join(', ')}]`);
+      });
+    }
+
+    gpuTest(`of ${layout} has a tensor too many`, async (gpu) => {
+      const name = tensors[0]!.name.replace(/\d/, '9');
+      const extra = float32Tensor(name, { shape: [2], data: Float64Array.of(1, 2) });
+      const error = await loadError(gpu, [...tensors, extra], layout);
+      expect(error).toMatchObject({ file: file[layout], tensor: name });
+      expect(error.message).toMatch(/a tensor that the network does not have/);
+    });
+  }
+
+  gpuTest('belongs to a deeper network', async (gpu) => {
+    const deeper = smallVgg({ name: 'vgg16', inputSize: 64 });
+    for (const [layout, tensor] of [
+      ['keras', 'block1_conv2/kernel'],
+      // torchvision's numbers mean other layers there: VGG-11's second convolution is number 3, VGG-16's number 5.
+      ['torchvision', 'features.3.weight'],
+    ] as const) {
+      const error = await loadError(gpu, fileTensors(deeper, layout), layout);
+      expect(error.file).toBe(file[layout]);
+      expect(error.tensor).toBe(tensor);
+    }
+  });
+
+  gpuTest('belongs to a network with batch normalisation, or to none of these at all', async (gpu) => {
+    const normalised = fileTensors(smallVgg({ name: 'vgg11', batchNorm: true, inputSize: 64 }), 'torchvision');
+    expect((await loadError(gpu, normalised, 'torchvision')).tensor).toMatch(/^features\.\d+\./);
+    const plain = await openTensors(fileTensors(VGG, 'torchvision'), 'torchvision');
+    const missing = loadModel(gpu, 'vgg11-bn', { ...sizeOptions(VGG), weights: plain });
+    await expect(missing).rejects.toThrow(WeightsError);
+    const other = await loadError(gpu, [
+      float32Tensor('layer1.0.conv1.weight', { shape: [1], data: Float64Array.of(1) }),
+    ]);
+    expect(other.message).toMatch(/these are not weights of vgg11; .*block1_conv1\/kernel or features\.0\.weight/);
+    expect(other.found).toBe('layer1.0.conv1.weight');
+  });
+
+  gpuTest('ends too early', async (gpu) => {
+    const file = await openTensors(fileTensors(VGG, 'keras'), 'keras');
+    const weights = withStream(file, async function* (options) {
+      for await (const piece of file.stream(options)) {
+        if (piece.tensor.name === 'fc1/kernel') {
+          throw new WeightsError('the file ends too early', { file: file.origin, tensor: 'fc1/kernel' });
+        }
+        yield piece;
+      }
+    });
+    const before = gpu.memory.currentBytes;
+    await assertRejects(() => loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights }), WeightsError, /fc1/);
+    assertEqual(gpu.memory.currentBytes, before);
+  });
+
+  /** The error of loading the tensors as VGG-11, after which the GPU's memory must be as before. */
+  async function loadError(gpu: Gpu, tensors: PlainTensor[], layout: Layout = 'torchvision'): Promise<WeightsError> {
+    const before = gpu.memory.currentBytes;
+    const weights = await openTensors(tensors, layout);
+    const error = await loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(WeightsError);
+    assertEqual(gpu.memory.currentBytes, before, 'bytes left on the GPU');
+    return error as WeightsError;
+  }
+});
+
+describe('loadModel', () => {
+  gpuTest('reports progress, and stops when it is told', async (gpu) => {
+    const before = gpu.memory.currentBytes;
+    const load = async (signal?: AbortSignal, seen: number[] = []) => {
+      const weights = await openTensors(fileTensors(VGG, 'torchvision'), 'torchvision');
+      return loadModel(gpu, 'vgg11', {
+        ...sizeOptions(VGG),
+        weights,
+        signal,
+        onProgress: ({ loadedBytes, totalBytes }) => seen.push(loadedBytes / totalBytes),
+      });
+    };
+    const seen: number[] = [];
+    (await load(undefined, seen)).dispose();
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+    expect(seen.at(-1)).toBe(1);
+    await assertRejects(() => load(AbortSignal.abort()), AbortError, /stopped/);
+    assertEqual(gpu.memory.currentBytes, before);
+  });
+
+  gpuTest('refuses sizes and labels that no network has', async (gpu) => {
+    const weights = { random: 1 } as const;
+    for (const [options, message] of [
+      [{ width: 0 }, /^width: got 0;/],
+      [{ width: Number.NaN }, /^width: got NaN;/],
+      [{ width: 5 }, /^width: got 5;/],
+      [{ classes: 0 }, /^classes: got 0;/],
+      [{ classes: 2.5 }, /^classes: got 2.5;/],
+      [{ inputSize: 100 }, /^inputSize: got 100; allowed: a multiple of 32/],
+      [{ inputSize: 0 }, /^inputSize: got 0;/],
+      [{ classes: 3, labels: ['a', 'b'] }, /^labels: got "2 labels"; allowed: one label for each of the 3 classes/],
+      [{ weights: { random: -1 } }, /^weights: .*random:SEED/],
+      [{ weights: { random: 0.5 } }, /^weights: .*random:SEED/],
+    ] as const) {
+      await assertRejects(() => loadModel(gpu, 'vgg11', { weights, ...options }), OptionError, message);
+    }
+    await assertRejects(() => loadModel(gpu, 'vgg12' as 'vgg11', { weights }), OptionError, /^model: got "vgg12"/);
+  });
+
+  gpuTest('makes the same random weights from the same seed', async (gpu) => {
+    const size = { width: 1 / 16, inputSize: 32, classes: 10 };
+    const random = async (seed: number, name: 'vgg11' | 'vgg11-bn' = 'vgg11') => {
+      using model = await loadModel(gpu, name, { weights: { random: seed }, ...size });
+      return await logitsOf(model);
+    };
+    assertSameBits(await random(3), await random(3));
+    expect(await random(3)).not.toEqual(await random(4));
+    expect((await random(3, 'vgg11-bn')).every((logit) => Number.isFinite(logit))).toBe(true);
+  });
+
+  gpuTest('describes the model', async (gpu) => {
+    const labels = Array.from({ length: 10 }, (_, i) => `class ${i}`);
+    const weights = await openTensors(fileTensors(VGG, 'torchvision'), 'torchvision');
+    using model = await loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights, labels });
+    assertEqual(model.name, 'vgg11');
+    assertEqual(model.inputShape, [3, 64, 64]);
+    assertEqual(model.classCount, 10);
+    assertEqual(model.layerNames.length, 8 + 5);
+    const { name, shape } = model.resolveLayer('features.18');
+    assertEqual({ name, shape }, { name: 'block5_conv2', shape: [32, 4, 4] });
+    assertEqual(model.weights.origin, 'vgg.safetensors');
+    const [best] = await classify(model, PICTURE);
+    assertEqual(best!.label, `class ${best!.classIndex}`);
+  });
+});
+
+/** The file with another way of reading it. */
+function withStream(file: WeightsFile, stream: WeightsFile['stream']): WeightsFile {
+  const { format, origin, tensors, integerTensors } = file;
+  return {
+    format,
+    origin,
+    tensors,
+    integerTensors,
+    stream,
+    checksum: () => file.checksum(),
+    close: () => file.close(),
+  };
+}
+
+function isConv(layer: string): boolean {
+  return layer.includes('conv');
+}
+
+// Vitest wants a test that it can name where all others are made by gpuTest.
+it('the networks of these tests have a fully connected layer that sees the order of flattening', () => {
+  expect(VGG.dense[0]!.weights.shape).toEqual([32 * 2 * 2, 256]);
+});
