@@ -96,8 +96,18 @@ async function drawable(
       );
     }
   }
-  if (typeof HTMLImageElement !== 'undefined' && image instanceof HTMLImageElement && !image.complete)
-    await image.decode();
+  if (typeof HTMLImageElement !== 'undefined' && image instanceof HTMLImageElement && !image.naturalWidth) {
+    try {
+      await image.decode();
+    } catch (cause) {
+      throw new ImageError(
+        `the image element's picture cannot be decoded (${image.currentSrc || 'it has no source'})`,
+        {
+          cause,
+        },
+      );
+    }
+  }
   return image as Exclude<CanvasImageSource, SVGImageElement>;
 }
 
