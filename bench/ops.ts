@@ -1,0 +1,382 @@
+/** Every op at the shapes that VGG-16 gives it, by the op's stem; a new op needs its row here. */
+import type { BufferSlice } from '../src/gpu/buffers.ts';
+import type { Dispatch } from '../src/gpu/encoder.ts';
+import { fitPicture, viewOf } from '../src/image/fit.ts';
+import { type Convention, elementsOf, Graph, type GraphNode } from '../src/network/graph.ts';
+import { convShape, denseShape, flattenShape, poolShape } from '../src/network/shapes.ts';
+import { vgg } from '../src/network/vgg.ts';
+import { argmax } from '../src/ops/argmax.ts';
+import {
+  type Conv2dShape,
+  conv2d,
+  conv2dGradInput,
+  conv2dOutput,
+  packedLength,
+  transposedShape,
+  transposeWeights,
+} from '../src/ops/conv2d.ts';
+import { type DenseShape, dense, denseGradInput, denseScratch, matrixSlices, rowStride } from '../src/ops/dense.ts';
+import { flatten, flattenGradInput } from '../src/ops/flatten.ts';
+import { map } from '../src/ops/map.ts';
+import { maxpool, maxpoolCodeWords, maxpoolGradInput } from '../src/ops/maxpool.ts';
+import { MOMENT_FLOATS, moments, momentWeights } from '../src/ops/moments.ts';
+import { inputRange, noise } from '../src/ops/noise.ts';
+import { oneHot } from '../src/ops/one-hot.ts';
+import { overlay } from '../src/ops/overlay.ts';
+import { preprocess, preprocessRowFloats, resizeRows } from '../src/ops/preprocess.ts';
+import { relu, reluGradInput, reluMaskWords } from '../src/ops/relu.ts';
+import { copySample, sampleMean } from '../src/ops/sample-mean.ts';
+import { softmax } from '../src/ops/softmax.ts';
+import { upsample } from '../src/ops/upsample.ts';
+import { alphaWeights, meanGradientWeights } from '../src/ops/weights.ts';
+import type { Workbench } from './workbench.ts';
+
+/** One thing to time. */
+export interface OpCase {
+  /** What of the op: 'block1_conv2.forward.n4'. */
+  readonly name: string;
+  readonly dispatches: readonly Dispatch[];
+  /** Arithmetic, multiply and add counted as two, whatever the kernel does to have less of it. */
+  readonly flops?: number;
+  /** Bytes that any kernel must read and write. */
+  readonly bytes?: number;
+}
+
+/** Makes an op's cases; their buffers are the bench's and go with it. */
+export type OpBench = (bench: Workbench) => OpCase[];
+
+const TABLE = vgg('vgg16');
+const VGG16 = new Graph(TABLE);
+/** Makers of weights files, who store fully connected layers in different orders. */
+const CONVENTIONS: readonly Convention[] = ['keras', 'torch'];
+const CLASSES = elementsOf(VGG16.shape(VGG16.logits.name));
+const INPUT = elementsOf(VGG16.input.shape);
+const INPUT_SIDE = { width: VGG16.input.shape[2], height: VGG16.input.shape[1] };
+/** A picture as cameras and web pages have it. */
+const PICTURE = { width: 640, height: 480 };
+/** The ends of the range of layers that can be explained: many small maps, a few large ones. */
+const EXPLAINED = ['block5_conv3', 'block1_conv1'] as const;
+
+export const OPS: Readonly<Record<string, OpBench>> = {
+  argmax: (bench) => {
+    const buffers = { x: bench.random(CLASSES), index: bench.empty(1) };
+    return [{ name: 'logits', dispatches: [argmax(CLASSES, 0, buffers)], bytes: bytesOf(buffers.x) }];
+  },
+
+  conv2d: (bench) =>
+    distinctConvolutions().flatMap(([layer, shape], i) => [
+      convForward(bench, layer, shape),
+      // The first convolution's input is the picture, whose gradient nobody needs.
+      ...(i === 0 ? [] : [convGradInput(bench, layer, shape), convTranspose(bench, layer, shape)]),
+    ]),
+
+  dense: (bench) =>
+    CONVENTIONS.flatMap((convention) =>
+      layersOf('dense').flatMap((node) =>
+        denseCases(bench, `${node.name}.${convention}`, denseShape(VGG16, node, convention)),
+      ),
+    ),
+
+  flatten: (bench) => {
+    const [node] = layersOf('flatten');
+    const shape = flattenShape(VGG16, node!);
+    const { samples } = bench;
+    const count = samples * elementsOf(VGG16.shape(node!.name));
+    const [a, b] = [bench.random(count), bench.random(count)];
+    return [
+      { name: `forward.n${samples}`, dispatches: [flatten(shape, samples, { x: a, y: b })], bytes: bytesOf(a, b) },
+      {
+        name: `grad-input.n${samples}`,
+        dispatches: [flattenGradInput(shape, samples, { gradY: b, gradX: a })],
+        bytes: bytesOf(a, b),
+      },
+    ];
+  },
+
+  map: (bench) =>
+    EXPLAINED.map((layer) => {
+      const { maps, cells } = featureMaps(layer);
+      const buffers = {
+        activations: bench.random(maps * cells),
+        weights: bench.random(maps),
+        filters: bench.filled(Uint32Array.from({ length: maps }, (_, k) => k)),
+        subset: bench.filled(new Uint32Array(cells).fill(1)),
+        signed: bench.empty(cells),
+        rectified: bench.empty(cells),
+      };
+      const dispatches = [map({ maps: 1, filtersPerMap: maps, cells }, buffers)];
+      return { name: layer, dispatches, bytes: bytesOf(...Object.values(buffers)) };
+    }),
+
+  maxpool: (bench) =>
+    layersOf('maxpool').flatMap((node) => {
+      const { samples } = bench;
+      const shape = poolShape(VGG16, node);
+      const x = bench.random(samples * elementsOf(VGG16.shape(node.inputs[0]!)));
+      const y = bench.random(samples * elementsOf(VGG16.shape(node.name)));
+      const codes = bench.empty(samples * maxpoolCodeWords(shape));
+      const gradInput = maxpoolGradInput(shape, samples, { gradY: y, codes, gradX: x, rectified: true });
+      return [
+        {
+          name: `${node.name}.forward.n${samples}`,
+          dispatches: [maxpool(shape, samples, { x, y, codes })],
+          bytes: bytesOf(x, y, codes),
+        },
+        { name: `${node.name}.grad-input.n${samples}`, dispatches: [gradInput], bytes: bytesOf(x, y, codes) },
+      ];
+    }),
+
+  moments: (bench) => {
+    const { samples } = bench;
+    const cases = EXPLAINED.map((layer): OpCase => {
+      const { maps, cells } = featureMaps(layer);
+      const buffers = {
+        grad: bench.random(samples * maps * cells),
+        sums: bench.empty(maps * cells * MOMENT_FLOATS),
+      };
+      return {
+        name: `${layer}.n${samples}`,
+        dispatches: [moments(maps * cells, samples, { ...buffers, restart: true })],
+        bytes: bytesOf(buffers.grad, buffers.sums),
+      };
+    });
+    const sampleWeights = momentWeights(CLASSES, samples, {
+      logits: bench.random(samples * CLASSES),
+      index: bench.filled(Uint32Array.of(7)),
+      largest: bench.empty(1),
+      sampleWeights: bench.empty(2 * samples),
+      restart: true,
+    });
+    return [...cases, { name: `sample-weights.n${samples}`, dispatches: [sampleWeights] }];
+  },
+
+  noise: (bench) => {
+    const { samples } = bench;
+    const x = bench.random(INPUT);
+    const range = bench.filled(Float32Array.of(-1, 1));
+    const y = bench.empty((samples + 1) * INPUT);
+    const rows = { firstSample: 0, noisy: samples, clean: 1 };
+    return [
+      { name: 'range', dispatches: [inputRange(INPUT, { x, range })], bytes: bytesOf(x) },
+      {
+        name: `copies.n${samples}`,
+        dispatches: [noise(INPUT, { seed: 0, stdDev: 0.3, relative: true }, rows, { x, range, y })],
+        bytes: bytesOf(x, y),
+      },
+    ];
+  },
+
+  'one-hot': (bench) => {
+    const { samples } = bench;
+    const buffers = { index: bench.filled(Uint32Array.of(7)), y: bench.empty(samples * CLASSES) };
+    const dispatches = [oneHot(CLASSES, samples, buffers)];
+    return [{ name: `logits.n${samples}`, dispatches, bytes: bytesOf(buffers.y) }];
+  },
+
+  overlay: (bench) => {
+    const [, mapHeight, mapWidth] = VGG16.shape(EXPLAINED[0]);
+    const buffers = {
+      picture: bench.random(PICTURE.width * PICTURE.height),
+      heat: bench.random(mapHeight * mapWidth),
+      colors: bench.random(256),
+      result: bench.empty(PICTURE.width * PICTURE.height),
+    };
+    const shape = {
+      width: PICTURE.width,
+      rows: PICTURE.height,
+      firstRow: 0,
+      mapHeight,
+      mapWidth,
+      mapIndex: 0,
+      view: viewOf(fitPicture('squash', PICTURE, INPUT_SIDE)),
+      low: 0,
+      high: 1,
+      opacity: 0.5,
+    };
+    return [
+      {
+        name: `${PICTURE.width}x${PICTURE.height}`,
+        dispatches: [overlay(shape, buffers)],
+        bytes: bytesOf(buffers.picture, buffers.result),
+      },
+    ];
+  },
+
+  preprocess: (bench) => {
+    const shape = fitPicture('squash', PICTURE, INPUT_SIDE);
+    const pixels = bench.random(PICTURE.width * PICTURE.height);
+    const rows = bench.empty(preprocessRowFloats(shape));
+    const input = bench.empty(INPUT);
+    const dispatches = [
+      resizeRows(shape, { firstRow: 0, rows: PICTURE.height }, { pixels, rows }),
+      preprocess(shape, TABLE.preprocessing.torch, { rows, input }),
+    ];
+    return [{ name: `${PICTURE.width}x${PICTURE.height}`, dispatches, bytes: bytesOf(pixels, rows, rows, input) }];
+  },
+
+  relu: (bench) =>
+    ['block1_conv1', 'block5_conv2', 'fc1'].flatMap((layer) => {
+      const { samples } = bench;
+      const elements = elementsOf(VGG16.shape(layer));
+      const x = bench.random(samples * elements);
+      const mask = bench.empty(samples * reluMaskWords(elements));
+      return [
+        {
+          name: `${layer}.mask.n${samples}`,
+          dispatches: [relu(elements, samples, { x, mask })],
+          bytes: bytesOf(x, mask),
+        },
+        {
+          name: `${layer}.grad-input.n${samples}`,
+          dispatches: [reluGradInput(elements, samples, { mask, grad: x })],
+          bytes: bytesOf(x, x, mask),
+        },
+      ];
+    }),
+
+  'sample-mean': (bench) =>
+    EXPLAINED.flatMap((layer) => {
+      const { samples } = bench;
+      const { maps, cells } = featureMaps(layer);
+      const buffers = { x: bench.random(samples * maps * cells), total: bench.empty(maps * cells) };
+      const rows = { first: 0, samples, keep: 0, scale: 1 / samples };
+      return [
+        {
+          name: `${layer}.mean.n${samples}`,
+          dispatches: [sampleMean(maps * cells, rows, buffers)],
+          bytes: bytesOf(buffers.x, buffers.total),
+        },
+        {
+          name: `${layer}.copy`,
+          dispatches: [copySample(maps * cells, 0, buffers)],
+          bytes: bytesOf(buffers.total, buffers.total),
+        },
+      ];
+    }),
+
+  softmax: (bench) => {
+    const buffers = { logits: bench.random(CLASSES), probabilities: bench.empty(CLASSES) };
+    const dispatches = [softmax(CLASSES, 1, buffers)];
+    return [{ name: 'logits', dispatches, bytes: bytesOf(...Object.values(buffers)) }];
+  },
+
+  upsample: (bench) => {
+    const [, height, width] = VGG16.shape(EXPLAINED[0]);
+    const out = { outHeight: INPUT_SIDE.height, outWidth: INPUT_SIDE.width };
+    const buffers = { x: bench.random(height * width), y: bench.empty(out.outHeight * out.outWidth) };
+    const dispatches = [upsample({ maps: 1, height, width }, out, buffers)];
+    return [{ name: EXPLAINED[0], dispatches, bytes: bytesOf(buffers.x, buffers.y) }];
+  },
+
+  weights: (bench) =>
+    EXPLAINED.flatMap((layer) => {
+      const shape = { ...featureMaps(layer), samples: bench.samples };
+      const sums = bench.random(shape.maps * shape.cells * MOMENT_FLOATS);
+      const activations = bench.random(shape.maps * shape.cells);
+      const zeroCells = bench.filled(Uint32Array.of(0));
+      const weights = bench.empty(shape.maps);
+      const alpha = alphaWeights(shape, 'second', { sums, activations, zeroCells, weights });
+      return [
+        {
+          name: `${layer}.mean-gradient`,
+          dispatches: [meanGradientWeights(shape, { sums, weights })],
+          bytes: bytesOf(sums, weights),
+        },
+        { name: `${layer}.alpha`, dispatches: [alpha], bytes: bytesOf(sums, activations, weights) },
+      ];
+    }),
+};
+
+function convForward(bench: Workbench, layer: string, shape: Conv2dShape): OpCase {
+  const { gpu, samples } = bench;
+  const out = conv2dOutput(shape);
+  const dispatch = conv2d(gpu.traits, shape, samples, {
+    x: bench.random(samples * shape.inChannels * shape.height * shape.width),
+    weights: bench.random(packedLength(shape)),
+    bias: bench.random(shape.outChannels),
+    y: bench.empty(samples * shape.outChannels * out.height * out.width),
+    relu: true,
+  });
+  return { name: `${layer}.forward.n${samples}`, dispatches: [dispatch], flops: conv2dFlops(shape, samples) };
+}
+
+function convGradInput(bench: Workbench, layer: string, shape: Conv2dShape): OpCase {
+  const { gpu, samples } = bench;
+  const out = conv2dOutput(shape);
+  const dispatch = conv2dGradInput(gpu.traits, shape, samples, {
+    gradY: bench.random(samples * shape.outChannels * out.height * out.width),
+    weights: bench.random(packedLength(transposedShape(shape))),
+    gradX: bench.empty(samples * shape.inChannels * shape.height * shape.width),
+  });
+  return { name: `${layer}.grad-input.n${samples}`, dispatches: [dispatch], flops: conv2dFlops(shape, samples) };
+}
+
+function convTranspose(bench: Workbench, layer: string, shape: Conv2dShape): OpCase {
+  const weights = bench.random(packedLength(shape));
+  const transposed = bench.empty(packedLength(transposedShape(shape)));
+  const dispatches = [transposeWeights(shape, { weights, transposed })];
+  return { name: `${layer}.transpose-weights`, dispatches, bytes: bytesOf(weights, transposed) };
+}
+
+/** Counted as direct convolution: the measure by which every algorithm is compared. */
+function conv2dFlops(shape: Conv2dShape, samples: number): number {
+  const out = conv2dOutput(shape);
+  return 2 * shape.kernel ** 2 * shape.inChannels * shape.outChannels * out.height * out.width * samples;
+}
+
+function denseCases(bench: Workbench, name: string, shape: DenseShape): OpCase[] {
+  const { gpu, samples } = bench;
+  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.limits;
+  const slices = matrixSlices(shape, Math.min(maxBufferSize, maxStorageBufferBindingSize)).map((slice) => ({
+    ...slice,
+    weights: bench.random(slice.rows * rowStride(shape)),
+  }));
+  const x = bench.random(samples * shape.inputs);
+  const y = bench.random(samples * shape.outputs);
+  const bias = bench.random(shape.outputs);
+  const scratch = (direction: 'forward' | 'grad-input') => {
+    const floats = denseScratch(shape, direction);
+    return floats > 0 ? bench.empty(samples * floats) : undefined;
+  };
+  const work = {
+    flops: 2 * shape.inputs * shape.outputs * samples,
+    bytes: bytesOf(x, y, ...slices.map(({ weights }) => weights)),
+  };
+  return [
+    {
+      name: `${name}.forward.n${samples}`,
+      dispatches: dense(shape, samples, { x, y, bias, slices, scratch: scratch('forward') }),
+      ...work,
+    },
+    {
+      name: `${name}.grad-input.n${samples}`,
+      dispatches: denseGradInput(shape, samples, { gradY: y, gradX: x, slices, scratch: scratch('grad-input') }),
+      ...work,
+    },
+  ];
+}
+
+function layersOf<Op extends GraphNode['op']>(op: Op) {
+  return VGG16.nodes.filter((node): node is Extract<GraphNode, { op: Op }> => node.op === op);
+}
+
+/** Convolutions with their shapes; of those of the same shape only the first. */
+function distinctConvolutions(): [layer: string, shape: Conv2dShape][] {
+  const byShape = new Map<string, [string, Conv2dShape]>();
+  for (const node of layersOf('conv2d')) {
+    const shape = convShape(VGG16, node);
+    const key = JSON.stringify(shape);
+    if (!byShape.has(key)) byShape.set(key, [node.name, shape]);
+  }
+  return [...byShape.values()];
+}
+
+function featureMaps(layer: string): { maps: number; cells: number } {
+  const [maps, height, width] = VGG16.shape(layer);
+  return { maps, cells: height * width };
+}
+
+/** A slice that is read and written counts twice: name it twice. */
+function bytesOf(...slices: readonly BufferSlice[]): number {
+  return slices.reduce((total, { size = 0 }) => total + size, 0);
+}
