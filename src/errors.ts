@@ -85,6 +85,13 @@ export class ImageError extends GradcamError {
   }
 }
 
+/** Numbers left float32's range on their way through the network: the weights or the noise are too large. */
+export class OverflowError extends GradcamError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('overflow', message, options);
+  }
+}
+
 /** A WGSL kernel did not compile; the message shows kernel, variant, line and source. */
 export class ShaderError extends GradcamError {
   constructor(message: string, options?: ErrorOptions) {

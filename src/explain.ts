@@ -6,7 +6,7 @@
 import { METHOD_TABLE } from './cam/methods.ts';
 import { type Outcome, outcomeOf } from './cam/outcome.ts';
 import { subsetMask } from './cam/subset.ts';
-import { throwIfAborted } from './errors.ts';
+import { OverflowError, throwIfAborted } from './errors.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Gpu } from './gpu/gpu.ts';
@@ -108,7 +108,8 @@ export interface Explanation {
 /**
  * Explains why the model gives a picture its class.
  *
- * @throws OptionError, ImageError, LimitError (one sample does not fit the device), DeviceLostError, AbortError
+ * @throws OptionError, ImageError, LimitError (one sample does not fit the device), OverflowError,
+ * DeviceLostError, AbortError
  */
 export async function explain(model: Model, image: ImageInput, options: ExplainOptions = {}): Promise<Explanation> {
   const clock = stopwatch();
@@ -493,6 +494,7 @@ function finish(
   result: RawResult,
   timings: Timings,
 ): Explanation {
+  checkFinite(`the map of ${options.layerName}`, result.signed);
   const shape = [result.signed.length / (height * width), height, width] as const;
   const alphaCells = METHOD_TABLE[options.method].weights === 'alpha' ? maps * height * width : 0;
   const heat = { data: result.rectified, shape };
@@ -521,6 +523,7 @@ function finish(
 }
 
 function rankPredictions(model: Model, logits: Float32Array, probabilities: Float32Array, topK: number): Prediction[] {
+  checkFinite(`the logits of ${model.name}`, logits);
   const order = Array.from(logits, (_, i) => i).sort((a, b) => logits[b] - logits[a] || a - b);
   return order.slice(0, topK).map((classIndex) => ({
     classIndex,
@@ -528,6 +531,15 @@ function rankPredictions(model: Model, logits: Float32Array, probabilities: Floa
     probability: probabilities[classIndex],
     logit: logits[classIndex],
   }));
+}
+
+/** @throws OverflowError for a value that would make whatever is computed from it meaningless. */
+function checkFinite(what: string, values: Float32Array): void {
+  const broken = values.find((value) => !Number.isFinite(value));
+  if (broken === undefined) return;
+  throw new OverflowError(
+    `${what} came out as ${broken}: float32 overflows on the way. The weights or the noise (stdDev) are too large.`,
+  );
 }
 
 function stopwatch() {

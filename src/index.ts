@@ -9,6 +9,7 @@ export {
   ImageError,
   LimitError,
   OptionError,
+  OverflowError,
   ShaderError,
   WeightsError,
 } from './errors.ts';

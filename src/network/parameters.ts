@@ -103,6 +103,7 @@ export class Parameters {
     const wanted = (name: string) => sinks.has(name);
     let waiting = 0;
     for await (const { tensor, offset, values } of file.stream({ wanted, onProgress, signal })) {
+      checkFinite(tensor, offset, values);
       sinks.get(tensor.name)?.write(offset, values);
       waiting += values.byteLength;
       if (waiting >= UPLOAD_WINDOW_BYTES) {
@@ -332,6 +333,20 @@ function checkTensors(sinks: ReadonlyMap<string, TensorSink>, file: WeightsFile)
       });
     }
   }
+}
+
+/** One NaN in a weight spreads to every score, or is swallowed by a ReLU and shows nowhere. */
+function checkFinite(tensor: TensorInfo, offset: number, values: Float32Array): void {
+  let zero = 0;
+  for (let i = 0; i < values.length; i++) zero += 0 * values[i];
+  if (zero === 0) return;
+  const place = values.findIndex((value) => !Number.isFinite(value));
+  throw new WeightsError('a tensor holds a value that is not a finite number', {
+    file: tensor.file,
+    tensor: tensor.name,
+    expected: 'finite numbers',
+    found: `${values[place]} at element ${offset + place}`,
+  });
 }
 
 function sameShape(shape: readonly number[], tensor: TensorInfo): boolean {

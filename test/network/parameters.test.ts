@@ -1,5 +1,5 @@
 /** Files of the layouts in the wild, read into the same network; and files that are not the network's. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { AbortError, OptionError, WeightsError } from '../../src/errors.ts';
 import { classify } from '../../src/explain.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
@@ -191,6 +191,16 @@ describe('a weights file that is not the network’s', () => {
     expect(other.found).toBe('layer1.0.conv1.weight');
   });
 
+  gpuTest('holds numbers that are none', async (gpu) => {
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      const tensors = fileTensors(VGG, 'torchvision');
+      const { bytes, name } = tensors.at(-2)!;
+      new DataView(bytes.buffer).setFloat32(4 * 77, value, true);
+      const error = await loadError(gpu, tensors);
+      expect(error).toMatchObject({ file: 'vgg.safetensors', tensor: name, found: `${value} at element 77` });
+    }
+  });
+
   gpuTest('ends too early', async (gpu) => {
     const file = await openTensors(fileTensors(VGG, 'keras'), 'keras');
     const weights = withStream(file, async function* (options) {
@@ -303,8 +313,3 @@ function withStream(file: WeightsFile, stream: WeightsFile['stream']): WeightsFi
 function isConv(layer: string): boolean {
   return layer.includes('conv');
 }
-
-// Vitest wants a test that it can name where all others are made by gpuTest.
-it('the networks of these tests have a fully connected layer that sees the order of flattening', () => {
-  expect(VGG.dense[0]!.weights.shape).toEqual([32 * 2 * 2, 256]);
-});

@@ -1,0 +1,169 @@
+/** Whole explanations of small VGGs against the float64 oracle. Imports nothing of Node: it serves every runtime. */
+import { describe } from 'vitest';
+import type { ExplainOptions } from '../../src/options.ts';
+import { thorough } from '../harness/adapter.ts';
+import { gpuTest } from '../harness/gpu.ts';
+import { type Layout, loadSmallVgg, noisyPicture, type SmallVgg, smallVgg } from '../network/small-vgg.ts';
+import { assertExplains, type ReferenceCase } from './oracle.ts';
+
+const VGG16 = smallVgg({ name: 'vgg16' });
+/** Its last feature maps are 4 × 4 and are flattened from 2 × 2. */
+const VGG11 = smallVgg({ name: 'vgg11', inputSize: 64, seed: 11 });
+const PICTURE = noisyPicture(1, 48, 40);
+
+/**
+ * α has a pole where 2·D2 + G·D3 = 0. A cell that lies next to it, with D1 > 0, magnifies anybody's float32 rounding a
+ * thousandfold and more; with this seed none comes too close.
+ */
+const SMOOTH = { nSamples: 3, stdDev: 0.1, seed: 4 } as const;
+
+/** A test for every one of the option sets, all with one model. */
+function explains(name: string, vgg: SmallVgg, layout: Layout, cases: readonly ExplainOptions[], picture = PICTURE) {
+  gpuTest(`${name} (${vgg.name}, ${layout})`, async (gpu) => {
+    using model = await loadSmallVgg(gpu, vgg, layout);
+    const reference: ReferenceCase = { vgg, layout, picture };
+    for (const options of thorough ? cases : cases.filter((_, i) => i % 3 === 0)) {
+      await assertExplains(model, reference, options);
+    }
+  });
+}
+
+const LAYERS = [
+  'block1_conv1',
+  'block1_conv2',
+  'block1_pool',
+  'block2_conv1',
+  'block3_conv2',
+  'block4_conv3',
+  'block4_pool',
+  'block5_conv1',
+  'block5_conv3',
+  'block5_pool',
+] as const;
+
+describe('an explanation is the oracle’s', () => {
+  for (const layout of ['keras', 'torchvision'] as const) {
+    explains(
+      'of every kind of layer',
+      VGG16,
+      layout,
+      (['grad-cam', 'grad-cam++'] as const).flatMap((method) => LAYERS.map((layerName) => ({ method, layerName }))),
+    );
+    explains(
+      'of every kind of layer',
+      VGG11,
+      layout,
+      ['block1_conv1', 'block2_pool', 'block4_conv2', 'block5_conv2', 'block5_pool'].flatMap((layerName) => [
+        { method: 'grad-cam', layerName },
+        { ...SMOOTH, layerName },
+      ]),
+    );
+  }
+
+  explains(
+    'for any number of samples, weight and numerator',
+    VGG16,
+    'torchvision',
+    ['block1_conv1', 'block3_conv2', 'block4_pool', 'block5_conv3'].flatMap((layerName) =>
+      [0, 1, 3].flatMap((nSamples) =>
+        (['uniform', 'score'] as const).flatMap((sampleWeights) =>
+          (['second', 'first'] as const).map((alphaNumerator) => ({
+            ...SMOOTH,
+            layerName,
+            nSamples,
+            sampleWeights,
+            alphaNumerator,
+          })),
+        ),
+      ),
+    ),
+  );
+
+  explains(
+    'with feature maps averaged over the samples',
+    VGG16,
+    'keras',
+    ['block2_conv1', 'block5_conv3'].flatMap((layerName) =>
+      [0, 1, 3].map((nSamples) => ({ ...SMOOTH, layerName, nSamples, activations: 'mean' })),
+    ),
+  );
+
+  explains('with noise of any size and seed', VGG16, 'torchvision', [
+    { nSamples: 2, stdDev: 0 },
+    { nSamples: 2, stdDev: 0.01, noiseScale: 'absolute' },
+    { nSamples: 2, stdDev: 1.5, noiseScale: 'absolute' },
+    { nSamples: 2, stdDev: 1, noiseScale: 'relative' },
+    { nSamples: 2, seed: 1 },
+    { nSamples: 2, seed: 2 ** 32 },
+    { nSamples: 2, seed: Number.MAX_SAFE_INTEGER },
+  ]);
+  explains('with noise in the units of 0 … 255', VGG16, 'keras', [
+    { nSamples: 2, stdDev: 25, noiseScale: 'absolute', layerName: 'block4_conv3' },
+    { nSamples: 2, stdDev: 0.3, noiseScale: 'relative', layerName: 'block4_conv3' },
+  ]);
+
+  explains(
+    'for every class',
+    VGG16,
+    'torchvision',
+    Array.from({ length: 10 }, (_, classIndex) => ({ method: 'grad-cam++', layerName: 'block4_conv1', classIndex })),
+  );
+
+  const layerName = 'block3_conv3';
+  explains('of single filters', VGG16, 'torchvision', [
+    { layerName, filters: [0] },
+    { layerName, filters: [15, 3, 3, 0] },
+    { layerName, filters: [15, 3, 3, 0], combineFilters: 'sum' },
+    { layerName, filters: Array.from({ length: 16 }, (_, k) => k), combineFilters: 'sum' },
+    { layerName, method: 'grad-cam', filters: [1, 2] },
+    { layerName, method: 'grad-cam', filters: [1, 2], combineFilters: 'sum' },
+    { ...SMOOTH, layerName, filters: [7, 8], activations: 'mean' },
+  ]);
+
+  // Maps of 8 × 8 cells.
+  const corner = [7, 7] as const;
+  explains('of a region or of single neurons', VGG16, 'torchvision', [
+    // biome-ignore format: a box to a line
+    { layerName, region: true, subset: [[1, 2], [4, 6]] },
+    // biome-ignore format: a box to a line
+    { layerName, region: true, subset: [[4, 2], [1, 6]] },
+    // biome-ignore format: a box to a line
+    { layerName, region: true, subset: [[0, 0], corner] },
+    { layerName, region: true, subset: [corner, corner] },
+    { layerName, subset: [corner] },
+    // biome-ignore format: cells on a line
+    { layerName, subset: [[0, 0], [3, 5], [3, 5], corner] },
+    // biome-ignore format: a box to a line
+    { ...SMOOTH, layerName, method: 'smooth-grad-cam++', filters: [2, 9], region: true, subset: [[2, 2], [5, 5]] },
+    // biome-ignore format: cells on a line
+    { layerName, method: 'grad-cam', filters: [2, 9], combineFilters: 'sum', subset: [[2, 2], [5, 5]] },
+  ]);
+
+  for (const fit of ['squash', 'crop', 'pad'] as const) {
+    const options = [{ method: 'grad-cam++', fit, layerName: 'block3_conv1' }] as const;
+    explains(`of a large picture, ${fit}`, VGG16, 'torchvision', options, noisyPicture(2, 97, 61));
+    explains(`of a small picture, ${fit}`, VGG16, 'keras', options, noisyPicture(3, 11, 23));
+  }
+
+  explains('with batch normalisation', smallVgg({ name: 'vgg11', batchNorm: true, seed: 12 }), 'torchvision', [
+    { method: 'grad-cam', layerName: 'block1_conv1' },
+    { method: 'grad-cam++', layerName: 'block4_conv1' },
+    { ...SMOOTH, layerName: 'block5_conv2' },
+  ]);
+});
+
+describe('an explanation is the oracle’s whatever the size of the numbers', () => {
+  // The weights of 16 layers, each scaled: activations from 1e-21 to 1e30, gradients likewise.
+  for (const scale of [0.03, 20, 60]) {
+    explains(
+      `with every layer times ${scale}`,
+      smallVgg({ scale: () => scale }),
+      'torchvision',
+      ['block1_conv1', 'block3_conv3', 'block5_conv3'].flatMap((layerName) => [
+        { method: 'grad-cam', layerName },
+        { method: 'grad-cam++', layerName },
+        { ...SMOOTH, layerName },
+      ]),
+    );
+  }
+});

@@ -1,0 +1,57 @@
+/** An explanation by the library next to the same one by the float64 oracle. */
+import { type Explanation, explain } from '../../src/explain.ts';
+import type { Model } from '../../src/model.ts';
+import type { ExplainOptions } from '../../src/options.ts';
+import { assert, assertClose, assertEqual } from '../harness/assertions.ts';
+import { type Layout, type Picture, referenceInput, referenceNetwork, type SmallVgg } from '../network/small-vgg.ts';
+import { explain as explainByOracle, type ReferenceExplanation } from '../reference/explain.ts';
+
+/** maths.md: max|L − ref| / max|ref| of float32 with direct convolutions. */
+export const MAP_TOLERANCE = 1e-4;
+
+export interface ReferenceCase {
+  readonly vgg: SmallVgg;
+  readonly layout: Layout;
+  readonly picture: Picture;
+}
+
+export function referenceOf(
+  { vgg, layout, picture }: ReferenceCase,
+  { method = 'smooth-grad-cam++', layerName = 'block5_conv3', ...options }: ExplainOptions,
+): ReferenceExplanation {
+  const input = referenceInput(vgg, layout, picture, options.fit);
+  return explainByOracle(referenceNetwork(vgg), input, { ...options, method, layerName });
+}
+
+/** Explains and compares everything that the oracle knows. */
+export async function assertExplains(
+  model: Model,
+  reference: ReferenceCase,
+  options: ExplainOptions,
+): Promise<Explanation> {
+  const expected = referenceOf(reference, options);
+  const result = await explain(model, reference.picture, { ...options, topK: model.classCount });
+  const what = JSON.stringify(options);
+  const { shape } = expected.map;
+  assertEqual(result.map.shape, shape, `shape of the map, ${what}`);
+  assertClose(result.map.data, expected.map.data, { what: `map, ${what}`, tolerance: MAP_TOLERANCE, shape });
+  assertEqual(result.signed.shape, shape, `shape of the signed map, ${what}`);
+  assertClose(result.signed.data, expected.signed.data, {
+    what: `signed map, ${what}`,
+    tolerance: MAP_TOLERANCE,
+    shape,
+  });
+  assertEqual(result.outcome, expected.outcome, `outcome, ${what}`);
+  assertEqual(result.alphaZeroCells, expected.alphaZeroCells, `α cells set to zero, ${what}`);
+  assertEqual(result.alphaCells, options.method === 'grad-cam' ? 0 : expected.activations.data.length, 'α cells');
+  assertEqual(result.classIndex, expected.classIndex, `class, ${what}`);
+  assertEqual(result.logit, result.predictions.find((p) => p.classIndex === result.classIndex)?.logit, 'its logit');
+
+  const inOrder = (of: 'logit' | 'probability') =>
+    result.predictions.toSorted((a, b) => a.classIndex - b.classIndex).map((prediction) => prediction[of]);
+  assertClose(inOrder('logit'), expected.logits.data, { what: 'logits', tolerance: 1e-5 });
+  assertClose(inOrder('probability'), expected.probabilities.data, { what: 'probabilities', tolerance: 1e-4 });
+  const descending = result.predictions.every(({ logit }, i, all) => i === 0 || logit <= all[i - 1]!.logit);
+  assert(descending, 'the most probable prediction must come first');
+  return result;
+}
