@@ -1,4 +1,5 @@
 /** Derivatives by central differences, to check exact ones against. */
+import { dot } from './assertions.ts';
 
 /**
  * The derivative of `f` at `x` along `direction`: (f(x + h·d) − f(x − h·d)) / 2h.
@@ -30,4 +31,27 @@ export function finiteDifferenceGradient(
     axis[index] = 1;
     return directionalDerivative(f, x, axis, step);
   });
+}
+
+/**
+ * The gradient of ⟨f(x), y⟩, all differences as samples of one batch. With values and a step that float32 holds exactly,
+ * and no kink within a step of x, it is the exact gradient of a piecewise-linear f.
+ *
+ * @param f takes `samples` copies of x, one after the other, and gives as many outputs
+ */
+export async function batchedDifferences(
+  f: (batch: Float32Array, samples: number) => Promise<Float32Array>,
+  x: Float32Array,
+  y: ArrayLike<number>,
+  step: number,
+): Promise<Float64Array> {
+  const samples = 2 * x.length;
+  const batch = new Float32Array(samples * x.length);
+  for (let sample = 0; sample < samples; sample++) {
+    batch.set(x, sample * x.length);
+    batch[sample * x.length + (sample >> 1)] += sample % 2 === 0 ? step : -step;
+  }
+  const outputs = await f(batch, samples);
+  const product = (sample: number) => dot(outputs.subarray(sample * y.length, (sample + 1) * y.length), y);
+  return Float64Array.from(x, (_, i) => (product(2 * i) - product(2 * i + 1)) / (2 * step));
 }

@@ -1,0 +1,260 @@
+import { describe } from 'vitest';
+import type { KernelTraits } from '../../src/gpu/gpu.ts';
+import {
+  type Conv2dShape,
+  conv2d,
+  conv2dGradInput,
+  conv2dOutput,
+  packedIndex,
+  packedLength,
+  transposedShape,
+  transposeWeights,
+} from '../../src/ops/conv2d.ts';
+import { relu, reluGradInput, reluMaskWords } from '../../src/ops/relu.ts';
+import { thorough } from '../harness/adapter.ts';
+import { assertAdjoint, assertClose, assertSameBits } from '../harness/assertions.ts';
+import { batchedDifferences } from '../harness/finite-differences.ts';
+import { type OpBench, opTest } from '../harness/op.ts';
+import { random } from '../harness/random.ts';
+import * as reference from '../reference/conv2d.ts';
+import { tensor } from '../reference/tensor.ts';
+
+type Case = readonly [samples: number, shape: Conv2dShape];
+
+/** Kernels 3 × 3 with stride and padding 1 have a kernel of their own, register-tiled 2 × 2 and 4 × 4. */
+function tiled(samples: number, inChannels: number, outChannels: number, height: number, width: number): Case {
+  return [samples, { inChannels, outChannels, height, width, kernel: 3, stride: 1, padding: 1 }];
+}
+
+const TILED: Case[] = [
+  tiled(1, 1, 1, 1, 1),
+  tiled(2, 3, 5, 1, 7),
+  tiled(1, 3, 8, 2, 3),
+  tiled(3, 7, 4, 3, 5),
+  tiled(5, 9, 17, 5, 4),
+  tiled(2, 16, 12, 9, 13),
+  ...(thorough
+    ? [
+        tiled(1, 1, 9, 4, 4),
+        tiled(1, 8, 3, 6, 7),
+        tiled(2, 17, 16, 8, 9),
+        tiled(4, 5, 7, 11, 1),
+        // More tiles than one workgroup and one row of them.
+        tiled(5, 3, 23, 31, 29),
+        tiled(3, 73, 11, 7, 5),
+      ]
+    : []),
+];
+
+function general(
+  samples: number,
+  [inChannels, outChannels]: readonly [number, number],
+  [height, width]: readonly [number, number],
+  [kernel, stride, padding]: readonly [number, number, number],
+): Case {
+  return [samples, { inChannels, outChannels, height, width, kernel, stride, padding }];
+}
+
+const GENERAL: Case[] = [
+  general(1, [1, 1], [1, 1], [1, 1, 0]),
+  general(2, [5, 9], [4, 5], [1, 2, 0]),
+  general(3, [3, 7], [7, 5], [2, 1, 1]),
+  general(2, [4, 8], [9, 11], [5, 3, 2]),
+  general(1, [3, 16], [13, 12], [7, 2, 3]),
+  general(5, [2, 3], [6, 7], [3, 2, 1]),
+  ...(thorough
+    ? [
+        general(1, [3, 4], [5, 3], [1, 1, 2]),
+        general(2, [9, 17], [3, 4], [1, 3, 1]),
+        general(4, [8, 5], [8, 9], [2, 2, 0]),
+        general(1, [1, 2], [11, 10], [2, 3, 1]),
+        general(2, [7, 11], [5, 9], [5, 1, 0]),
+        general(3, [2, 9], [6, 17], [5, 2, 4]),
+        general(1, [6, 3], [7, 7], [7, 1, 0]),
+        general(2, [3, 13], [19, 16], [7, 3, 2]),
+        general(2, [4, 6], [5, 6], [3, 1, 0]),
+        general(1, [5, 8], [9, 7], [3, 3, 2]),
+        // More tiles than one workgroup.
+        general(5, [2, 9], [17, 19], [2, 1, 0]),
+      ]
+    : []),
+];
+
+const WITHOUT_SUBGROUPS: KernelTraits = { subgroupSize: 0 };
+
+function title([samples, shape]: Case): string {
+  const { inChannels, outChannels, height, width, kernel, stride, padding } = shape;
+  const window = `kernel ${kernel}, stride ${stride}, padding ${padding}`;
+  return `${samples} × [${inChannels} → ${outChannels}, ${height} × ${width}], ${window}`;
+}
+
+/** Layer and data in the order of the oracle: weights [outChannels, inChannels, kernel, kernel]. */
+function makeData([samples, shape]: Case) {
+  const { inChannels, outChannels, height, width, kernel } = shape;
+  const out = conv2dOutput(shape);
+  const draw = random(samples + 31 * inChannels + 1009 * outChannels + 7 * height + width);
+  return {
+    x: draw.normals(samples * inChannels * height * width),
+    weights: draw.normals(outChannels * inChannels * kernel ** 2),
+    bias: draw.normals(outChannels),
+    gradY: draw.normals(samples * outChannels * out.height * out.width),
+  };
+}
+type Data = ReturnType<typeof makeData>;
+
+function packed(shape: Conv2dShape, weights: Float32Array): Float32Array {
+  const taps = shape.kernel ** 2;
+  const result = new Float32Array(packedLength(shape));
+  weights.forEach((weight, index) => {
+    const row = Math.floor(index / taps);
+    const [o, i] = [Math.floor(row / shape.inChannels), row % shape.inChannels];
+    result[packedIndex(shape, o, i, index % taps)] = weight;
+  });
+  return result;
+}
+
+async function forward(
+  op: OpBench,
+  [samples, shape]: Case,
+  { x, weights, bias }: Pick<Data, 'x' | 'weights' | 'bias'>,
+  { traits = op.gpu.traits, relu = false }: { traits?: KernelTraits; relu?: boolean } = {},
+): Promise<Float32Array> {
+  const out = conv2dOutput(shape);
+  const y = op.output(samples * shape.outChannels * out.height * out.width);
+  const buffers = { x: op.input(x), weights: op.input(packed(shape, weights)), bias: op.input(bias), y, relu };
+  await op.run(conv2d(traits, shape, samples, buffers));
+  return op.floats(y);
+}
+
+async function gradInput(
+  op: OpBench,
+  [samples, shape]: Case,
+  { gradY, weights }: Pick<Data, 'gradY' | 'weights'>,
+  traits = op.gpu.traits,
+): Promise<Float32Array> {
+  const transposed = op.output(packedLength(transposedShape(shape)));
+  const gradX = op.output(samples * shape.inChannels * shape.height * shape.width);
+  await op.run(
+    transposeWeights(shape, { weights: op.input(packed(shape, weights)), transposed }),
+    conv2dGradInput(traits, shape, samples, { gradY: op.input(gradY), weights: transposed, gradX }),
+  );
+  return op.floats(gradX);
+}
+
+function referenceOperands([samples, shape]: Case, { x, weights, bias, gradY }: Data) {
+  const { inChannels, outChannels, height, width, kernel } = shape;
+  const out = conv2dOutput(shape);
+  return {
+    x: tensor([samples, inChannels, height, width], x),
+    weights: tensor([outChannels, inChannels, kernel, kernel], weights),
+    bias: tensor([outChannels], bias),
+    gradY: tensor([samples, outChannels, out.height, out.width], gradY),
+  };
+}
+
+describe('conv2d', () => {
+  for (const each of [...TILED, ...GENERAL]) {
+    const [, shape] = each;
+    const forwardTerms = shape.inChannels * shape.kernel ** 2 + 1;
+    const backwardTerms = shape.outChannels * shape.kernel ** 2;
+    opTest(title(each), async (op) => {
+      const data = makeData(each);
+      const oracle = referenceOperands(each, data);
+
+      const y = await forward(op, each, data);
+      const expected = reference.conv2d(oracle.x, oracle.weights, oracle.bias, shape);
+      assertClose(y, expected.data, { what: 'y', shape: expected.shape, terms: forwardTerms });
+      const rectified = await forward(op, each, data, { relu: true });
+      const clipped = y.map((value) => Math.max(0, value));
+      assertClose(rectified, clipped, { what: 'y through ReLU', shape: expected.shape, tolerance: 0 });
+
+      const gradX = await gradInput(op, each, data);
+      const size = [shape.height, shape.width] as const;
+      const expectedGrad = reference.conv2dGradInput(oracle.gradY, oracle.weights, shape, size);
+      assertClose(gradX, expectedGrad.data, { what: 'grad x', shape: expectedGrad.shape, terms: backwardTerms });
+      const linear = await forward(op, each, { ...data, bias: new Float32Array(shape.outChannels) });
+      const terms = Math.max(forwardTerms, backwardTerms);
+      assertAdjoint({ x: data.x, y: data.gradY, Ax: linear, Aty: gradX }, { terms });
+    });
+  }
+
+  for (const each of TILED) {
+    opTest(`gives the same bits with and without subgroups: ${title(each)}`, async (op) => {
+      const data = makeData(each);
+      for (const relu of [false, true]) {
+        const without = await forward(op, each, data, { traits: WITHOUT_SUBGROUPS, relu });
+        assertSameBits(await forward(op, each, data, { relu }), without, { what: relu ? 'y through ReLU' : 'y' });
+      }
+      const without = await gradInput(op, each, data, WITHOUT_SUBGROUPS);
+      assertSameBits(await gradInput(op, each, data), without, { what: 'grad x' });
+    });
+  }
+
+  for (const each of [tiled(5, 9, 17, 7, 5), general(5, [3, 9], [8, 7], [5, 2, 2])]) {
+    opTest(`gives the same bits for a sample alone, in a part and in the whole batch: ${title(each)}`, async (op) => {
+      const [samples, shape] = each;
+      const data = makeData(each);
+      const rows = (values: Float32Array, first: number, count: number) => {
+        const length = values.length / samples;
+        return values.subarray(first * length, (first + count) * length);
+      };
+      for (const traits of [op.gpu.traits, WITHOUT_SUBGROUPS]) {
+        const y = await forward(op, each, data, { traits });
+        const gradX = await gradInput(op, each, data, traits);
+        for (const [first, count] of [
+          [0, 3],
+          [3, 2],
+          [4, 1],
+        ] as const) {
+          const part = { ...data, x: rows(data.x, first, count), gradY: rows(data.gradY, first, count) };
+          assertSameBits(await forward(op, [count, shape], part, { traits }), rows(y, first, count));
+          assertSameBits(await gradInput(op, [count, shape], part, traits), rows(gradX, first, count));
+        }
+      }
+    });
+  }
+
+  for (const each of [tiled(1, 3, 9, 5, 3), general(1, [2, 5], [5, 4], [2, 2, 1])]) {
+    const [, shape] = each;
+    opTest(`has with its ReLU the gradient of finite differences: ${title(each)}`, async (op) => {
+      // Small whole numbers, which float32 sums exactly, and biases that keep every sum half a unit off the kink.
+      const draw = random(5);
+      const whole = (count: number) => Float32Array.from({ length: count }, () => draw.integer(-3, 3));
+      const { x, weights, gradY, bias } = makeData(each);
+      const data = { x: whole(x.length), weights: whole(weights.length), gradY: whole(gradY.length) };
+      const offKink = Float32Array.from(bias, () => draw.integer(-5, 5) + 0.5);
+      const rectifiedForward = (batch: Float32Array, samples: number) =>
+        forward(op, [samples, shape], { ...data, x: batch, bias: offKink }, { relu: true });
+
+      const elements = gradY.length;
+      const y = await rectifiedForward(data.x, 1);
+      const mask = op.output(reluMaskWords(elements));
+      const grad = op.input(data.gradY);
+      await op.run(relu(elements, 1, { x: op.input(y), mask }), reluGradInput(elements, 1, { mask, grad }));
+      const gradX = await gradInput(op, each, { ...data, gradY: await op.floats(grad) });
+
+      const differences = await batchedDifferences(rectifiedForward, data.x, data.gradY, 2 ** -6);
+      const inputShape = [shape.inChannels, shape.height, shape.width];
+      assertClose(gradX, differences, { what: 'grad x', shape: inputShape, tolerance: 0 });
+    });
+  }
+
+  for (const each of [tiled(1, 5, 11, 1, 1), tiled(1, 8, 16, 1, 1), general(1, [17, 3], [7, 7], [5, 1, 0])]) {
+    const [, shape] = each;
+    opTest(`transposes packed weights: ${title(each)}`, async (op) => {
+      const { weights } = makeData(each);
+      const back = transposedShape(shape);
+      const transposed = op.output(packedLength(back));
+      await op.run(transposeWeights(shape, { weights: op.input(packed(shape, weights)), transposed }));
+
+      const taps = shape.kernel ** 2;
+      const expected = new Float32Array(packedLength(back));
+      weights.forEach((weight, index) => {
+        const row = Math.floor(index / taps);
+        const [o, i] = [Math.floor(row / shape.inChannels), row % shape.inChannels];
+        expected[packedIndex(back, i, o, taps - 1 - (index % taps))] = weight;
+      });
+      assertSameBits(await op.floats(transposed), expected);
+    });
+  }
+});

@@ -1,0 +1,110 @@
+import { describe } from 'vitest';
+import { map } from '../../src/ops/map.ts';
+import { assertClose } from '../harness/assertions.ts';
+import { type OpBench, opTest } from '../harness/op.ts';
+import { random } from '../harness/random.ts';
+import * as reference from '../reference/map.ts';
+import { tensor } from '../reference/tensor.ts';
+
+interface Feature {
+  readonly featureMaps: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+async function heatMaps(
+  op: OpBench,
+  { activations, weights }: { activations: Float32Array; weights: Float32Array },
+  { sums, mask }: { sums: readonly (readonly number[])[]; mask: Uint32Array },
+) {
+  const shape = { maps: sums.length, filtersPerMap: sums[0]!.length, cells: mask.length };
+  const signed = op.output(shape.maps * shape.cells);
+  const rectified = op.output(shape.maps * shape.cells);
+  await op.run(
+    map(shape, {
+      activations: op.input(activations),
+      weights: op.input(weights),
+      filters: op.input(Uint32Array.from(sums.flat())),
+      subset: op.input(mask),
+      signed,
+      rectified,
+    }),
+  );
+  return { signed: await op.floats(signed), rectified: await op.floats(rectified) };
+}
+
+const CASES: [string, Feature, reference.MapOptions][] = [
+  ['one map of one cell', { featureMaps: 1, height: 1, width: 1 }, {}],
+  ['all filters', { featureMaps: 17, height: 5, width: 13 }, {}],
+  ['all of 512 filters', { featureMaps: 512, height: 14, width: 14 }, {}],
+  ['filters each', { featureMaps: 9, height: 8, width: 8 }, { filters: [8, 0, 3, 3] }],
+  ['filters summed', { featureMaps: 9, height: 7, width: 9 }, { filters: [2, 7, 1], combineFilters: 'sum' }],
+  [
+    'a region',
+    { featureMaps: 5, height: 6, width: 11 },
+    {
+      region: true,
+      subset: [
+        [4, 9],
+        [1, 3],
+      ],
+    },
+  ],
+  [
+    'neurons',
+    { featureMaps: 5, height: 6, width: 11 },
+    {
+      subset: [
+        [0, 0],
+        [5, 10],
+        [2, 4],
+      ],
+    },
+  ],
+  [
+    'a region of filters each',
+    { featureMaps: 3, height: 4, width: 4 },
+    {
+      filters: [1, 2],
+      region: true,
+      subset: [
+        [0, 0],
+        [0, 3],
+      ],
+    },
+  ],
+];
+
+describe('map', () => {
+  for (const [title, { featureMaps, height, width }, options] of CASES) {
+    opTest(title, async (op) => {
+      const draw = random(featureMaps + height);
+      const made = {
+        activations: draw.uniforms(featureMaps * height * width, 0, 3),
+        weights: draw.normals(featureMaps),
+      };
+      const all = Array.from({ length: featureMaps }, (_, k) => k);
+      const { filters = all, combineFilters = options.filters ? 'each' : 'sum' } = options;
+      const sums = combineFilters === 'sum' ? [filters] : filters.map((k) => [k]);
+      const mask = Uint32Array.from(reference.subsetMask([height, width], options).data);
+      const found = await heatMaps(op, made, { sums, mask });
+
+      const activations = tensor([featureMaps, height, width], made.activations);
+      const expected = reference.explanationMap(activations, tensor([featureMaps], made.weights), options);
+      const close = { shape: expected.signed.shape, terms: sums[0]!.length };
+      assertClose(found.signed, expected.signed.data, { what: 'signed', ...close });
+      assertClose(
+        found.rectified,
+        found.signed.map((value) => Math.max(0, value)),
+        { what: 'rectified', tolerance: 0 },
+      );
+    });
+  }
+
+  opTest('reads nothing of the cells left out', async (op) => {
+    const made = { activations: Float32Array.of(1, Number.NaN, 2, Infinity), weights: Float32Array.of(-2, 4) };
+    const { signed, rectified } = await heatMaps(op, made, { sums: [[0, 1]], mask: Uint32Array.of(1, 0) });
+    assertClose(signed, [6, 0], { tolerance: 0 });
+    assertClose(rectified, [6, 0], { tolerance: 0 });
+  });
+});

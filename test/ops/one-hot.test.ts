@@ -1,0 +1,21 @@
+import { describe } from 'vitest';
+import { oneHot } from '../../src/ops/one-hot.ts';
+import { assertClose } from '../harness/assertions.ts';
+import { opTest } from '../harness/op.ts';
+import * as reference from '../reference/one-hot.ts';
+
+describe('one-hot', () => {
+  for (const [samples, classes, chosen] of [
+    [1, 1, 0],
+    [3, 7, 6],
+    [5, 65, 0],
+    [2, 1000, 281],
+  ] as const) {
+    opTest(`class ${chosen} of ${classes}, ${samples} samples`, async (op) => {
+      const y = op.output(samples * classes);
+      await op.run(oneHot(classes, samples, { index: op.input(Uint32Array.of(chosen)), y }));
+      const expected = reference.oneHot(new Array(samples).fill(chosen), classes);
+      assertClose(await op.floats(y), expected.data, { shape: expected.shape, tolerance: 0 });
+    });
+  }
+});

@@ -1,0 +1,118 @@
+import { describe } from 'vitest';
+import { MOMENT_FLOATS } from '../../src/ops/moments.ts';
+import { alphaWeights, meanGradientWeights, type WeightsShape } from '../../src/ops/weights.ts';
+import { assertClose, assertEqual } from '../harness/assertions.ts';
+import { type OpBench, opTest } from '../harness/op.ts';
+import { random } from '../harness/random.ts';
+import type { Moments } from '../reference/moments.ts';
+import { tensor } from '../reference/tensor.ts';
+import * as reference from '../reference/weights.ts';
+
+const SHAPES: WeightsShape[] = [
+  { maps: 1, cells: 1, samples: 1 },
+  { maps: 7, cells: 63, samples: 2 },
+  { maps: 3, cells: 64, samples: 5 },
+  { maps: 9, cells: 65, samples: 3 },
+  { maps: 66, cells: 196, samples: 4 },
+  { maps: 2, cells: 3136, samples: 1 },
+];
+const NUMERATORS = ['second', 'first'] as const;
+
+/**
+ * Sums as moments leaves them, with activations, such that the denominators 2 D2 + G D3 are of both signs and none is
+ * the small difference of large numbers, whose α nobody could compute in float32.
+ *
+ * @param size of the gradients: s is the power of two above it
+ */
+function makeSums({ maps, cells }: WeightsShape, size: number) {
+  const draw = random(maps + cells);
+  const activations = draw.uniforms(maps * cells, 0, 2);
+  const sums = new Float32Array(maps * cells * MOMENT_FLOATS);
+  const scale = 2 ** Math.ceil(Math.log2(size));
+  for (let map = 0; map < maps; map++) {
+    const mapSum = activations.subarray(map * cells, (map + 1) * cells).reduce((a, b) => a + b, 0);
+    for (let cell = map * cells; cell < (map + 1) * cells; cell++) {
+      const second = draw.uniform(0.1, 1);
+      const denominator = draw.uniform(0.25, 4) * (draw.integer(0, 3) === 0 ? -1 : 1);
+      const third = (denominator - 2 * second) / (mapSum * scale);
+      sums.set([draw.normal() * scale, second, third, scale], cell * MOMENT_FLOATS);
+    }
+  }
+  return { sums, activations };
+}
+
+/** What the sums stand for: D1 = Σg / n, D2 = s² Σh² / n, D3 = s³ Σh³ / n. */
+function momentsOf(sums: Float32Array, { maps, cells, samples }: WeightsShape): Moments {
+  const of = (power: 1 | 2 | 3) =>
+    tensor(
+      [maps, cells, 1],
+      Float64Array.from({ length: maps * cells }, (_, i) => {
+        const scale = power === 1 ? 1 : sums[i * MOMENT_FLOATS + 3]! ** power;
+        return (sums[i * MOMENT_FLOATS + power - 1]! * scale) / samples;
+      }),
+    );
+  return { first: of(1), second: of(2), third: of(3) };
+}
+
+async function weightsOf(
+  op: OpBench,
+  shape: WeightsShape,
+  numerator: 'second' | 'first',
+  { sums, activations }: { sums: Float32Array; activations: Float32Array },
+) {
+  const zeroCells = op.input(Uint32Array.of(0));
+  const weights = op.output(shape.maps);
+  const buffers = { sums: op.input(sums), activations: op.input(activations), zeroCells, weights };
+  await op.run(alphaWeights(shape, numerator, buffers));
+  return { weights: await op.floats(weights), zeroCells: (await op.words(zeroCells))[0] };
+}
+
+describe('weights', () => {
+  for (const shape of SHAPES) {
+    const { maps, cells, samples } = shape;
+    const title = `${maps} maps of ${cells} cells, n = ${samples}`;
+    for (const numerator of NUMERATORS) {
+      opTest(`from α with the ${numerator} moment above: ${title}`, async (op) => {
+        for (const size of [1e-20, 0.003, 1, 1e12]) {
+          const made = makeSums(shape, size);
+          const { weights, zeroCells } = await weightsOf(op, shape, numerator, made);
+          const oracle = tensor([maps, cells, 1], made.activations);
+          const expected = reference.alphaWeights(momentsOf(made.sums, shape), oracle, numerator);
+          assertEqual(zeroCells, expected.alphaZeroCells, `cells with α = 0 of gradients of ${size}`);
+          // G, a sum of as many terms as there are cells, is within each of them.
+          const what = `weights from gradients of ${size}`;
+          assertClose(weights, expected.weights.data, { what, terms: cells, tolerance: 2 ** -18 });
+        }
+      });
+    }
+
+    opTest(`of Grad-CAM: ${title}`, async (op) => {
+      const { sums } = makeSums(shape, 1);
+      const weights = op.output(maps);
+      await op.run(meanGradientWeights(shape, { sums: op.input(sums), weights }));
+      const expected = reference.gradCamWeights(momentsOf(sums, shape).first);
+      assertClose(await op.floats(weights), expected.data, { terms: cells, scale: 1 / samples });
+    });
+  }
+
+  for (const numerator of NUMERATORS) {
+    opTest(`with the ${numerator} moment above: cells without a usable denominator count as zero`, async (op) => {
+      const shape = { maps: 2, cells: 5, samples: 1 };
+      const one = [1, 1, 0, 1];
+      const rows = [
+        ...[one, [0, 0, 0, 0], one, [1, 0.5, -1, 1], [1, 3e38, 3e38, 1]],
+        ...[one, [-1, 1, 0, 1], [1, 0.5, -0.25, 1], [2, 1, 0, 2], [0, 0, 0, 0]],
+      ];
+      // G = 1 and 4: the denominators are 2, 0, 2, 0, ∞ and 2, 2, 0, 2, 0.
+      const activations = Float32Array.of(1, 0, 0, 0, 0, 1, 1, 1, 0.5, 0.5);
+      const { weights, zeroCells } = await weightsOf(op, shape, numerator, {
+        sums: Float32Array.from(rows.flat()),
+        activations,
+      });
+      assertEqual(zeroCells, 5, 'cells with α = 0');
+      // α ReLU(D1) is 1/2 where the gradient is 1; at g = 2, D1² / (2 D2) = 1/2 · … of s = 2: second 1, first 1/2.
+      const last = numerator === 'second' ? 1 : 0.5;
+      assertClose(weights, [1, 0.5 + last], { tolerance: 0 });
+    });
+  }
+});
