@@ -96,7 +96,7 @@ describe('moments', () => {
     'keep their digits from the smallest to the largest gradients, side by side and one after the other',
     async (op) => {
       // Not below: where a sum's last digits are subnormal, adapters may drop them.
-    const sizes = [1e-30, 1e-20, 1e-7, 1, 1e12, 1e30, 1e37];
+      const sizes = [1e-30, 1e-20, 1e-7, 1, 1e12, 1e30, 1e37];
       const draw = random(3);
       const samples = 5;
       const elements = sizes.length * 20;
