@@ -1,0 +1,470 @@
+/** What an explanation is besides its numbers: outcomes, stopping, memory, several at once, and a device that goes away. */
+import { describe, expect, it } from 'vitest';
+import { AbortError, DeviceLostError, ImageError, OptionError, OverflowError } from '../../src/errors.ts';
+import { classify, type Explanation, explain, gradCamPlusSmooth } from '../../src/explain.ts';
+import { Gpu } from '../../src/gpu/gpu.ts';
+import type { Model } from '../../src/model.ts';
+import { type ExplainOptions, type ExplainProgress, METHODS } from '../../src/options.ts';
+import { VERSION } from '../../src/version.ts';
+import { testAdapter, withErrorScopes } from '../harness/adapter.ts';
+import { assertRejects, assertSameBits } from '../harness/assertions.ts';
+import { gpuTest, testGpu } from '../harness/gpu.ts';
+import { loadSmallVgg, noisyPicture, type SmallVgg, smallVgg } from '../network/small-vgg.ts';
+import { tensor } from '../reference/tensor.ts';
+import { assertExplains } from './oracle.ts';
+
+const VGG = smallVgg({ name: 'vgg11' });
+const PICTURE = noisyPicture(1, 48, 40);
+const SMOOTH = { nSamples: 5, stdDev: 0.2, seed: 2 } as const;
+
+/** A test with the small VGG on the shared Gpu. */
+function modelTest(name: string, work: (model: Model, gpu: Gpu) => Promise<void>): void {
+  gpuTest(name, async (gpu) => {
+    using model = await loadSmallVgg(gpu, VGG);
+    await work(model, gpu);
+  });
+}
+
+function assertFinite(result: Explanation): void {
+  for (const values of [result.map.data, result.signed.data]) expect(values.every(Number.isFinite)).toBe(true);
+  for (const { logit, probability } of result.predictions) {
+    expect(Number.isFinite(logit)).toBe(true);
+    expect(probability).toBeGreaterThanOrEqual(0);
+    expect(probability).toBeLessThanOrEqual(1);
+  }
+  const positive = result.map.data.some((value) => value > 0);
+  expect(result.outcome === 'ok').toBe(positive);
+}
+
+describe('predictions', () => {
+  modelTest('are those of classify()', async (model) => {
+    const { predictions } = await explain(model, PICTURE, SMOOTH);
+    expect(predictions).toHaveLength(5);
+    expect(await classify(model, PICTURE)).toEqual(predictions);
+    expect(predictions.map(({ label }) => label)).toEqual(predictions.map(() => undefined));
+    const all = await classify(model, PICTURE, { topK: 1000 });
+    expect(all).toHaveLength(10);
+    expect(all.slice(0, 5)).toEqual(predictions);
+    expect(all.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 5);
+  });
+
+  modelTest('choose the class to explain unless the caller does', async (model) => {
+    const chosen = await explain(model, PICTURE);
+    expect(chosen.classIndex).toBe(chosen.predictions[0]!.classIndex);
+    expect(chosen.logit).toBe(chosen.predictions[0]!.logit);
+    const worst = (await classify(model, PICTURE, { topK: 10 }))[9]!;
+    const told = await explain(model, PICTURE, { classIndex: worst.classIndex });
+    expect(told.classIndex).toBe(worst.classIndex);
+    expect(told.logit).toBe(worst.logit);
+    expect(told.predictions).toEqual(chosen.predictions);
+    const same = await explain(model, PICTURE, { classIndex: chosen.classIndex });
+    assertSameBits(same.map.data, chosen.map.data);
+  });
+
+  modelTest('see the picture as the fit brings it', async (model) => {
+    const logit = async (fit: 'squash' | 'crop' | 'pad') => (await classify(model, PICTURE, { fit }))[0]!.logit;
+    expect(new Set([await logit('squash'), await logit('crop'), await logit('pad')]).size).toBe(3);
+    const { predictions } = await explain(model, PICTURE, { fit: 'crop' });
+    expect(predictions).toEqual(await classify(model, PICTURE, { fit: 'crop' }));
+  });
+});
+
+describe('gradCamPlusSmooth', () => {
+  modelTest('is Smooth Grad-CAM++ with the paper’s parameters', async (model) => {
+    const options = { ...SMOOTH, layerName: 'block4_conv1', filters: [1, 2] };
+    const result = await gradCamPlusSmooth(model, PICTURE, options);
+    const expected = await explain(model, PICTURE, { ...options, method: 'smooth-grad-cam++' });
+    assertSameBits(result.map.data, expected.map.data);
+    expect(result.options).toEqual(expected.options);
+    expect(result.options.method).toBe('smooth-grad-cam++');
+  });
+});
+
+describe('a result', () => {
+  modelTest('says how to make it again', async (model) => {
+    const given: ExplainOptions = { ...SMOOTH, layerName: 'features.18', sampleWeights: 'score', topK: 2 };
+    const result = await explain(model, PICTURE, given);
+    expect(result.options).toMatchObject({ ...given, layerName: 'block5_conv2', method: 'smooth-grad-cam++' });
+    const { provenance } = JSON.parse(JSON.stringify(result));
+    expect(provenance).toMatchObject({
+      library: `gradcam-webgpu ${VERSION}`,
+      model: 'vgg11',
+      weights: { origin: 'vgg.safetensors', format: 'safetensors', checksum: model.weights.checksum },
+      picture: { width: 48, height: 40 },
+      classIndex: result.classIndex,
+      adapter: { ...model.gpu.adapterInfo },
+    });
+    const again = await explain(model, PICTURE, { ...provenance.options, classIndex: provenance.classIndex });
+    assertSameBits(again.map.data, result.map.data);
+  });
+
+  modelTest('tells the time of its stages', async (model) => {
+    const { timings } = await explain(model, PICTURE, SMOOTH);
+    const { prepare, compute, read, total } = timings;
+    for (const ms of [prepare, compute, read]) expect(ms).toBeGreaterThanOrEqual(0);
+    expect(compute).toBeGreaterThan(0);
+    expect(prepare + compute + read).toBeLessThanOrEqual(total + 1e-6);
+  });
+});
+
+describe('outcome', () => {
+  /** The small VGG with its last layers changed, so that the gradient of class 0 is of one sign. */
+  const withClass0 = (sign: (weight: number) => number): SmallVgg => ({
+    ...VGG,
+    dense: VGG.dense.map((layer) => ({
+      ...layer,
+      weights: tensor(
+        layer.weights.shape,
+        layer.weights.data.map((weight, i) =>
+          layer.name === 'predictions' && i % VGG.classes === 0 ? sign(Math.abs(weight)) : Math.abs(weight),
+        ),
+      ),
+    })),
+  });
+  const layerName = 'block5_conv2';
+  const explained = (vgg: SmallVgg, options: ExplainOptions) => async (gpu: Gpu) => {
+    using model = await loadSmallVgg(gpu, vgg);
+    const reference = { vgg, layout: 'torchvision', picture: PICTURE } as const;
+    const result = await assertExplains(model, reference, { layerName, classIndex: 0, ...options });
+    assertFinite(result);
+    return result;
+  };
+
+  gpuTest('is ok where something speaks for the class', async (gpu) => {
+    for (const method of METHODS) {
+      expect(
+        (
+          await explained(
+            withClass0((w) => w),
+            { method },
+          )(gpu)
+        ).outcome,
+      ).toBe('ok');
+    }
+  });
+
+  gpuTest('is negative-only where all speaks against it', async (gpu) => {
+    const result = await explained(
+      withClass0((w) => -w),
+      { method: 'grad-cam' },
+    )(gpu);
+    expect(result.outcome).toBe('negative-only');
+    expect(result.map.data.every((value) => value === 0)).toBe(true);
+    expect(Math.min(...result.signed.data)).toBeLessThan(0);
+  });
+
+  gpuTest('is degenerate where no α has a positive denominator', async (gpu) => {
+    // G g < −2 in every map: 2 g² + G g³ is negative where there is a gradient, and 0 where there is none.
+    const alive = smallVgg({ name: 'vgg11', shift: (layer) => (layer === layerName ? 100 : 0) });
+    const against = { ...withClass0((w) => -100 * w), blocks: alive.blocks };
+    const result = await explained(against, { method: 'grad-cam++' })(gpu);
+    expect(result.outcome).toBe('degenerate');
+    expect(result.alphaZeroCells).toBe(result.alphaCells);
+  });
+
+  gpuTest('is empty where α is finite and nothing is positive', async (gpu) => {
+    const result = await explained(
+      withClass0((w) => -1e-6 * w),
+      { method: 'grad-cam++' },
+    )(gpu);
+    expect(result.outcome).toBe('empty');
+    expect(result.alphaZeroCells).toBeLessThan(result.alphaCells);
+  });
+
+  gpuTest('is empty for a dead layer, whatever its gradient', async (gpu) => {
+    const dead = smallVgg({ name: 'vgg11', shift: (layer) => (layer === layerName ? -1e6 : 0) });
+    for (const method of METHODS) {
+      const nSamples = method === 'smooth-grad-cam++' ? 3 : 0;
+      const result = await explained(dead, { method, nSamples })(gpu);
+      expect(result.outcome).toBe('empty');
+      expect(result.signed.data.every((value) => value === 0)).toBe(true);
+    }
+  });
+
+  gpuTest('is empty or degenerate where a layer behind it is dead', async (gpu) => {
+    const dead = smallVgg({ name: 'vgg11', shift: (layer) => (layer === 'fc1' ? -1e6 : 0) });
+    expect((await explained(dead, { method: 'grad-cam' })(gpu)).outcome).toBe('empty');
+    expect((await explained(dead, { method: 'grad-cam++' })(gpu)).outcome).toBe('degenerate');
+    expect((await explained(dead, { nSamples: 3 })(gpu)).outcome).toBe('degenerate');
+  });
+});
+
+describe('a result is never NaN', () => {
+  modelTest('for pictures of one colour', async (model) => {
+    for (const value of [0, 127, 255]) {
+      const picture = { data: new Uint8Array(4 * 20 * 20).fill(value), width: 20, height: 20 };
+      for (const method of METHODS) {
+        for (const layerName of ['block1_conv1', 'block5_conv2']) {
+          const nSamples = method === 'smooth-grad-cam++' ? 3 : 0;
+          assertFinite(await explain(model, picture, { method, layerName, nSamples }));
+        }
+      }
+    }
+  });
+
+  gpuTest('for weights so small that float32 underflows', async (gpu) => {
+    for (const scale of [1e-8, 1e-4, 1e-2]) {
+      using model = await loadSmallVgg(gpu, smallVgg({ scale: () => scale }), 'keras');
+      for (const method of METHODS) {
+        for (const layerName of ['block1_conv1', 'block3_conv3', 'block5_conv3']) {
+          const nSamples = method === 'smooth-grad-cam++' ? 3 : 0;
+          assertFinite(await explain(model, PICTURE, { method, layerName, nSamples }));
+        }
+      }
+    }
+  });
+
+  gpuTest('for weights so large that float32 overflows: that is an error', async (gpu) => {
+    using model = await loadSmallVgg(gpu, smallVgg({ scale: () => 1e30 }), 'keras');
+    await assertRejects(() => explain(model, PICTURE), OverflowError, /the logits of vgg16 came out as/);
+    await assertRejects(() => classify(model, PICTURE), OverflowError, /float32 overflows/);
+  });
+
+  modelTest('for noise so large that float32 overflows: that may be an error', async (model) => {
+    for (const stdDev of [1e20, 1e37, 1e38, 1e300]) {
+      for (const method of ['grad-cam', 'smooth-grad-cam++'] as const) {
+        for (const activations of ['clean', 'mean'] as const) {
+          for (const layerName of ['block1_conv1', 'block5_conv2']) {
+            const options = { method, activations, layerName, stdDev, nSamples: 2, noiseScale: 'absolute' } as const;
+            const result = await explain(model, PICTURE, { ...options, sampleWeights: 'score' }).catch(
+              (error) => error,
+            );
+            if (!(result instanceof OverflowError)) assertFinite(result);
+          }
+        }
+      }
+    }
+  });
+});
+
+describe('a wrong call', () => {
+  modelTest('fails at the door', async (model) => {
+    for (const [options, message] of [
+      [{ layerName: 'block6_conv1' }, /layerName: got "block6_conv1"; allowed: block1_conv1, block1_pool/],
+      [{ layerName: 'fc1' }, /layerName: got "fc1"/],
+      [{ classIndex: 10 }, /classIndex: got 10; allowed: a whole number from 0 to 9/],
+      [{ nSamples: -1 }, /nSamples: got -1/],
+      [{ stdDev: Number.NaN }, /stdDev: got NaN/],
+      // biome-ignore format: a box to a line
+      [{ region: true, subset: [[0, 0], [2, 0]] }, /subset row: got 2; .*block5_conv2 has 32 maps of 2 × 2 cells/],
+      [{ filters: [32] }, /filters: got 32; .*from 0 to 31/],
+      [{ topK: 0 }, /topK: got 0/],
+    ] as const) {
+      await assertRejects(() => explain(model, PICTURE, options), OptionError, message);
+    }
+    await assertRejects(() => classify(model, PICTURE, { topK: 0 }), OptionError, /topK/);
+    await assertRejects(() => classify(model, PICTURE, { fit: 'fill' as 'pad' }), OptionError, /fit/);
+    const notPicture = { data: new Uint8Array(3), width: 2, height: 2 };
+    await assertRejects(() => explain(model, notPicture), ImageError, /3 bytes of pixels for a picture of 2 × 2/);
+    await assertRejects(() => classify(model, notPicture), ImageError, /3 bytes/);
+  });
+});
+
+describe('progress', () => {
+  modelTest('rises to the end, the clean picture counted as a sample', async (model) => {
+    for (const batch of [1, 2, undefined]) {
+      const seen: ExplainProgress[] = [];
+      await explain(model, PICTURE, { ...SMOOTH, batch, onProgress: (progress) => seen.push(progress) });
+      expect(seen.every(({ total }) => total === 6)).toBe(true);
+      const done = seen.map((progress) => progress.done);
+      expect(done).toEqual(done.toSorted((a, b) => a - b));
+      expect(done.at(-1)).toBe(6);
+      if (batch) expect(new Set(done).size).toBeGreaterThanOrEqual(6 / batch);
+    }
+  });
+});
+
+describe('an AbortSignal', () => {
+  modelTest('stops at once when it has fired already', async (model, gpu) => {
+    const before = gpu.memory.currentBytes;
+    const signal = AbortSignal.abort(new Error('enough'));
+    const error = await assertRejects(() => explain(model, PICTURE, { ...SMOOTH, signal }), AbortError, /stopped/);
+    expect(error.cause).toBe(signal.reason);
+    await assertRejects(() => classify(model, PICTURE, { signal }), AbortError, /stopped/);
+    expect(gpu.memory.currentBytes).toBe(before);
+  });
+
+  modelTest(
+    'stops between batches and holds no more memory than an explanation that ran through',
+    async (model, gpu) => {
+      const options = { ...SMOOTH, layerName: 'block2_conv1', batch: 1 };
+      const expected = await explain(model, PICTURE, options);
+      await explain(model, PICTURE, options);
+      const steady = gpu.memory.currentBytes;
+      for (let stopAt = 1; stopAt <= 5; stopAt++) {
+        const controller = new AbortController();
+        let last = 0;
+        const onProgress = ({ done }: ExplainProgress) => {
+          last = done;
+          if (done === stopAt) controller.abort();
+        };
+        const { signal } = controller;
+        await assertRejects(() => explain(model, PICTURE, { ...options, signal, onProgress }), AbortError, /stopped/);
+        expect(last).toBe(stopAt);
+        expect(gpu.memory.currentBytes).toBeLessThanOrEqual(steady);
+      }
+      assertSameBits((await explain(model, PICTURE, options)).map.data, expected.map.data);
+      expect(gpu.memory.currentBytes).toBe(steady);
+    },
+  );
+});
+
+describe('memory', () => {
+  modelTest('stays flat over 200 explanations', async (model, gpu) => {
+    await explain(model, PICTURE, { nSamples: 1 });
+    await explain(model, PICTURE, { nSamples: 1 });
+    const steady = gpu.memory.currentBytes;
+    const expected = await explain(model, PICTURE, { nSamples: 1 });
+    for (let i = 0; i < 200; i++) {
+      const result = await explain(model, PICTURE, { nSamples: 1 });
+      expect(gpu.memory.currentBytes).toBe(steady);
+      if (i === 199) assertSameBits(result.map.data, expected.map.data);
+    }
+  });
+
+  modelTest('does not pile up when the jobs differ', async (model, gpu) => {
+    const jobs = model.layerNames.map((layerName, i) => ({ layerName, nSamples: 1 + (i % 4), seed: i }));
+    const round = async () => {
+      for (const options of jobs) await explain(model, PICTURE, options);
+      return gpu.memory.currentBytes;
+    };
+    const first = await round();
+    expect(await round()).toBe(first);
+    expect(await round()).toBe(first);
+  });
+
+  modelTest('has a peak of each job’s own', async (model, gpu) => {
+    const peak = async (options: ExplainOptions) => {
+      await explain(model, PICTURE, options);
+      await explain(model, PICTURE, options);
+      await explain(model, PICTURE, options);
+      return gpu.memory.peakBytes;
+    };
+    const small = await peak({ nSamples: 0 });
+    const large = await peak({ ...SMOOTH, nSamples: 20 });
+    const one = 4 * 4 * 32 * 32;
+    expect(large - small).toBeGreaterThan(20 * one);
+    expect(await peak({ nSamples: 0 })).toBe(small);
+    // Twenty samples one by one need little more than one.
+    expect(await peak({ ...SMOOTH, nSamples: 20, batch: 1 })).toBeLessThan(small + 2 * one);
+  });
+});
+
+describe('explanations at once', () => {
+  modelTest('do not disturb each other', async (model) => {
+    const jobs: ExplainOptions[] = [
+      { ...SMOOTH, layerName: 'block1_conv1' },
+      { ...SMOOTH, layerName: 'block5_conv2', batch: 2 },
+      { method: 'grad-cam', layerName: 'block4_pool', classIndex: 3 },
+      { ...SMOOTH, layerName: 'block3_conv1', seed: 8, batch: 1, sampleWeights: 'score' },
+    ];
+    // With a model of its own, so that they also meet where the weights of the way back are made.
+    using fresh = await loadSmallVgg(await testGpu(), VGG);
+    const together = await Promise.all([
+      ...jobs.map((options) => explain(fresh, PICTURE, options)),
+      classify(fresh, PICTURE),
+    ]);
+    for (const [i, options] of jobs.entries()) {
+      const alone = await explain(model, PICTURE, options);
+      assertSameBits((together[i] as Explanation).signed.data, alone.signed.data, { what: JSON.stringify(options) });
+      expect((together[i] as Explanation).classIndex).toBe(alone.classIndex);
+    }
+    expect(together.at(-1)).toEqual(await classify(model, PICTURE));
+  });
+
+  modelTest('one stopped, the other runs through', async (model) => {
+    const expected = await explain(model, PICTURE, { ...SMOOTH, batch: 1 });
+    const controller = new AbortController();
+    const stopped = explain(model, PICTURE, {
+      ...SMOOTH,
+      layerName: 'block1_conv1',
+      batch: 1,
+      signal: controller.signal,
+      onProgress: ({ done }) => done === 2 && controller.abort(),
+    });
+    const [, result] = await Promise.all([
+      assertRejects(() => stopped, AbortError, /stopped/),
+      explain(model, PICTURE, { ...SMOOTH, batch: 1 }),
+    ]);
+    assertSameBits(result.map.data, expected.map.data);
+  });
+});
+
+describe('the device', () => {
+  it('that is lost ends every call with DeviceLostError', async () => {
+    for (const lostAfter of [0, 1, 3]) {
+      const gpu = await Gpu.request({ adapter: await testAdapter() });
+      const model = await loadSmallVgg(gpu, VGG);
+      await explain(model, PICTURE);
+      const onProgress = ({ done }: ExplainProgress) => done === lostAfter && gpu.device.destroy();
+      const running = explain(model, PICTURE, { ...SMOOTH, batch: 1, onProgress });
+      if (lostAfter === 0) gpu.device.destroy();
+      await assertRejects(() => running, DeviceLostError, /the GPU device is lost: .* Request a new Gpu/);
+      await assertRejects(() => explain(model, PICTURE), DeviceLostError, /lost/);
+      await assertRejects(() => classify(model, PICTURE), DeviceLostError, /lost/);
+      await assertRejects(() => loadSmallVgg(gpu, VGG), DeviceLostError, /lost/);
+    }
+  });
+
+  it('that was created is destroyed by dispose', async () => {
+    const gpu = await Gpu.request({ adapter: await testAdapter() });
+    const model = await loadSmallVgg(gpu, VGG);
+    gpu.dispose();
+    expect((await gpu.device.lost).reason).toBe('destroyed');
+    await assertRejects(() => explain(model, PICTURE), DeviceLostError, /lost/);
+    expect(gpu.memory.currentBytes).toBe(0);
+  });
+
+  it('that was borrowed is left alone by dispose', async () => {
+    const adapter = await testAdapter();
+    const device = await adapter.requestDevice();
+    const first = await withErrorScopes(device, async () => {
+      using gpu = Gpu.fromDevice(device, adapter.info);
+      using model = await loadSmallVgg(gpu, VGG);
+      expect(gpu.adapterInfo).toEqual((await testGpu()).adapterInfo);
+      const result = await explain(model, PICTURE, SMOOTH);
+      return result;
+    });
+    // A second Gpu on the same device, and its owner's own commands.
+    await withErrorScopes(device, async () => {
+      const gpu = Gpu.fromDevice(device, adapter.info);
+      const model = await loadSmallVgg(gpu, VGG);
+      assertSameBits((await explain(model, PICTURE, SMOOTH)).map.data, first.map.data);
+      gpu.dispose();
+      await assertRejects(() => explain(model, PICTURE), DeviceLostError, /it was disposed/);
+      const buffer = device.createBuffer({ size: 16, usage: 0x8 });
+      device.queue.writeBuffer(buffer, 0, new Uint8Array(16));
+      buffer.destroy();
+    });
+    device.destroy();
+  });
+});
+
+describe('overlay', () => {
+  modelTest('has the picture’s size, and is the picture without opacity', async (model) => {
+    const result = await explain(model, PICTURE, { layerName: 'block4_conv2', filters: [0, 3] });
+    const clear = await result.overlay({ opacity: 0 });
+    expect([clear.width, clear.height]).toEqual([48, 40]);
+    expect(clear.data).toEqual(new Uint8ClampedArray(PICTURE.data));
+    const drawn = await result.overlay();
+    expect(drawn.data).toHaveLength(PICTURE.data.length);
+    expect(drawn.data).not.toEqual(clear.data);
+    expect(await result.overlay({ map: 0, opacity: 0.5, colorMap: 'turbo' })).toEqual(drawn);
+    expect((await result.overlay({ map: 1 })).data).not.toEqual(drawn.data);
+    expect((await result.overlay({ colorMap: 'viridis' })).data).not.toEqual(drawn.data);
+  });
+
+  modelTest('refuses what it has not', async (model) => {
+    const result = await explain(model, PICTURE);
+    await assertRejects(
+      () => result.overlay({ map: 1 }),
+      OptionError,
+      /map: got 1; allowed: a whole number from 0 to 0/,
+    );
+    await assertRejects(() => result.overlay({ map: 0.5 }), OptionError, /map: got 0\.5/);
+    await assertRejects(() => result.overlay({ opacity: 1.1 }), OptionError, /opacity: got 1\.1/);
+    await assertRejects(() => result.overlay({ opacity: Number.NaN }), OptionError, /opacity: got NaN/);
+    const colorMap = 'jet' as 'turbo';
+    await assertRejects(() => result.overlay({ colorMap }), OptionError, /colorMap: got "jet"; allowed: .*viridis/);
+  });
+});

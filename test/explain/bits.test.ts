@@ -1,0 +1,69 @@
+/** The same bits however the samples are split. Imports nothing of Node: it serves every runtime. */
+import { describe } from 'vitest';
+import { type Explanation, explain } from '../../src/explain.ts';
+import { Gpu } from '../../src/gpu/gpu.ts';
+import type { ExplainOptions } from '../../src/options.ts';
+import { testAdapter, withErrorScopes } from '../harness/adapter.ts';
+import { assertEqual, assertSameBits } from '../harness/assertions.ts';
+import { gpuTest, testGpu } from '../harness/gpu.ts';
+import { loadSmallVgg, noisyPicture, smallVgg } from '../network/small-vgg.ts';
+
+const VGG = smallVgg({ name: 'vgg16', inputSize: 64, channels: 5 });
+const PICTURE = noisyPicture(7, 64);
+const SMOOTH = { nSamples: 6, stdDev: 0.2, seed: 9 } as const;
+
+const CASES: ExplainOptions[] = [
+  { ...SMOOTH, layerName: 'block1_conv1' },
+  { ...SMOOTH, layerName: 'block3_pool' },
+  { ...SMOOTH, layerName: 'block5_conv3' },
+  { ...SMOOTH, layerName: 'block4_conv2', sampleWeights: 'score' },
+  { ...SMOOTH, layerName: 'block4_conv2', activations: 'mean', alphaNumerator: 'first' },
+  { ...SMOOTH, layerName: 'block4_conv2', method: 'grad-cam', filters: [0, 5] },
+];
+
+function assertSame(result: Explanation, expected: Explanation, what: string): void {
+  assertSameBits(result.signed.data, expected.signed.data, { what, shape: expected.signed.shape });
+  assertSameBits(result.map.data, expected.map.data, { what, shape: expected.map.shape });
+  assertEqual(result.predictions, expected.predictions, `${what}: predictions`);
+  assertEqual(result.alphaZeroCells, expected.alphaZeroCells, `${what}: α cells set to zero`);
+}
+
+describe('an explanation has the same bits', () => {
+  for (const layout of ['keras', 'torchvision'] as const) {
+    gpuTest(`in batches of any size, and when made again (${layout})`, async (gpu) => {
+      using model = await loadSmallVgg(gpu, VGG, layout);
+      for (const options of CASES) {
+        const whole = await explain(model, PICTURE, options);
+        for (const batch of [1, 2, 5, undefined]) {
+          const what = `${options.layerName} in batches of ${batch}`;
+          assertSame(await explain(model, PICTURE, { ...options, batch }), whole, what);
+        }
+      }
+    });
+
+    gpuTest(`on a device without optional features (${layout})`, async (gpu) => {
+      using model = await loadSmallVgg(gpu, VGG, layout);
+      const adapter = await testAdapter();
+      const device = await adapter.requestDevice();
+      const bare = Gpu.fromDevice(device, adapter.info);
+      using bareModel = await loadSmallVgg(bare, VGG, layout);
+      await withErrorScopes(device, async () => {
+        for (const options of CASES) {
+          const expected = await explain(model, PICTURE, options);
+          assertSame(await explain(bareModel, PICTURE, options), expected, `${options.layerName}, no features`);
+        }
+      });
+      bare.dispose();
+      device.destroy();
+    });
+
+    gpuTest(`under WebGPU's default limits (${layout})`, async (gpu) => {
+      using model = await loadSmallVgg(gpu, VGG, layout);
+      using defaultModel = await loadSmallVgg(await testGpu('default'), VGG, layout);
+      for (const options of CASES) {
+        const expected = await explain(model, PICTURE, options);
+        assertSame(await explain(defaultModel, PICTURE, options), expected, `${options.layerName}, default limits`);
+      }
+    });
+  }
+});
