@@ -20,7 +20,7 @@ import { vgg } from '../src/network/vgg.ts';
 /** Behind it lies the last block, whose backward pass every explanation of a layer before it goes through. */
 export const LAST_BLOCK_INPUT = 'block4_pool';
 
-/** Random values for the layers' inputs and gradients; the same for all who compute. Layout [samples, C, H, W]. */
+/** Values of a layer's output or its gradient, [samples, C, H, W]. */
 export interface Tensor {
   readonly shape: readonly [samples: number, ...FeatureShape];
   readonly data: Float32Array;
@@ -28,9 +28,9 @@ export interface Tensor {
 
 /** What is compared: each call does the work on the GPU and reads the result back. */
 export interface Convolutions {
-  /** From the network's input to the output of the last pool. */
+  /** From the network's input to the output of the last pool, [samples, C, H, W]. */
   forward(input: Tensor): Promise<Float32Array>;
-  /** Forward through the last block, then from the gradient of its output to that of its input. */
+  /** Forward through the last block, then from the gradient of its output to that of its input, [samples, C, H, W]. */
   lastBlockGradient(input: Tensor, gradient: Tensor): Promise<Float32Array>;
 }
 

@@ -29,12 +29,12 @@ export interface Effort {
  * @param contestants do their work once and return the value measured
  * @returns the values of each, those of one round at the same index
  */
-export async function interleave<Name extends string>(
-  contestants: Readonly<Record<Name, () => Promise<number>>>,
+export async function interleave<Name extends string, Value>(
+  contestants: Readonly<Record<Name, () => Promise<Value>>>,
   { runs, budgetMs }: Effort,
-): Promise<Record<Name, number[]>> {
+): Promise<Record<Name, Value[]>> {
   const names = Object.keys(contestants) as Name[];
-  const values = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
+  const values = Object.fromEntries(names.map((name) => [name, [] as Value[]])) as Record<Name, Value[]>;
   const started = performance.now();
   for (let round = 0; round < runs; round++) {
     if (round > 0 && performance.now() - started >= budgetMs) break;
@@ -44,11 +44,20 @@ export async function interleave<Name extends string>(
   return values;
 }
 
-/** Milliseconds that `work` takes. */
-export async function timed(work: () => Promise<unknown>): Promise<number> {
+export interface Duration {
+  /** By the clock on the wall. */
+  readonly ms: number;
+  /** Of all threads of this process, those of a software adapter among them: what else the machine does hardly adds to it. */
+  readonly cpuMs: number;
+}
+
+/** How long `work` takes. */
+export async function timed(work: () => Promise<unknown>): Promise<Duration> {
   const started = performance.now();
+  const cpuStarted = process.cpuUsage();
   await work();
-  return performance.now() - started;
+  const { user, system } = process.cpuUsage(cpuStarted);
+  return { ms: performance.now() - started, cpuMs: (user + system) / 1000 };
 }
 
 /** More repeats would only lengthen a run that is dominated by something else. */

@@ -3,9 +3,9 @@ import type { Gpu } from '../src/gpu/gpu.ts';
 import { elementsOf, type Graph } from '../src/network/graph.ts';
 import type { DawnAdapter } from '../src/node/dawn.ts';
 import { random } from '../test/harness/random.ts';
-import { type Convolutions, convolutionGraph, LAST_BLOCK_INPUT, OwnConvolutions, type Tensor } from './convolutions.ts';
-import { type Effort, interleave, timed } from './measure.ts';
-import { type Row, row } from './report.ts';
+import { convolutionGraph, LAST_BLOCK_INPUT, OwnConvolutions, type Tensor } from './convolutions.ts';
+import { type Duration, type Effort, interleave, timed } from './measure.ts';
+import { type Row, row, timeRows } from './report.ts';
 import { TfjsConvolutions } from './tfjs.ts';
 
 /** A peer that takes longer for one sample is not asked for a batch. */
@@ -14,85 +14,75 @@ const PATIENCE_MS = 20_000;
 const TOLERANCE = 1e-4;
 
 export async function runPeer(gpu: Gpu, adapter: DawnAdapter, samples: number, effort: Effort): Promise<Row[]> {
-  const graph = convolutionGraph();
   const ours = await OwnConvolutions.create(gpu);
   try {
     const tfjs = await TfjsConvolutions.create(adapter);
     if (tfjs.adapterInfo.description !== gpu.adapterInfo.description) {
       throw new Error(`tfjs runs on ${tfjs.adapterInfo.description}, we on ${gpu.adapterInfo.description}`);
     }
-    const n = (await canTakeBatch(graph, tfjs)) ? samples : 1;
-    return [
-      ...(await compareForward(graph, ours, tfjs, n, effort)),
-      ...(await compareLastBlockGradient(graph, ours, tfjs, n, effort)),
-    ];
+    const contest: Contest = { graph: convolutionGraph(), gpu, ours, tfjs, effort };
+    const n = samples > 1 && (await canTakeBatch(contest)) ? samples : 1;
+    return [...(await compareForward(contest, n)), ...(await compareLastBlockGradient(contest, n))];
   } finally {
     ours.dispose();
   }
 }
 
+interface Contest {
+  readonly graph: Graph;
+  readonly gpu: Gpu;
+  readonly ours: OwnConvolutions;
+  readonly tfjs: TfjsConvolutions;
+  readonly effort: Effort;
+}
+
 /** Whether tfjs is quick enough with one sample that it is worth waiting for a batch. */
-async function canTakeBatch(graph: Graph, tfjs: Convolutions): Promise<boolean> {
+async function canTakeBatch({ graph, tfjs }: Contest): Promise<boolean> {
   const input = randomTensor(graph, graph.input.name, 1);
   // The first run compiles.
   await tfjs.forward(input);
-  return (await timed(() => tfjs.forward(input))) <= PATIENCE_MS;
+  return (await timed(() => tfjs.forward(input))).ms <= PATIENCE_MS;
 }
 
 /** The 13 convolutions with bias and ReLU, and the five pools. */
-async function compareForward(
-  graph: Graph,
-  ours: Convolutions,
-  tfjs: Convolutions,
-  samples: number,
-  effort: Effort,
-): Promise<Row[]> {
+async function compareForward(contest: Contest, samples: number): Promise<Row[]> {
+  const { graph, ours, tfjs } = contest;
   const input = randomTensor(graph, graph.input.name, samples);
   checkSame('the last pool', await ours.forward(input), await tfjs.forward(input));
-  const id = `peer.convolutions.forward.n${samples}`;
-  return compare(
-    id,
-    () => ours.forward(input),
-    () => tfjs.forward(input),
-    effort,
-  );
+  return compare(contest, `peer.convolutions.forward.n${samples}`, (side) => side.forward(input));
 }
 
 /** Forward and backward through the last block, with the quicker of tfjs's two kernels for the backward pass. */
-async function compareLastBlockGradient(
-  graph: Graph,
-  ours: Convolutions,
-  tfjs: TfjsConvolutions,
-  samples: number,
-  effort: Effort,
-): Promise<Row[]> {
+async function compareLastBlockGradient(contest: Contest, samples: number): Promise<Row[]> {
+  const { graph, ours, tfjs } = contest;
   const input = randomTensor(graph, LAST_BLOCK_INPUT, samples);
   const gradient = randomTensor(graph, graph.logits.name, samples);
   const expected = await ours.lastBlockGradient(input, gradient);
   const timeOf = async (naive: boolean) => {
     tfjs.useNaiveTranspose(naive);
     checkSame('the gradient of block 5', expected, await tfjs.lastBlockGradient(input, gradient));
-    return timed(() => tfjs.lastBlockGradient(input, gradient));
+    return (await timed(() => tfjs.lastBlockGradient(input, gradient))).ms;
   };
   const naive = (await timeOf(true)) <= (await timeOf(false));
   tfjs.useNaiveTranspose(naive);
-  return compare(
-    `peer.block5.forward+gradient.n${samples}.${naive ? 'naive' : 'matmul'}`,
-    () => ours.lastBlockGradient(input, gradient),
-    () => tfjs.lastBlockGradient(input, gradient),
-    effort,
-  );
+  const id = `peer.block5.forward+gradient.n${samples}.${naive ? 'naive' : 'matmul'}`;
+  return compare(contest, id, (side) => side.lastBlockGradient(input, gradient));
 }
 
 async function compare(
+  { gpu, ours, tfjs, effort }: Contest,
   id: string,
-  ours: () => Promise<unknown>,
-  tfjs: () => Promise<unknown>,
-  effort: Effort,
+  work: (side: OwnConvolutions | TfjsConvolutions) => Promise<unknown>,
 ): Promise<Row[]> {
-  const ms = await interleave({ ours: () => timed(ours), tfjs: () => timed(tfjs) }, effort);
-  const ratios = ms.tfjs.map((value, i) => value / ms.ours[i]!);
-  return [row(id, 'ours', 'ms', ms.ours), row(id, 'tfjs', 'ms', ms.tfjs), row(id, 'tfjs / ours', '×', ratios)];
+  const { adapterInfo } = gpu;
+  const times = await interleave({ ours: () => timed(() => work(ours)), tfjs: () => timed(() => work(tfjs)) }, effort);
+  const ratios = (figure: keyof Duration) => times.tfjs.map((each, i) => each[figure] / times.ours[i]![figure]);
+  return [
+    ...timeRows(id, times.ours, adapterInfo, 'ours'),
+    ...timeRows(id, times.tfjs, adapterInfo, 'tfjs'),
+    row(id, 'tfjs / ours', '×', ratios('ms')),
+    ...(adapterInfo.isFallback ? [row(id, 'CPU tfjs / ours', '×', ratios('cpuMs'))] : []),
+  ];
 }
 
 /** @throws Error where two programs do not compute the same: their times would not compare. */
@@ -105,8 +95,8 @@ function checkSame(what: string, ours: Float32Array, theirs: Float32Array): void
     difference = Math.max(difference, Math.abs(ours[i]! - theirs[i]!));
     largest = Math.max(largest, Math.abs(theirs[i]!));
   }
-  // Also false for NaN and for results of zeros.
-  if (!(difference <= TOLERANCE * largest) || largest === 0) {
+  // The first is also false for NaN, the second for results of zeros.
+  if (!(difference <= TOLERANCE * largest && largest > 0)) {
     throw new Error(`${what}: ours and tfjs differ by ${difference}, where the largest value is ${largest}`);
   }
 }

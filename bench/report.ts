@@ -1,6 +1,6 @@
 /** What the bench hands out: rows, as JSON and as a table. */
 import type { AdapterInfo } from '../src/gpu/gpu.ts';
-import { summarize } from './measure.ts';
+import { type Duration, summarize } from './measure.ts';
 
 export interface Row {
   /** What was measured: 'ops.conv2d.block1_conv2.forward.n4'. */
@@ -28,6 +28,33 @@ export interface Report {
 export function row(id: string, measure: string, unit: string, values: readonly number[]): Row {
   const { median, spread, runs } = summarize(values);
   return { id, measure, value: median, unit, spread, runs };
+}
+
+/**
+ * The times of runs; where the adapter is software, also their CPU time, which tells a slow program from a busy machine.
+ *
+ * @param whose in front of the measures' names, where an id has the times of several
+ */
+export function timeRows(id: string, times: readonly Duration[], adapter: AdapterInfo, whose?: string): Row[] {
+  const named = (measure: string) => (whose === undefined ? measure : `${whose} ${measure}`);
+  const rows = [
+    row(
+      id,
+      named('time'),
+      'ms',
+      times.map(({ ms }) => ms),
+    ),
+  ];
+  if (adapter.isFallback)
+    rows.push(
+      row(
+        id,
+        named('CPU'),
+        'ms',
+        times.map(({ cpuMs }) => cpuMs),
+      ),
+    );
+  return rows;
 }
 
 /** One line for each id, with all its figures: median, least … greatest. */

@@ -2,7 +2,7 @@
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { drawnPicture, explain, loadModel, type Model } from '../src/index.ts';
 import { type Effort, interleave, timed } from './measure.ts';
-import { type Row, row } from './report.ts';
+import { type Row, row, timeRows } from './report.ts';
 
 /** Behind one, and behind all but one of the convolutions: the shortest and the longest way back. */
 const LAYERS = ['block5_conv3', 'block1_conv1'] as const;
@@ -24,9 +24,9 @@ export async function runTask(gpu: Gpu, samples: number, effort: Effort): Promis
     const counts = {} as Record<Layer, RunCounts>;
     const contestant = (layer: Layer) => async () => {
       const counting = countRuns(gpu);
-      const ms = await timed(() => explainLayer(model, layer, samples)).finally(counting.stop);
+      const time = await timed(() => explainLayer(model, layer, samples)).finally(counting.stop);
       counts[layer] = counting.counts;
-      return ms;
+      return time;
     };
     const times = await interleave(
       { block5_conv3: contestant('block5_conv3'), block1_conv1: contestant('block1_conv1') },
@@ -36,13 +36,14 @@ export async function runTask(gpu: Gpu, samples: number, effort: Effort): Promis
       const id = `task.${layer}.n${samples}`;
       const { calls, dispatches, submits } = counts[layer];
       return [
+        ...timeRows(id, times[layer], gpu.adapterInfo),
         row(
           id,
-          'time per sample',
+          'per sample',
           's',
-          times[layer].map((ms) => ms / 1000 / samples),
+          times[layer].map(({ ms }) => ms / 1000 / samples),
         ),
-        row(id, 'peak memory beyond the weights', 'MiB', [peaks[layer] / 2 ** 20]),
+        row(id, 'beyond the weights', 'MiB', [peaks[layer] / 2 ** 20]),
         row(id, 'per batch', 'dispatches', [dispatches / calls]),
         row(id, 'per batch', 'submits', [submits / calls]),
       ];

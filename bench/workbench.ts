@@ -3,7 +3,7 @@ import type { BufferSlice } from '../src/gpu/buffers.ts';
 import type { Dispatch } from '../src/gpu/encoder.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { random } from '../test/harness/random.ts';
-import { timed } from './measure.ts';
+import { type Duration, timed } from './measure.ts';
 
 /** Random values are made once and repeated: what they are does not matter, but zeros could be quicker than others. */
 const RANDOM_CHUNK = random(0).uniforms(1 << 18, -1, 1);
@@ -41,8 +41,8 @@ export class Workbench {
     return { buffer, size: count * 4 };
   }
 
-  /** Milliseconds from the call until the GPU is done. Whatever the GPU refuses is an error, not a time of 0. */
-  time(dispatches: readonly Dispatch[]): Promise<number> {
+  /** From the call until the GPU is done. Whatever the GPU refuses is an error, not a time of 0. */
+  time(dispatches: readonly Dispatch[]): Promise<Duration> {
     return timed(async () => {
       await this.gpu.run(dispatches);
       await this.gpu.device.queue.onSubmittedWorkDone();

@@ -76,8 +76,19 @@ describe('enoughRepeats', () => {
 });
 
 describe('timed', () => {
-  it('waits for the work', async () => {
+  it('waits for the work to end', async () => {
     // A timer may fire a millisecond early.
-    expect(await timed(() => new Promise((resolve) => setTimeout(resolve, 20)))).toBeGreaterThanOrEqual(19);
+    const { ms } = await timed(() => new Promise((resolve) => setTimeout(resolve, 20)));
+    expect(ms).toBeGreaterThanOrEqual(19);
+  });
+
+  it('counts CPU time apart from waiting', async () => {
+    const waiting = await timed(() => new Promise((resolve) => setTimeout(resolve, 100)));
+    const working = await timed(async () => {
+      const end = process.cpuUsage().user + 50_000;
+      while (process.cpuUsage().user < end);
+    });
+    expect(waiting.cpuMs).toBeLessThan(50);
+    expect(working.cpuMs).toBeGreaterThanOrEqual(50);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatTable, row } from '../../bench/report.ts';
+import { formatTable, row, timeRows } from '../../bench/report.ts';
 
 describe('rows', () => {
   it('hold the median and the spread of the runs', () => {
@@ -11,6 +11,26 @@ describe('rows', () => {
       spread: [1, 3],
       runs: 3,
     });
+  });
+});
+
+describe('times', () => {
+  const times = [
+    { ms: 10, cpuMs: 19 },
+    { ms: 12, cpuMs: 20 },
+    { ms: 50, cpuMs: 21 },
+  ];
+  const adapter = { vendor: 'v', architecture: 'a', device: 'd', description: 'an adapter' };
+
+  it('come with CPU time where the adapter is software', () => {
+    const [wall, cpu] = timeRows('id', times, { ...adapter, isFallback: true }, 'ours');
+    expect(wall).toMatchObject({ measure: 'ours time', value: 12, spread: [10, 50] });
+    expect(cpu).toMatchObject({ measure: 'ours CPU', value: 20, spread: [19, 21] });
+  });
+
+  it('are those of the clock alone on a GPU', () => {
+    const rows = timeRows('id', times, { ...adapter, isFallback: false });
+    expect(rows.map(({ measure }) => measure)).toEqual(['time']);
   });
 });
 
