@@ -13,16 +13,8 @@ export {
   ShaderError,
   WeightsError,
 } from './errors.ts';
-export {
-  classify,
-  type Explanation,
-  explain,
-  gradCamPlusSmooth,
-  type HeatMaps,
-  type Prediction,
-  type Provenance,
-  type Timings,
-} from './explain.ts';
+export { classify, explain, gradCamPlusSmooth } from './explain.ts';
+export type { Explanation, HeatMaps, Prediction, Provenance, Timings } from './explanation.ts';
 export { type AdapterInfo, Gpu, type GpuRequestOptions } from './gpu/gpu.ts';
 export { COLOR_MAPS, type ColorMapName } from './image/color-map.ts';
 export { drawnPicture } from './image/drawn.ts';

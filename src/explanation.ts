@@ -1,0 +1,143 @@
+/** What an explanation is made of, and how it comes from the numbers that were read back. */
+import { METHOD_TABLE } from './cam/methods.ts';
+import { type Outcome, outcomeOf } from './cam/outcome.ts';
+import { OverflowError } from './errors.ts';
+import type { Gpu } from './gpu/gpu.ts';
+import type { View } from './image/fit.ts';
+import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/overlay.ts';
+import type { Picture } from './image/picture.ts';
+import type { Model } from './model.ts';
+import type { ResolvedOptions } from './options.ts';
+import { VERSION } from './version.ts';
+
+export interface Prediction {
+  readonly classIndex: number;
+  /** The class's name, where the model was given labels. */
+  readonly label: string | undefined;
+  /** Softmax of the logits, 0 … 1. */
+  readonly probability: number;
+  readonly logit: number;
+}
+
+/** Heat maps, row-major [maps, height, width]. */
+export interface HeatMaps {
+  readonly data: Float32Array;
+  readonly shape: readonly [maps: number, height: number, width: number];
+}
+
+/** Milliseconds per stage. */
+export interface Timings {
+  /** Decoding, planning, allocating and uploading. */
+  readonly prepare: number;
+  /** From the first submit until the GPU is done; the first call also compiles the kernels here. */
+  readonly compute: number;
+  readonly read: number;
+  readonly total: number;
+  /** On the GPU itself, with the option `timestamps` and where the device can tell. */
+  readonly gpu?: number;
+}
+
+export interface Provenance {
+  readonly library: string;
+  readonly model: string;
+  readonly weights: { readonly origin: string; readonly format: string; readonly checksum: string | undefined };
+  readonly picture: { readonly width: number; readonly height: number };
+  readonly options: ResolvedOptions;
+  /** The class that was explained, chosen or given. */
+  readonly classIndex: number;
+  readonly adapter: Gpu['adapterInfo'];
+}
+
+export interface Explanation {
+  /** The map L after its ReLU, raw: not normalised, at the layer's own resolution. Several with filters one by one. */
+  readonly map: HeatMaps;
+  /** The same before the ReLU. */
+  readonly signed: HeatMaps;
+  /** Of the clean picture, the most probable first. */
+  readonly predictions: readonly Prediction[];
+  readonly classIndex: number;
+  /** S of the explained class on the clean picture. */
+  readonly logit: number;
+  readonly outcome: Outcome;
+  /** Cells whose α was set to zero because its denominator was not above zero, of alphaCells; 0 of 0 for Grad-CAM. */
+  readonly alphaZeroCells: number;
+  readonly alphaCells: number;
+  /** The options in force, defaults filled in. */
+  readonly options: ResolvedOptions;
+  readonly timings: Timings;
+  /** Everything needed to make the map again. */
+  readonly provenance: Provenance;
+  /** The heat map over the whole picture, at the picture's size. */
+  overlay(options?: OverlayOptions): Promise<OverlayImage>;
+}
+
+export interface RawResult {
+  readonly rectified: Float32Array;
+  readonly signed: Float32Array;
+  readonly logits: Float32Array;
+  readonly probabilities: Float32Array;
+  readonly classIndex: number;
+  readonly zeroCells: number;
+}
+
+export function finish(
+  model: Model,
+  picture: Picture,
+  view: View,
+  options: ResolvedOptions,
+  [maps, height, width]: readonly [number, number, number],
+  result: RawResult,
+  timings: Timings,
+): Explanation {
+  checkFinite(`the map of ${options.layerName}`, result.signed);
+  const shape = [result.signed.length / (height * width), height, width] as const;
+  const alphaCells = METHOD_TABLE[options.method].weights === 'alpha' ? maps * height * width : 0;
+  const heat = { data: result.rectified, shape };
+  return {
+    map: heat,
+    signed: { data: result.signed, shape },
+    predictions: rankPredictions(model, result.logits, result.probabilities, options.topK),
+    classIndex: result.classIndex,
+    logit: result.logits[result.classIndex],
+    outcome: outcomeOf(result.signed, { zeroCells: result.zeroCells, cells: alphaCells }),
+    alphaZeroCells: result.zeroCells,
+    alphaCells,
+    options,
+    timings,
+    provenance: {
+      library: `gradcam-webgpu ${VERSION}`,
+      model: model.name,
+      weights: model.weights,
+      picture: { width: picture.width, height: picture.height },
+      options,
+      classIndex: result.classIndex,
+      adapter: model.gpu.adapterInfo,
+    },
+    overlay: (overlayOptions) => drawOverlay(model.gpu, picture, heat, view, overlayOptions),
+  };
+}
+
+export function rankPredictions(
+  model: Model,
+  logits: Float32Array,
+  probabilities: Float32Array,
+  topK: number,
+): Prediction[] {
+  checkFinite(`the logits of ${model.name}`, logits);
+  const order = Array.from(logits, (_, i) => i).sort((a, b) => logits[b] - logits[a] || a - b);
+  return order.slice(0, topK).map((classIndex) => ({
+    classIndex,
+    label: model.labels?.[classIndex],
+    probability: probabilities[classIndex],
+    logit: logits[classIndex],
+  }));
+}
+
+/** @throws OverflowError for a value that would make whatever is computed from it meaningless. */
+function checkFinite(what: string, values: Float32Array): void {
+  const broken = values.find((value) => !Number.isFinite(value));
+  if (broken === undefined) return;
+  throw new OverflowError(
+    `${what} came out as ${broken}: float32 overflows on the way. The weights or the noise (stdDev) are too large.`,
+  );
+}

@@ -1,0 +1,289 @@
+/**
+ * One explanation on the GPU: the buffers that its batches share, and the dispatches of a batch, from the noisy copies to
+ * the moments of the gradient, in the order of the plan.
+ */
+import { METHOD_TABLE } from './cam/methods.ts';
+import { subsetMask } from './cam/subset.ts';
+import type { RawResult } from './explanation.ts';
+import type { BufferSlice } from './gpu/buffers.ts';
+import type { Dispatch } from './gpu/encoder.ts';
+import type { Gpu } from './gpu/gpu.ts';
+import { fitPicture, type View, viewOf } from './image/fit.ts';
+import type { Picture } from './image/picture.ts';
+import type { Model } from './model.ts';
+import { elementsOf } from './network/graph.ts';
+import type { Batch, Plan, Step } from './network/plan.ts';
+import {
+  activationSlice,
+  forwardStep,
+  gradientSlice,
+  gradientStep,
+  maskStep,
+  type RunContext,
+  reluGradientStep,
+} from './network/run.ts';
+import { argmax } from './ops/argmax.ts';
+import { map } from './ops/map.ts';
+import { MOMENT_FLOATS, moments, momentWeights } from './ops/moments.ts';
+import { inputRange, noise } from './ops/noise.ts';
+import { oneHot } from './ops/one-hot.ts';
+import { type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
+import { copySample, sampleMean } from './ops/sample-mean.ts';
+import { softmax } from './ops/softmax.ts';
+import { alphaWeights, meanGradientWeights } from './ops/weights.ts';
+import type { Fit, ResolvedOptions } from './options.ts';
+
+/** Buffers of one job, lent by the pool. */
+export class Workspace {
+  readonly #gpu: Gpu;
+  readonly #buffers: GPUBuffer[] = [];
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+    gpu.pool.resetPeak();
+  }
+
+  bytes(label: string, bytes: number): BufferSlice {
+    const buffer = this.#gpu.pool.acquire(label, bytes);
+    this.#buffers.push(buffer);
+    // The pool may lend a larger buffer than the device can bind.
+    return { buffer, size: Math.max(16, bytes) };
+  }
+
+  floats(label: string, count: number): BufferSlice {
+    return this.bytes(label, count * 4);
+  }
+
+  filled(label: string, words: Uint32Array<ArrayBuffer>): BufferSlice {
+    const slice = this.floats(label, words.length);
+    this.#gpu.write(slice.buffer, words);
+    return slice;
+  }
+
+  release(): void {
+    for (const buffer of this.#buffers) this.#gpu.pool.release(buffer);
+    this.#gpu.pool.endRound();
+  }
+}
+
+/** What the batches of one explanation share. */
+export interface Job {
+  readonly context: RunContext;
+  readonly options: ResolvedOptions;
+  readonly target: string;
+  readonly classes: number;
+  /** K and the cells of one of the layer's maps. */
+  readonly maps: number;
+  readonly cells: number;
+  /** Heat maps to make and filters in each. */
+  readonly heatMaps: number;
+  readonly filtersPerMap: number;
+  /** The clean picture as the network takes it. */
+  readonly input: BufferSlice;
+  readonly range: BufferSlice;
+  readonly classIndex: BufferSlice;
+  readonly cleanLogits: BufferSlice;
+  readonly probabilities: BufferSlice;
+  readonly activations: BufferSlice;
+  readonly sums: BufferSlice;
+  readonly largestScore: BufferSlice;
+  readonly sampleWeights: BufferSlice | undefined;
+  readonly weights: BufferSlice;
+  readonly zeroCells: BufferSlice;
+  readonly filters: BufferSlice;
+  readonly subset: BufferSlice;
+  readonly signed: BufferSlice;
+  readonly rectified: BufferSlice;
+}
+
+export function runContext(model: Model, plan: Plan, target: string | undefined, workspace: Workspace): RunContext {
+  return {
+    traits: model.gpu.traits,
+    graph: model.graph,
+    parameters: model.parameters,
+    plan,
+    target,
+    buffers: plan.bufferBytes.map((bytes, i) => workspace.bytes(`network buffer ${i}`, bytes)),
+  };
+}
+
+/** Allocates inside the error scopes, so that running out of memory is an error of this call. */
+export function prepareJob(model: Model, options: ResolvedOptions, plan: Plan, workspace: Workspace): Promise<Job> {
+  return model.gpu.guard(async () => {
+    const { name: target, shape } = model.resolveLayer(options.layerName);
+    const [maps, height, width] = shape;
+    const cells = height * width;
+    const classes = model.classCount;
+    const each = options.filters !== undefined && options.combineFilters === 'each';
+    const filters = Uint32Array.from(options.filters ?? Array.from({ length: maps }, (_, k) => k));
+    const heatMaps = each ? filters.length : 1;
+    return {
+      context: runContext(model, plan, target, workspace),
+      options,
+      target,
+      classes,
+      maps,
+      cells,
+      heatMaps,
+      filtersPerMap: filters.length / heatMaps,
+      input: workspace.floats('model input', elementsOf(model.inputShape)),
+      range: workspace.floats('input range', 2),
+      classIndex: workspace.filled('class', Uint32Array.of(options.classIndex ?? 0)),
+      cleanLogits: workspace.floats('clean logits', classes),
+      probabilities: workspace.floats('probabilities', classes),
+      activations: workspace.floats('explained activations', maps * cells),
+      sums: workspace.floats('moment sums', maps * cells * MOMENT_FLOATS),
+      largestScore: workspace.floats('largest score', 1),
+      sampleWeights: options.sampleWeights === 'score' ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
+      weights: workspace.floats('map weights', maps),
+      zeroCells: workspace.filled('zero cells', Uint32Array.of(0)),
+      filters: workspace.filled('filters', filters),
+      subset: workspace.filled('subset', subsetMask({ height, width }, options.subset, options.region)),
+      signed: workspace.floats('signed maps', heatMaps * cells),
+      rectified: workspace.floats('maps', heatMaps * cells),
+    };
+  });
+}
+
+/** Uploads the picture and gives what turns it into the model's input; a picture beyond a binding goes in bands. */
+export async function prepareInput(
+  model: Model,
+  picture: Picture,
+  fit: Fit,
+  workspace: Workspace,
+  input: BufferSlice,
+): Promise<{ dispatches: Dispatch[]; view: View }> {
+  const { gpu } = model;
+  const [, height, width] = model.inputShape;
+  const shape: PreprocessShape = fitPicture(fit, picture, { height, width });
+  const rowBytes = picture.width * 4;
+  const bandLimit = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+  const bandRows = Math.min(picture.height, Math.floor(bandLimit / rowBytes));
+  const [pixels, rows] = await gpu.guard(async () => [
+    workspace.bytes('picture band', bandRows * rowBytes),
+    workspace.floats('resized rows', preprocessRowFloats(shape)),
+  ]);
+  const dispatches: Dispatch[] = [];
+  for (let firstRow = 0; firstRow < picture.height; firstRow += bandRows) {
+    // The band before must have been read before this one is written over it.
+    if (dispatches.length > 0) await gpu.run(dispatches.splice(0));
+    const band = { firstRow, rows: Math.min(bandRows, picture.height - firstRow) };
+    gpu.write(pixels.buffer, picture.data.subarray(firstRow * rowBytes, (firstRow + band.rows) * rowBytes));
+    dispatches.push(resizeRows(shape, band, { pixels, rows }));
+  }
+  dispatches.push(preprocess(shape, model.preprocessing, { rows, input }));
+  return { dispatches, view: viewOf(shape) };
+}
+
+export function rangeDispatch(job: Job): Dispatch {
+  return inputRange(elementsOf(job.context.graph.input.shape), { x: job.input, range: job.range });
+}
+
+/** One batch, from the noise to the moments. */
+export function batchDispatches(job: Job, batch: Batch): Dispatch[] {
+  const { context, classes } = job;
+  const rows = batch.noisy + batch.clean;
+  const logits = activationSlice(context, context.graph.logits.name);
+  const backward = batch.gradients > 0;
+  const dispatchesOf = (step: Step): Dispatch[] => {
+    switch (step.kind) {
+      case 'noise':
+        return [noiseDispatch(job, batch)];
+      case 'forward':
+        return forwardStep(context, step.node, rows);
+      case 'capture':
+        return captureActivations(job, batch);
+      case 'logits':
+        return batch.clean ? cleanScores(job, batch.noisy, logits) : [];
+      case 'mask':
+        return backward ? [maskStep(context, step.node, batch.gradients)] : [];
+      case 'seed': {
+        const y = gradientSlice(context, context.graph.logits.name);
+        return backward ? [oneHot(classes, batch.gradients, { index: job.classIndex, y })] : [];
+      }
+      case 'relu-gradient':
+        return backward ? [reluGradientStep(context, step.node, batch.gradients)] : [];
+      case 'gradient':
+        return backward ? gradientStep(context, step.node, batch.gradients) : [];
+      case 'moments':
+        return backward ? addMoments(job, batch, logits) : [];
+    }
+  };
+  return context.plan.steps.flatMap(dispatchesOf);
+}
+
+function noiseDispatch({ context, options, input, range }: Job, batch: Batch): Dispatch {
+  const { seed, stdDev, noiseScale } = options;
+  return noise(elementsOf(context.graph.input.shape), { seed, stdDev, relative: noiseScale === 'relative' }, batch, {
+    x: input,
+    range,
+    y: activationSlice(context, context.graph.input.name),
+  });
+}
+
+/** Keeps the feature maps that the final sum will weight: the clean picture's, or the mean of the noisy ones. */
+function captureActivations(job: Job, batch: Batch): Dispatch[] {
+  const { context, options, maps, cells } = job;
+  const buffers = { x: activationSlice(context, job.target), total: job.activations };
+  if (options.activations === 'clean' || options.nSamples === 0) {
+    return batch.clean ? [copySample(maps * cells, batch.noisy, buffers)] : [];
+  }
+  if (batch.noisy === 0) return [];
+  const keep = batch.firstSample === 0 ? 0 : 1;
+  return [sampleMean(maps * cells, { first: 0, samples: batch.noisy, keep, scale: 1 / options.nSamples }, buffers)];
+}
+
+/** The clean picture's logits and probabilities, and the class they choose unless the caller chose one. */
+function cleanScores(job: Job, row: number, logits: BufferSlice): Dispatch[] {
+  const { classes, classIndex, cleanLogits, probabilities } = job;
+  return [
+    copySample(classes, row, { x: logits, total: cleanLogits }),
+    softmax(classes, 1, { logits: cleanLogits, probabilities }),
+    ...(job.options.classIndex === undefined ? [argmax(classes, 0, { x: cleanLogits, index: classIndex })] : []),
+  ];
+}
+
+function addMoments(job: Job, batch: Batch, logits: BufferSlice): Dispatch[] {
+  const { context, classes, maps, cells, sums, sampleWeights, classIndex: index, largestScore: largest } = job;
+  const restart = batch.firstSample === 0;
+  const grad = gradientSlice(context, job.target);
+  return [
+    ...(sampleWeights
+      ? [momentWeights(classes, batch.gradients, { logits, index, largest, sampleWeights, restart })]
+      : []),
+    moments(maps * cells, batch.gradients, { grad, sums, sampleWeights, restart }),
+  ];
+}
+
+/** From the moments of all samples to the map. */
+export function mapDispatches(job: Job): Dispatch[] {
+  const { options, maps, cells, sums, activations, weights, zeroCells } = job;
+  const shape = { maps, cells, samples: Math.max(1, options.nSamples) };
+  return [
+    METHOD_TABLE[options.method].weights === 'alpha'
+      ? alphaWeights(shape, options.alphaNumerator, { sums, activations, zeroCells, weights })
+      : meanGradientWeights(shape, { sums, weights }),
+    map({ maps: job.heatMaps, filtersPerMap: job.filtersPerMap, cells }, job),
+  ];
+}
+
+/** The one read-back. */
+export async function readResult(job: Job): Promise<RawResult> {
+  const words = (slice: BufferSlice, count: number): BufferSlice => ({ ...slice, size: 4 * count });
+  const [rectified, signed, logits, probabilities, classIndex, zeroCells] = await job.context.parameters.gpu.read([
+    words(job.rectified, job.heatMaps * job.cells),
+    words(job.signed, job.heatMaps * job.cells),
+    words(job.cleanLogits, job.classes),
+    words(job.probabilities, job.classes),
+    words(job.classIndex, 1),
+    words(job.zeroCells, 1),
+  ]);
+  return {
+    rectified: new Float32Array(rectified),
+    signed: new Float32Array(signed),
+    logits: new Float32Array(logits),
+    probabilities: new Float32Array(probabilities),
+    classIndex: new Uint32Array(classIndex)[0],
+    zeroCells: new Uint32Array(zeroCells)[0],
+  };
+}
