@@ -1,0 +1,105 @@
+/** The shape of the project: what an op consists of, and that imports point down only. */
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { OPS } from '../bench/ops.ts';
+import {
+  filesBelow,
+  findCycle,
+  importGraph,
+  onlyReexports,
+  ROOT,
+  reachableFrom,
+  upwardImports,
+} from './harness/modules.ts';
+
+/** Parts of src, the lowest first. A part imports from those above it in this table, and never from its neighbours. */
+const LEVELS = [
+  ['version.ts', 'errors.ts'],
+  ['options.ts', 'gpu', 'weights', 'scenes'],
+  ['ops'],
+  ['network', 'cam', 'image'],
+  ['model.ts'],
+  ['explanation.ts'],
+  ['job.ts'],
+  ['explain.ts'],
+  ['evaluate'],
+  ['index.ts'],
+  ['node'],
+  ['node.ts'],
+  ['cli'],
+];
+
+/** Packages that the build puts into dist/index.js; the core needs no other. */
+const BUNDLED = [/^wgsl-preprocessor\//, /^d3-scale-chromatic$/, /^@noble\/hashes\//];
+
+const ENTRIES = ['src/index.ts', 'src/node.ts'];
+
+const SOURCES = filesBelow('src', '.ts');
+const GRAPH = importGraph(SOURCES);
+const isOurs = (file: string) => /^(src|shaders)\//.test(file);
+
+describe('an op is one stem', () => {
+  const stems = filesBelow('src/ops', '.ts')
+    .map((file) => basename(file, '.ts'))
+    .filter((stem) => stem !== 'common');
+  const shaders = filesBelow('shaders/ops', '.wgsl');
+  const stemOf = (shader: string) => basename(shader).split('.')[0];
+
+  it.each(stems)('%s', (stem) => {
+    const parts = [`test/reference/${stem}.ts`, `test/ops/${stem}.test.ts`];
+    expect(parts.filter((part) => !existsSync(`${ROOT}/${part}`))).toEqual([]);
+    // Or several with a second word: one for each direction or half of the work.
+    expect(shaders.map(stemOf), 'stems of shaders/ops').toContain(stem);
+    expect(Object.keys(OPS), 'rows of OPS in bench/ops.ts').toContain(stem);
+  });
+
+  it('has no rows in the bench without an op', () => {
+    expect(Object.keys(OPS).filter((stem) => !stems.includes(stem))).toEqual([]);
+  });
+
+  it('is the only user of its shaders', () => {
+    for (const shader of shaders) {
+      const users = SOURCES.filter((file) => GRAPH.get(file)?.includes(shader));
+      expect(users, shader).toEqual([`src/ops/${stemOf(shader)}.ts`]);
+    }
+  });
+
+  it('leaves no shader library unused', () => {
+    const imported = new Set([...GRAPH.values()].flat());
+    expect(filesBelow('shaders/lib', '.wgsl').filter((library) => !imported.has(library))).toEqual([]);
+  });
+
+  it('has an oracle that shares no code with it', () => {
+    const oracles = filesBelow('test/reference', '.ts').filter((file) => !file.endsWith('.test.ts'));
+    const foreign = [...importGraph(oracles).values()].flat().filter((file) => !file.startsWith('test/reference/'));
+    expect(foreign).toEqual([]);
+  });
+});
+
+describe('imports', () => {
+  it('point down only', () => {
+    const partOf = (file: string) => (file.startsWith('src/') ? file.split('/')[1] : undefined);
+    expect(upwardImports(GRAPH, LEVELS, partOf)).toEqual([]);
+  });
+
+  it('form no cycle', () => {
+    expect(findCycle(GRAPH)).toBeUndefined();
+  });
+
+  it('of shaders are those of ops', () => {
+    const users = SOURCES.filter((file) => GRAPH.get(file)?.some((imported) => imported.startsWith('shaders/')));
+    expect(users.filter((file) => !file.startsWith('src/ops/'))).toEqual([]);
+  });
+
+  it('of the core take it nowhere but to bundled packages', () => {
+    const outside = reachableFrom('src/index.ts', GRAPH).filter((module) => !isOurs(module));
+    expect(outside.length).toBeGreaterThan(0);
+    expect(outside.filter((module) => !BUNDLED.some((bundled) => bundled.test(module)))).toEqual([]);
+  });
+});
+
+it('has no file that only re-exports, but its entries', () => {
+  const files = ['src', 'test', 'bench'].flatMap((folder) => filesBelow(folder, '.ts'));
+  expect(files.filter(onlyReexports)).toEqual(ENTRIES);
+});
