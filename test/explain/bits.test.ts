@@ -1,6 +1,7 @@
 /** The same bits however the samples are split. Imports nothing of Node: it serves every runtime. */
 import { describe } from 'vitest';
-import { type Explanation, explain } from '../../src/explain.ts';
+import { explain } from '../../src/explain.ts';
+import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { testAdapter, withErrorScopes } from '../harness/adapter.ts';

@@ -1,5 +1,6 @@
 /** An explanation by the library next to the same one by the float64 oracle. */
-import { type Explanation, explain } from '../../src/explain.ts';
+import { explain } from '../../src/explain.ts';
+import type { Explanation } from '../../src/explanation.ts';
 import type { Model } from '../../src/model.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { assert, assertClose, assertEqual } from '../harness/assertions.ts';
