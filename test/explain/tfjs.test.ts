@@ -1,0 +1,154 @@
+/**
+ * Against @tensorflow/tfjs, an independent program: the same small VGG built of its operations on its CPU backend, with
+ * gradients by its automatic differentiation, and the maps from those gradients in a few lines of plain arithmetic.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe } from 'vitest';
+import { explain } from '../../src/explain.ts';
+import type { ExplainOptions, MethodName } from '../../src/options.ts';
+import { assertClose, assertEqual } from '../harness/assertions.ts';
+import { gpuTest } from '../harness/gpu.ts';
+import {
+  fileTensors,
+  loadSmallVgg,
+  noisyPicture,
+  referenceInput,
+  type SmallVgg,
+  smallVgg,
+} from '../network/small-vgg.ts';
+import { noisySamples } from '../reference/noise.ts';
+import { slice, type Tensor } from '../reference/tensor.ts';
+import { MAP_TOLERANCE } from './oracle.ts';
+
+const PICTURE = noisyPicture(4, 70, 64);
+
+beforeAll(() => tf.setBackend('cpu'));
+
+/** The network in TensorFlow's layout: pictures [1, H, W, 3] of B, G, R, kernels [3, 3, in, out], rows in H, W, C order. */
+class TfjsVgg {
+  readonly #weights: ReadonlyMap<string, tf.Tensor>;
+  readonly #layers: string[];
+
+  constructor(vgg: SmallVgg) {
+    const tensors = fileTensors(vgg, 'keras');
+    this.#weights = new Map(
+      tensors.map(({ name, shape, bytes }) => [name, tf.tensor(new Float32Array(bytes.buffer), shape)]),
+    );
+    this.#layers = vgg.blocks.flatMap((block, b) => [...block.map(({ name }) => name), `block${b + 1}_pool`]);
+    this.#layers.push('flatten', 'fc1', 'fc2', 'predictions');
+  }
+
+  /** From the output of layer `after` (default: from the picture) to that of `until` (default: to the logits). */
+  run(x: tf.Tensor, { after, until = 'predictions' }: { after?: string; until?: string }): tf.Tensor {
+    const first = after === undefined ? 0 : this.#layers.indexOf(after) + 1;
+    return this.#layers.slice(first, this.#layers.indexOf(until) + 1).reduce((y, name) => this.#layer(name, y), x);
+  }
+
+  #layer(name: string, x: tf.Tensor): tf.Tensor {
+    if (name.endsWith('_pool')) return tf.maxPool(x as tf.Tensor4D, 2, 2, 'valid');
+    if (name === 'flatten') return tf.reshape(x, [x.shape[0]!, -1]);
+    const kernel = this.#weights.get(`${name}/kernel`)!;
+    const sums = name.includes('conv')
+      ? tf.conv2d(x as tf.Tensor4D, kernel as tf.Tensor4D, 1, 'same')
+      : tf.matMul(x, kernel);
+    const y = tf.add(sums, this.#weights.get(`${name}/bias`)!);
+    return name === 'predictions' ? y : tf.relu(y);
+  }
+}
+
+/** [C, H, W] of the oracle to [1, H, W, C] of TensorFlow. */
+function toTfjs({ shape, data }: Tensor): tf.Tensor {
+  return tf.tidy(() => tf.expandDims(tf.transpose(tf.tensor(Float32Array.from(data), [...shape]), [1, 2, 0]), 0));
+}
+
+interface Pass {
+  readonly logits: Float32Array;
+  /** [cells][maps] of the layer: its feature maps and the gradient of the class's logit with respect to them. */
+  readonly activations: Float32Array;
+  readonly gradients: Float32Array;
+  readonly shape: readonly [height: number, width: number, maps: number];
+}
+
+/** @param classIndex default: the most probable */
+function pass(network: TfjsVgg, input: Tensor, layerName: string, classIndex?: number): Pass {
+  return tf.tidy(() => {
+    const activations = network.run(toTfjs(input), { until: layerName });
+    const logits = network.run(activations, { after: layerName }).dataSync() as Float32Array;
+    const explained = classIndex ?? logits.indexOf(Math.max(...logits));
+    const score = (a: tf.Tensor) =>
+      tf.sum(tf.slice(network.run(a, { after: layerName }), [0, explained], [1, 1])) as tf.Scalar;
+    const gradients = tf.grad(score)(activations);
+    return {
+      logits,
+      activations: activations.dataSync() as Float32Array,
+      gradients: gradients.dataSync() as Float32Array,
+      shape: activations.shape.slice(1) as [number, number, number],
+    };
+  });
+}
+
+/** Selvaraju et al. 2017; Chattopadhay et al. 2018; Omeiza et al. 2019, its Eq. 5 to 8, over the gradients' own cells. */
+function heatMap(method: MethodName, clean: Pass, differentiated: readonly Pass[]): Float64Array {
+  const [height, width, maps] = clean.shape;
+  const cells = height * width;
+  const map = new Float64Array(cells);
+  for (let k = 0; k < maps; k++) {
+    const mean = (cell: number, power: number) =>
+      differentiated.reduce((sum, { gradients }) => sum + gradients[cell * maps + k]! ** power, 0) /
+      differentiated.length;
+    let activationSum = 0;
+    for (let cell = 0; cell < cells; cell++) activationSum += clean.activations[cell * maps + k]!;
+    let weight = 0;
+    for (let cell = 0; cell < cells; cell++) {
+      if (method === 'grad-cam') weight += mean(cell, 1) / cells;
+      else {
+        const denominator = 2 * mean(cell, 2) + activationSum * mean(cell, 3);
+        if (denominator > 0) weight += (mean(cell, 2) / denominator) * Math.max(0, mean(cell, 1));
+      }
+    }
+    for (let cell = 0; cell < cells; cell++) map[cell]! += weight * clean.activations[cell * maps + k]!;
+  }
+  return map.map((value) => Math.max(0, value));
+}
+
+/** The seeds of the noise keep cells away from the pole of α, next to which float32 has no four digits. */
+describe('TensorFlow.js computes the same', () => {
+  for (const { vgg, seed, layers } of [
+    {
+      vgg: smallVgg({ name: 'vgg16', seed: 33 }),
+      seed: 1,
+      layers: ['block1_conv1', 'block2_pool', 'block3_conv3', 'block5_conv3'],
+    },
+    {
+      vgg: smallVgg({ name: 'vgg11', seed: 34, inputSize: 64, channels: 3, classes: 7 }),
+      seed: 5,
+      layers: ['block1_conv1', 'block3_conv1', 'block4_pool', 'block5_conv2'],
+    },
+  ]) {
+    gpuTest(`${vgg.name}: logits and the maps of every method`, async (gpu) => {
+      using model = await loadSmallVgg(gpu, vgg, 'keras');
+      const network = new TfjsVgg(vgg);
+      const input = referenceInput(vgg, 'keras', PICTURE);
+      const samples = noisySamples(input, 3, { stdDev: 0.15, noiseScale: 'relative', seed });
+      for (const layerName of layers) {
+        const clean = pass(network, input, layerName);
+        const classIndex = clean.logits.indexOf(Math.max(...clean.logits));
+        const noisy = [0, 1, 2].map((m) => pass(network, slice(samples, m), layerName, classIndex));
+        const cases: [ExplainOptions, Pass[]][] = [
+          [{ method: 'grad-cam' }, [clean]],
+          [{ method: 'grad-cam++' }, [clean]],
+          [{ method: 'smooth-grad-cam++', nSamples: 3, stdDev: 0.15, seed }, noisy],
+        ];
+        for (const [options, differentiated] of cases) {
+          const result = await explain(model, PICTURE, { ...options, layerName, topK: vgg.classes });
+          const what = `${options.method} of ${layerName}`;
+          assertEqual(result.classIndex, classIndex, `class, ${what}`);
+          const logits = result.predictions.toSorted((a, b) => a.classIndex - b.classIndex).map(({ logit }) => logit);
+          assertClose(logits, clean.logits, { what: `logits, ${what}`, tolerance: 1e-5 });
+          const expected = heatMap(options.method!, clean, differentiated);
+          assertClose(result.map.data, expected, { what, tolerance: MAP_TOLERANCE, shape: clean.shape.slice(0, 2) });
+        }
+      }
+    });
+  }
+});
