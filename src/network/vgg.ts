@@ -26,6 +26,8 @@ export interface VggOptions {
   batchNorm?: boolean;
   /** Multiplies the channels of every hidden layer, which are rounded to at least 1. Default 1. */
   width?: number;
+  /** Of fc1 and of fc2. Default 4096 times `width`. */
+  hiddenUnits?: number;
   /** Default 1000. */
   classes?: number;
   /** Side of the square input, a multiple of 32. Default 224. */
@@ -34,9 +36,10 @@ export interface VggOptions {
 
 export function vgg(
   name: VggName,
-  { batchNorm = false, width = 1, classes = 1000, inputSize = 224 }: VggOptions = {},
+  { batchNorm = false, width = 1, hiddenUnits, classes = 1000, inputSize = 224 }: VggOptions = {},
 ): NetworkTable {
   const scaled = (channels: number) => Math.max(1, Math.round(channels * width));
+  const hidden = hiddenUnits ?? scaled(HIDDEN_UNITS);
   const nodes: GraphNode[] = [{ name: 'input', op: 'input', inputs: [], shape: [3, inputSize, inputSize] }];
   const last = () => [nodes[nodes.length - 1].name];
   // torchvision numbers the modules of `features`: convolution, batch normalisation if any, ReLU, …, pooling.
@@ -70,8 +73,8 @@ export function vgg(
   });
   nodes.push({ name: 'flatten', op: 'flatten', inputs: last() });
   const classifier = [
-    ['fc1', scaled(HIDDEN_UNITS), 'relu', 'classifier.0', 'pre_logits.fc1'],
-    ['fc2', scaled(HIDDEN_UNITS), 'relu', 'classifier.3', 'pre_logits.fc2'],
+    ['fc1', hidden, 'relu', 'classifier.0', 'pre_logits.fc1'],
+    ['fc2', hidden, 'relu', 'classifier.3', 'pre_logits.fc2'],
     ['predictions', classes, 'none', 'classifier.6', 'head.fc'],
   ] as const;
   for (const [name, units, activation, ...aliases] of classifier) {

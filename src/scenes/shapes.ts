@@ -292,7 +292,8 @@ export function polygon(corners: readonly Point[]): Distance {
       const ey = py - t * dy;
       const d = ex * ex + ey * ey;
       if (d < squared) squared = d;
-      const crossesRow = py < 0 !== py - dy < 0;
+      // By the corners themselves, not by sums: neighbouring sides must agree on which side of the row their corner is.
+      const crossesRow = ys![i]! > y !== ys![i + 1 === sides ? 0 : i + 1]! > y;
       if (crossesRow && (px * dy - py * dx) * dy < 0) isInside = !isInside;
     }
     const distance = Math.sqrt(squared);

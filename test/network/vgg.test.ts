@@ -105,6 +105,13 @@ describe('vgg', () => {
     expect(graph.logits.name).toBe('predictions');
   });
 
+  it('takes another number of hidden units than its width would give', () => {
+    const graph = new Graph(vgg('vgg16', { width: 1 / 8, hiddenUnits: 128, classes: 12 }));
+    expect(['block1_conv1', 'block5_conv3', 'fc1', 'fc2', 'predictions'].map((name) => graph.shape(name)[0])).toEqual([
+      8, 64, 128, 128, 12,
+    ]);
+  });
+
   it('scales to another width, input and number of classes', () => {
     const graph = new Graph(vgg('vgg11', { width: 1 / 64, inputSize: 64, classes: 7 }));
     expect(graph.shape('block1_conv1')).toEqual([1, 64, 64]);
