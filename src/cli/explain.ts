@@ -2,7 +2,7 @@ import { OptionError } from '../errors.ts';
 import { explain } from '../index.ts';
 import type { Graph } from '../network/graph.ts';
 import { checkOutputFolder } from '../node/output.ts';
-import { type ExplainOptions, resolveOptions } from '../options.ts';
+import { type ExplainOptions, type ResolvedOptions, resolveOptions } from '../options.ts';
 import type { Context } from './context.ts';
 import { DEFAULT_FOLDER, type ExplainFlags, explainOptions } from './flags.ts';
 import { findClasses } from './labels.ts';
@@ -66,8 +66,8 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
 }
 
 /** explain() checks its options against the loaded model; the network alone is enough for that, and there at once. */
-function checkOptions(options: ExplainOptions, graph: Graph): void {
-  resolveOptions(options, {
+export function checkOptions(options: ExplainOptions, graph: Graph): ResolvedOptions {
+  return resolveOptions(options, {
     classCount: classCount(graph),
     resolveLayer: (name) => {
       const layer = graph.layer(name).name;

@@ -5,6 +5,7 @@ import { VERSION } from '../version.ts';
 import { classifyCommand } from './classify.ts';
 import type { Context } from './context.ts';
 import { doctorCommand } from './doctor.ts';
+import { type EvaluateFlags, evaluateCommand, evaluateOptions } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
 import { type CommonFlags, commonOptions, type ExplainFlags, explainOnlyOptions, inTermsOfFlags } from './flags.ts';
 import { modelsCommand } from './models.ts';
@@ -103,6 +104,12 @@ function buildProgram(context: Context): Command {
       translating(flags, () => classifyCommand(images, flags, context)),
     );
   for (const option of commonOptions()) classify.addOption(option);
+
+  const evaluate = program
+    .command('evaluate')
+    .description("measure how well each method's maps lie on the objects, on scenes or pictures with ground truth")
+    .action((flags: EvaluateFlags) => translating({}, () => evaluateCommand(flags, context)));
+  for (const option of evaluateOptions()) evaluate.addOption(option);
 
   program
     .command('doctor')

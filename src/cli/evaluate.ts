@@ -1,0 +1,334 @@
+/** `gradcam evaluate`: how well each method's maps lie on the objects, with how sure one can be of it. */
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Option } from 'commander';
+import { OptionError } from '../errors.ts';
+import { DEFAULT_BOOTSTRAP } from '../evaluate/bootstrap.ts';
+import { evaluatePicture, type MethodVariant, type PictureEvaluation } from '../evaluate/evaluate.ts';
+import { DEFAULT_THRESHOLD, THRESHOLDS } from '../evaluate/metrics.ts';
+import { derivedSeed } from '../evaluate/seeds.ts';
+import { type Summary, Tally } from '../evaluate/tally.ts';
+import type { Model } from '../index.ts';
+import { Journal, settingsKey } from '../node/journal.ts';
+import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
+import { type ExplainOptions, METHODS, type MethodName } from '../options.ts';
+import { SCENE_CLASSES } from '../scenes/scene.ts';
+import { VERSION } from '../version.ts';
+import type { Context } from './context.ts';
+import { methodsAsJson, toCsv, toTable } from './evaluate-report.ts';
+import { chooseSet, type Example, type ExampleSet, type SetFlags } from './evaluate-sets.ts';
+import { checkOptions } from './explain.ts';
+import {
+  commonOptions,
+  DEFAULT_FOLDER,
+  type ExplainFlags,
+  explainOnlyOptions,
+  explainOptions,
+  parseIntegers,
+  parseNumber,
+} from './flags.ts';
+import { findClasses } from './labels.ts';
+import { percent, toJson } from './result.ts';
+import { chooseModel, classCount, type ModelChoice, openGpu, openModel } from './setup.ts';
+
+export interface EvaluateFlags extends Omit<ExplainFlags, 'samples' | 'stdDev'>, SetFlags {
+  methods?: string;
+  samples?: number[];
+  stdDev?: number[];
+  threshold?: number;
+  csv?: string;
+}
+
+/** Of the smooth method; n = 5 and σ = 0.3 are those of the paper's figures. */
+const DEFAULT_SMOOTHING = { samples: [5], stdDev: [0.3] } as const;
+
+/** Of the intervals, fewer pictures than this make rough ones. */
+const FEW_PICTURES = 20;
+
+/** The options of `explain` that mean the same here. */
+const SHARED_OPTIONS = ['layer', 'noiseScale', 'score', 'sampleWeights', 'alphaNumerator', 'activations', 'batch'];
+
+export function evaluateOptions(): Option[] {
+  const { samples, stdDev } = DEFAULT_SMOOTHING;
+  return [
+    new Option('--scenes <n>', 'measure on so many drawn scenes, each with its main class').argParser(parseNumber),
+    new Option('--instances <n>', 'with --scenes: objects of the main class, 1 to 4 (default: drawn)').argParser(
+      parseNumber,
+    ),
+    new Option('--images <folder>', 'measure on the pictures of this folder that have a ground truth'),
+    new Option(
+      '--masks <folder|file>',
+      'trimaps STEM.trimap.png or STEM.png, or COCO annotations.json (default: the folder of --images)',
+    ),
+    new Option(
+      '--category <name>',
+      'COCO category whose objects count (default: the one that covers most of the picture)',
+    ),
+    new Option('--class <index|label>', 'with --images: the class to explain (default: the most probable one)'),
+    new Option('--methods <name,…>', 'methods; the first is what the others are compared with').default(
+      METHODS.join(','),
+    ),
+    new Option(
+      '--samples <n,…>',
+      `noisy copies for smooth-grad-cam++, each number a method of its own (default: ${samples})`,
+    ).argParser(parseIntegers),
+    new Option(
+      '--std-dev <sigma,…>',
+      `standard deviations of the noise for smooth-grad-cam++, likewise (default: ${stdDev})`,
+    ).argParser((text) => text.split(',').map(parseNumber)),
+    new Option(
+      '--threshold <share>',
+      `share of its maximum at which a map is cut for IoU and recall (default: ${DEFAULT_THRESHOLD})`,
+    ).argParser(parseNumber),
+    new Option('--seed <n>', 'seed of the scenes, the noise and the resampling (default: 0)').argParser(parseNumber),
+    ...explainOnlyOptions().filter((option) => SHARED_OPTIONS.includes(option.attributeName())),
+    new Option('--csv <file>', 'write the table as CSV, too'),
+    new Option(
+      '--out <folder>',
+      `folder of what was measured on each picture; a run that was interrupted goes on from it (default: ${DEFAULT_FOLDER})`,
+    ),
+    ...commonOptions(),
+  ];
+}
+
+/** What is wrong with the call is found before any work. */
+export async function evaluateCommand(flags: EvaluateFlags, context: Context): Promise<void> {
+  const { terminal, env, signal } = context;
+  const seed = flags.seed ?? 0;
+  const threshold = checkThreshold(flags.threshold ?? DEFAULT_THRESHOLD);
+  const folder = flags.out ?? DEFAULT_FOLDER;
+  const choice = await chooseModel(flags, env, flags.images !== undefined);
+  const set = await chooseSet(flags, seed, oneClass(flags.class, choice));
+  const variants = methodVariants(flags);
+  const options = variants.map((variant) => checkOptions({ ...variant.options, seed }, choice.graph));
+  await checkOutputFolder('--out', folder);
+  if (flags.csv !== undefined) await checkCsv(flags.csv);
+  if (flags.scenes !== undefined) checkSceneClasses(choice, context);
+  noteUnlabelled(set, context);
+
+  const gpu = await openGpu(flags);
+  try {
+    const model = await openModel(gpu, choice, context);
+    const run: EvaluationRun = { model, set, variants, threshold, seed };
+    const settings = {
+      version: VERSION,
+      set: set.description,
+      seed,
+      methods: variants.map(({ name }, m) => ({ name, options: options[m] })),
+      threshold,
+      thresholds: THRESHOLDS,
+      model: { name: model.name, width: choice.width, classes: model.classCount, weights: weightsIdentity(model) },
+      adapter: gpu.adapterInfo,
+    };
+    const journal = join(folder, `evaluate-${settingsKey(settings).slice(0, 12)}.jsonl`);
+    const { tally, predicted } = await measureAll(run, journal, settings, context);
+    const summary = tally.summarize({ seed });
+    if (!summary) {
+      throw new OptionError('--masks', flags.masks, 'ground truth in which at least one pixel is object');
+    }
+    if (summary.pictures < FEW_PICTURES) {
+      terminal.note(`Of ${summary.pictures} pictures the intervals are rough, and rather too narrow.`);
+    }
+    if (flags.csv !== undefined) {
+      const content = new Map([[basename(flags.csv), toCsv(summary, threshold)]]);
+      await writeFilesAtomically(dirname(flags.csv), content, signal);
+    }
+    const accuracy = flags.scenes === undefined ? undefined : predicted / summary.pictures;
+    terminal.print(
+      flags.json
+        ? toJson(describe(run, summary, accuracy, { settings, journal }))
+        : [
+            `${set.title}; ${summary.pictures} measured, with ${summary.instances} objects; ${model.name}`,
+            ...(accuracy === undefined ? [] : [`the main class is predicted for ${percent(accuracy)} of the scenes`]),
+            toTable(summary, threshold),
+            `In brackets: ${100 * DEFAULT_BOOTSTRAP.level} % bootstrap intervals. For each picture: ${journal}`,
+          ].join('\n'),
+    );
+  } finally {
+    gpu.dispose();
+  }
+}
+
+interface EvaluationRun {
+  readonly model: Model;
+  readonly set: ExampleSet;
+  readonly variants: readonly MethodVariant[];
+  readonly threshold: number;
+  readonly seed: number;
+}
+
+// --- The call ---
+
+function checkThreshold(threshold: number): number {
+  if (threshold > 0 && threshold <= 1) return threshold;
+  throw new OptionError('--threshold', threshold, 'a share of the map’s maximum, above 0 and up to 1');
+}
+
+function oneClass(text: string | undefined, { labels }: ModelChoice): number | undefined {
+  if (text === undefined) return undefined;
+  const classes = findClasses(text, labels);
+  if (classes.length > 1) throw new OptionError('--class', text, 'one class: it is explained in every picture');
+  return classes[0];
+}
+
+/** The methods of the call. Smoothing counts for smooth-grad-cam++ only; the others take the clean picture. */
+function methodVariants(flags: EvaluateFlags): MethodVariant[] {
+  const { samples: _, stdDev: __, ...shared } = flags;
+  const common = explainOptions(shared);
+  const names = (flags.methods ?? METHODS.join(',')).split(',').map((name) => name.trim());
+  if (new Set(names).size !== names.length) throw new OptionError('--methods', flags.methods, 'each method once');
+  return names.flatMap((name): MethodVariant[] => {
+    if (!isMethod(name)) throw new OptionError('--methods', name, METHODS.join(', '));
+    if (name !== 'smooth-grad-cam++') return [{ name, options: { ...common, method: name, nSamples: 0 } }];
+    const smoothings = smoothingsOf(flags);
+    return smoothings.map(({ nSamples, stdDev }) => ({
+      name: smoothings.length === 1 ? name : `${name} n=${nSamples}${nSamples === 0 ? '' : ` std-dev=${stdDev}`}`,
+      options: { ...common, method: name, nSamples, stdDev },
+    }));
+  });
+}
+
+function isMethod(name: string): name is MethodName {
+  return METHODS.includes(name as MethodName);
+}
+
+/** Every n with every σ, each once; without noise there is no σ to tell apart. */
+function smoothingsOf(flags: EvaluateFlags): Required<Pick<ExplainOptions, 'nSamples' | 'stdDev'>>[] {
+  const samples = [...new Set(flags.samples ?? DEFAULT_SMOOTHING.samples)];
+  const stdDevs = [...new Set(flags.stdDev ?? DEFAULT_SMOOTHING.stdDev)];
+  return samples.flatMap((nSamples) =>
+    (nSamples === 0 ? stdDevs.slice(0, 1) : stdDevs).map((stdDev) => ({ nSamples, stdDev })),
+  );
+}
+
+async function checkCsv(file: string): Promise<void> {
+  await checkOutputFolder('--csv', dirname(file));
+  const found = await stat(file).catch(() => undefined);
+  if (found?.isDirectory()) throw new OptionError('--csv', file, 'a file; this is a folder');
+}
+
+function checkSceneClasses({ known, graph }: ModelChoice, { terminal }: Context): void {
+  const classes = classCount(graph);
+  const needed = SCENE_CLASSES.length;
+  if (classes < needed) {
+    throw new OptionError('--model', known.name, `a network of the ${needed} classes of scenes; this has ${classes}`);
+  }
+  if (classes > needed) {
+    terminal.note(`${known.name} has ${classes} classes, scenes have ${needed}: the numbers will mean nothing.`);
+  }
+}
+
+function noteUnlabelled({ unlabelled }: ExampleSet, { terminal }: Context): void {
+  if (unlabelled.length === 0) return;
+  const shown = unlabelled.slice(0, 3).join(', ');
+  const rest = unlabelled.length > 3 ? ' …' : '';
+  terminal.note(`Left out, for want of a ground truth: ${unlabelled.length} (${shown}${rest})`);
+}
+
+/** Random weights have no checksum; their origin holds the seed that makes them. */
+function weightsIdentity({ weights }: Model): string {
+  return weights.checksum ?? weights.origin;
+}
+
+// --- The work ---
+
+/** A line of the journal. */
+interface JournalLine {
+  readonly id: string;
+  readonly fingerprint: string;
+  /** null where no pixel was known to be object. */
+  readonly result: PictureEvaluation | null;
+}
+
+/** Measures on every example that the journal does not have yet. */
+async function measureAll(
+  run: EvaluationRun,
+  path: string,
+  settings: object,
+  { terminal, signal }: Context,
+): Promise<{ tally: Tally; predicted: number }> {
+  const { set, variants } = run;
+  const tally = new Tally(
+    set.count,
+    variants.map(({ name }) => name),
+  );
+  const done = new Set<number>();
+  let predicted = 0;
+  const take = (index: number, { result }: JournalLine) => {
+    done.add(index);
+    if (!result) return;
+    tally.set(index, result);
+    if (result.predictedIndex === result.classIndex) predicted++;
+  };
+
+  const indices = new Map(Array.from({ length: set.count }, (_, index) => [set.example(index).id, index]));
+  const journal = await Journal.open(path, settings, (line) => {
+    if (!isJournalLine(line, variants.length)) return false;
+    const index = indices.get(line.id);
+    const isCurrent = index !== undefined && set.example(index).fingerprint === line.fingerprint;
+    if (isCurrent && !done.has(index)) take(index, line);
+    return true;
+  });
+  if (done.size > 0) terminal.note(`${done.size} of ${set.count} were measured before and are taken from ${path}`);
+
+  const bar = terminal.progress('pictures', String);
+  try {
+    for (let index = 0; index < set.count; index++) {
+      if (done.has(index)) continue;
+      bar.update(done.size, set.count);
+      const line = await measureExample(run, set.example(index), signal);
+      await journal.append(line);
+      take(index, line);
+    }
+  } finally {
+    bar.stop();
+    await journal.close();
+    if (signal.aborted) {
+      terminal.note(`${done.size} of ${set.count} are measured; the same command goes on from there (${path}).`);
+    }
+  }
+  return { tally, predicted };
+}
+
+async function measureExample(run: EvaluationRun, example: Example, signal: AbortSignal): Promise<JournalLine> {
+  const { model, variants, threshold, seed } = run;
+  const { id, fingerprint } = example;
+  const { picture, truth, classIndex } = await example.load();
+  // The same noise for all methods of a picture, and another for each picture.
+  const noise = derivedSeed(seed, `noise of ${id}`);
+  const seeded = variants.map(({ name, options }) => ({ name, options: { ...options, seed: noise } }));
+  const result = await evaluatePicture(model, picture, truth, seeded, { classIndex, threshold, signal });
+  return { id, fingerprint, result: result ?? null };
+}
+
+function isJournalLine(line: unknown, methods: number): line is JournalLine {
+  const { id, fingerprint, result } = (line ?? {}) as Partial<JournalLine>;
+  return (
+    typeof id === 'string' && typeof fingerprint === 'string' && (result === null || result?.maps?.length === methods)
+  );
+}
+
+// --- The results ---
+
+/** What --json prints: nothing that depends on when and in how many runs it was measured. */
+function describe(
+  { model, set, threshold }: EvaluationRun,
+  summary: Summary,
+  accuracy: number | undefined,
+  { settings, journal }: { settings: { methods: unknown; adapter: unknown; seed: number }; journal: string },
+): object {
+  return {
+    set: { ...set.description, count: set.count, unlabelled: set.unlabelled.length },
+    model: { name: model.name, weights: model.weights },
+    adapter: settings.adapter,
+    pictures: summary.pictures,
+    withoutObject: set.count - summary.pictures,
+    instances: summary.instances,
+    objectShare: summary.objectShare,
+    accuracy,
+    bootstrap: { method: 'BCa', ...DEFAULT_BOOTSTRAP, seed: settings.seed },
+    methods: methodsAsJson(summary, threshold),
+    options: settings.methods,
+    journal,
+  };
+}
