@@ -1,3 +1,6 @@
+// For those who use the declarations: GPUDevice and its kin are no part of TypeScript's own DOM types.
+/// <reference types="@webgpu/types" preserve="true" />
+
 /** The GPU as the rest of the library sees it: a device, its pipelines, its buffers, and one way to run dispatches. */
 import { DeviceLostError, GpuUnavailableError, LimitError, throwIfAborted } from '../errors.ts';
 import { BufferPool, type BufferSlice, type BufferUse } from './buffers.ts';

@@ -8,25 +8,25 @@ import {
 } from 'd3-scale-chromatic';
 import { OptionError } from '../errors.ts';
 
-const INTERPOLATORS = {
+export const COLOR_MAPS = ['inferno', 'magma', 'plasma', 'turbo', 'viridis'] as const;
+export type ColorMapName = (typeof COLOR_MAPS)[number];
+/** Red for much and blue for little, as in the papers' figures. */
+export const DEFAULT_COLOR_MAP: ColorMapName = 'turbo';
+
+/** Colours at 0 … 1, as CSS has them. */
+const INTERPOLATORS: Readonly<Record<ColorMapName, (share: number) => string>> = {
   inferno: interpolateInferno,
   magma: interpolateMagma,
   plasma: interpolatePlasma,
   turbo: interpolateTurbo,
   viridis: interpolateViridis,
-} as const;
-
-export type ColorMapName = keyof typeof INTERPOLATORS;
-export const COLOR_MAPS = Object.keys(INTERPOLATORS) as ColorMapName[];
-/** Red for much and blue for little, as in the papers' figures. */
-export const DEFAULT_COLOR_MAP: ColorMapName = 'turbo';
+};
 
 /** 256 colours from least to most, one RGBA word each. */
 export function colorTable(name: ColorMapName): Uint32Array<ArrayBuffer> {
-  const interpolate = INTERPOLATORS[name];
-  if (!interpolate) throw new OptionError('colorMap', name, COLOR_MAPS.join(', '));
+  if (!COLOR_MAPS.includes(name)) throw new OptionError('colorMap', name, COLOR_MAPS.join(', '));
   return Uint32Array.from({ length: 256 }, (_, i) => {
-    const [red, green, blue] = parseColor(interpolate(i / 255));
+    const [red, green, blue] = parseColor(INTERPOLATORS[name](i / 255));
     return (red | (green << 8) | (blue << 16) | (255 << 24)) >>> 0;
   });
 }
