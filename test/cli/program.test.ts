@@ -1,31 +1,19 @@
 /** The program as users start it: bin/gradcam.js in a process of its own, on what the build made. */
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packagedArchive, vulkanDrivers } from '../../src/node/adapters.ts';
+import { ensureFreshBuild } from '../harness/build.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const program = join(project, 'bin', 'gradcam.js');
 const cwd = mkdtempSync(join(tmpdir(), 'gradcam-program-'));
 
-beforeAll(() => {
-  if (!buildIsFresh()) execFileSync('npm', ['run', 'build'], { cwd: project, stdio: 'pipe', shell: true });
-});
+beforeAll(ensureFreshBuild);
 afterAll(() => rmSync(cwd, { recursive: true }));
-
-/** Whether dist is newer than everything it is made of. */
-function buildIsFresh(): boolean {
-  const built = statSync(join(project, 'dist', 'cli.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = ['src', 'shaders'].flatMap((folder) =>
-    readdirSync(join(project, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name)),
-  );
-  return [...sources, join(project, 'package.json')].every((file) => statSync(file).mtimeMs <= built);
-}
 
 function run(args: string[], env: NodeJS.ProcessEnv = {}): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {

@@ -1,0 +1,148 @@
+/** What users install: its files, its entries, its types, and that the core needs nothing of Node. */
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as core from '../src/index.ts';
+import { ensureFreshBuild } from './harness/build.ts';
+import { filesBelow, importGraph, ROOT, reachableFrom } from './harness/modules.ts';
+
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+/** A project that has installed the package and what it depends on, and nothing else. */
+const consumer = mkdtempSync(join(tmpdir(), 'gradcam-consumer-'));
+const installed = join(consumer, 'node_modules', manifest.name);
+let packed: string[];
+
+beforeAll(() => {
+  ensureFreshBuild();
+  const options = ['--ignore-scripts', '--json', '--pack-destination', consumer];
+  const [tarball] = JSON.parse(execFileSync('npm', ['pack', ...options], { cwd: ROOT, encoding: 'utf8', shell: true }));
+  packed = tarball.files.map(({ path }: { path: string }) => path);
+  mkdirSync(installed, { recursive: true });
+  execFileSync('tar', ['-xzf', join(consumer, tarball.filename), '-C', installed, '--strip-components=1']);
+  for (const name of Object.keys(manifest.dependencies)) {
+    const link = join(consumer, 'node_modules', name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules', name), link);
+  }
+  writeFileSync(join(consumer, 'package.json'), '{ "type": "module" }');
+});
+afterAll(() => rmSync(consumer, { recursive: true }));
+
+/** Runs a module of the consumer's; what it prints is JSON. */
+async function runModule(code: string): Promise<unknown> {
+  const file = join(consumer, 'run.js');
+  writeFileSync(file, code);
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [file], { cwd: consumer }, (error, stdout) =>
+      error ? reject(error) : resolve(JSON.parse(stdout)),
+    );
+  });
+}
+
+/** The compiler's complaints about a module of the consumer's. */
+async function typeErrors(code: string, options: Record<string, unknown>): Promise<string[]> {
+  const common = {
+    noEmit: true,
+    strict: true,
+    target: 'es2023',
+    types: [],
+    lib: ['es2023', 'dom', 'esnext.disposable'],
+  };
+  writeFileSync(join(consumer, 'use.ts'), code);
+  writeFileSync(
+    join(consumer, 'tsconfig.json'),
+    JSON.stringify({ files: ['use.ts'], compilerOptions: { ...common, ...options } }),
+  );
+  const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
+  return new Promise((resolve) => {
+    execFile(process.execPath, [compiler, '--project', consumer], (_, stdout) =>
+      resolve(stdout.split('\n').filter((line) => line !== '')),
+    );
+  });
+}
+
+describe('the packed files', () => {
+  it('are the programs, the build, the shaders and what everyone should read', () => {
+    const folders = new Set(packed.map((path) => path.split('/')[0]));
+    expect([...folders].sort()).toEqual(['LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'shaders']);
+    expect(packed.filter((path) => /\.test\.|\.safetensors$|\.npy$/.test(path))).toEqual([]);
+  });
+
+  it('hold every entry that package.json names', () => {
+    const targets = [manifest.bin, manifest.exports].flatMap(function leaves(value): string[] {
+      return typeof value === 'string' ? [value] : Object.values(value).flatMap(leaves);
+    });
+    expect(targets.length).toBeGreaterThanOrEqual(6);
+    expect(targets.filter((target) => !packed.includes(target.replace(/^\.\//, '')))).toEqual([]);
+  });
+
+  it('hold every shader', () => {
+    expect(packed.filter((path) => path.startsWith('shaders/')).sort()).toEqual(filesBelow('shaders', '.wgsl'));
+  });
+});
+
+describe('the core', () => {
+  it('imports nothing from outside the package, Node and Dawn included', () => {
+    const reached = reachableFrom('dist/index.js', importGraph(filesBelow('dist', '.js')));
+    expect(reached.filter((module) => !module.startsWith('dist/'))).toEqual([]);
+  });
+
+  it('exports what its source exports', async () => {
+    const names = await runModule(
+      `import * as core from '${manifest.name}'; console.log(JSON.stringify(Object.keys(core)));`,
+    );
+    expect(names).toEqual(Object.keys(core).sort());
+  });
+
+  it('loads where there is no WebGPU, and says so when asked for it', async () => {
+    const code = `import { Gpu } from '${manifest.name}';
+      await Gpu.request().catch((error) => console.log(JSON.stringify([error.name, error.message])));`;
+    const [name, message] = (await runModule(code)) as string[];
+    expect(name).toBe('GpuUnavailableError');
+    expect(message).toContain('gradcam-webgpu/node');
+  });
+});
+
+it('adds to the core for Node what its source adds', async () => {
+  const names = await runModule(
+    `import * as node from '${manifest.name}/node'; console.log(JSON.stringify(Object.keys(node)));`,
+  );
+  const source = readFileSync(join(ROOT, 'src/node.ts'), 'utf8');
+  expect(names).toContain('requestNodeGpu');
+  expect((names as string[]).filter((name) => !source.includes(name))).toEqual([]);
+});
+
+describe('the types', () => {
+  it('of the core stand alone', async () => {
+    const code = `
+      import { explain, Gpu, loadModel, type Explanation, type ExplainOptions } from '${manifest.name}';
+      const options: ExplainOptions = { method: 'smooth-grad-cam++', nSamples: 5 };
+      export async function heatMap(device: GPUDevice): Promise<Float32Array> {
+        const gpu = Gpu.fromDevice(device);
+        const bytes: number = gpu.limits.maxBufferSize;
+        const model = await loadModel(gpu, 'vgg16');
+        const pixels = { data: new Uint8ClampedArray(bytes), width: 1, height: 1 };
+        const result: Explanation = await explain(model, pixels, options);
+        return result.map.data;
+      }
+      // @ts-expect-error: no such method
+      export const wrongMethod: ExplainOptions = { method: 'gradcam' };
+      // @ts-expect-error: a device is a GPUDevice
+      export const wrongDevice = Gpu.fromDevice({ limits: 7 });`;
+    const nodeNext = { module: 'nodenext', moduleResolution: 'nodenext' };
+    expect(await typeErrors(code, { ...nodeNext, skipLibCheck: false })).toEqual([]);
+  });
+
+  it('of the Node entry are found by a bundler', async () => {
+    const code = `
+      import type { Gpu } from '${manifest.name}';
+      import { requestNodeGpu } from '${manifest.name}/node';
+      export const gpu: Promise<Gpu> = requestNodeGpu({ adapter: 'llvmpipe' });
+      // @ts-expect-error: not a string
+      export const text: string = gpu;`;
+    const bundler = { module: 'esnext', moduleResolution: 'bundler' };
+    expect(await typeErrors(code, { ...bundler, skipLibCheck: true })).toEqual([]);
+  });
+});
