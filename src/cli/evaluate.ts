@@ -98,9 +98,10 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
   const threshold = checkThreshold(flags.threshold ?? DEFAULT_THRESHOLD);
   const folder = flags.out ?? DEFAULT_FOLDER;
   const choice = await chooseModel(flags, env, flags.images !== undefined);
-  const set = await chooseSet(flags, seed, oneClass(flags.class, choice));
+  const classIndex = oneClass(flags.class, choice);
   const variants = methodVariants(flags);
-  const options = variants.map((variant) => checkOptions({ ...variant.options, seed }, choice.graph));
+  const options = variants.map((variant) => checkOptions({ ...variant.options, seed, classIndex }, choice.graph));
+  const set = await chooseSet(flags, seed, classIndex);
   await checkOutputFolder('--out', folder);
   if (flags.csv !== undefined) await checkCsv(flags.csv);
   if (flags.scenes !== undefined) checkSceneClasses(choice, context);

@@ -34,7 +34,7 @@ export class Journal {
     try {
       const key = settingsKey(settings);
       const end = await readableEnd(path, (line, index) => (index === 0 ? isHeader(line, key) : onResult(line)));
-      await file.truncate(end);
+      if (end < (await file.stat()).size) await file.truncate(end);
       if (end === 0) await file.appendFile(`${JSON.stringify({ key, settings })}\n`);
       return new Journal(file);
     } catch (error) {
