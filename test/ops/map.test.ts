@@ -101,6 +101,21 @@ describe('map', () => {
     });
   }
 
+  opTest('several maps of several filters', async (op) => {
+    const [height, width] = [5, 7];
+    const made = { activations: random(1).uniforms(4 * height * width), weights: random(2).normals(4) };
+    const sums = [
+      [3, 0, 1],
+      [2, 2, 0],
+    ];
+    const found = await heatMaps(op, made, { sums, mask: new Uint32Array(height * width).fill(1) });
+    const [activations, weights] = [tensor([4, height, width], made.activations), tensor([4], made.weights)];
+    const expected = sums.flatMap((filters) =>
+      Array.from(reference.explanationMap(activations, weights, { filters, combineFilters: 'sum' }).signed.data),
+    );
+    assertClose(found.signed, expected, { shape: [2, height, width], terms: 3 });
+  });
+
   opTest('reads nothing of the cells left out', async (op) => {
     const made = { activations: Float32Array.of(1, Number.NaN, 2, Infinity), weights: Float32Array.of(-2, 4) };
     const { signed, rectified } = await heatMaps(op, made, { sums: [[0, 1]], mask: Uint32Array.of(1, 0) });

@@ -94,11 +94,18 @@ describe('noise', () => {
 
   for (const elements of [1, 2, 255, 256, 257, 1000]) {
     opTest(`finds the range of ${elements} values`, async (op) => {
-      for (const offset of [-1e4, 0, 1e4]) {
-        const x = random(elements).uniforms(elements, offset - 3, offset + 3);
-        const range = op.output(2);
-        await op.run(inputRange(elements, { x: op.input(x), range }));
-        assertClose(await op.floats(range), [Math.min(...x), Math.max(...x)], { tolerance: 0 });
+      const places = [0, 63, 64, 255, 256, 511, 512, elements >> 1, elements - 1].filter((place) => place < elements);
+      for (const place of places) {
+        for (const extreme of [-7, 7]) {
+          const x = random(elements).uniforms(elements, -3, 3);
+          x[place] = extreme;
+          const range = op.output(2);
+          await op.run(inputRange(elements, { x: op.input(x), range }));
+          assertClose(await op.floats(range), [Math.min(...x), Math.max(...x)], {
+            what: `range with ${extreme} at ${place}`,
+            tolerance: 0,
+          });
+        }
       }
     });
   }
