@@ -65,9 +65,7 @@ export function evaluateOptions(): Option[] {
       'COCO category whose objects count (default: the one that covers most of the picture)',
     ),
     new Option('--class <index|label>', 'with --images: the class to explain (default: the most probable one)'),
-    new Option('--methods <name,…>', 'methods; the first is what the others are compared with').default(
-      METHODS.join(','),
-    ),
+    new Option('--methods <name,…>', `methods; the others are compared with the first (default: ${METHODS.join(',')})`),
     new Option(
       '--samples <n,…>',
       `noisy copies for smooth-grad-cam++, each number a method of its own (default: ${samples})`,

@@ -44,7 +44,11 @@ const TINY = ['--weights', 'random:3', '--width', '1/32'];
 
 describe('bad calls end with 2, one message, and nothing done', () => {
   it.each([
-    ['an unknown command', ['convert'], /unknown command 'convert'\nCommands: explain, classify, doctor, models/],
+    [
+      'an unknown command',
+      ['convert'],
+      /unknown command 'convert'\nCommands: explain, classify, evaluate, doctor, models/,
+    ],
     ['an unknown option', ['explain', '--foo'], /unknown option '--foo'/],
     ['classify without a picture', ['classify'], /missing required argument 'image'/],
     ['an unknown model', ['explain', '--model', 'resnet'], /--model: got "resnet"; allowed: vgg11, /],
