@@ -15,13 +15,20 @@ function runtimeAgnosticTests(): string[] {
 /** The module's exports. */
 export type TestBundle = Pick<typeof import('./mini-vitest.ts'), 'listTests' | 'runTest'>;
 
-/** @returns the source of a module that exports {@link TestBundle} */
-export async function bundleTests(files = runtimeAgnosticTests()): Promise<string> {
+/**
+ * @param options.constants strings by the names that the tests declare them under
+ * @returns the source of a module that exports {@link TestBundle}
+ */
+export async function bundleTests(
+  files = runtimeAgnosticTests(),
+  { constants = {} }: { constants?: Readonly<Record<string, string>> } = {},
+): Promise<string> {
   const result = await build({
     root,
     configFile: false,
     logLevel: 'warn',
     plugins: [entryModule(files)],
+    define: Object.fromEntries(Object.entries(constants).map(([name, value]) => [name, JSON.stringify(value)])),
     resolve: { alias: [{ find: /^vitest$/, replacement: miniVitest }] },
     build: {
       write: false,

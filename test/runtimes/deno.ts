@@ -17,14 +17,23 @@ function denoExecutable(): string {
 /** Without a Vulkan driver wgpu quietly takes OpenGL, an adapter that nobody chose: then the tests must fail. */
 const BACKEND = process.platform === 'linux' ? { DENO_WEBGPU_BACKEND: 'vulkan' } : {};
 
-/** Starts Deno on the bundle, with no permission but to read it. The Vulkan driver comes from the environment. */
-export async function startDeno(bundle: string): Promise<RemoteRuntime> {
+/**
+ * Starts Deno on the bundle, with no permission but to read it and what is named. The Vulkan driver comes from the
+ * environment.
+ *
+ * @param options.readable files and folders
+ */
+export async function startDeno(
+  bundle: string,
+  { readable = [] }: { readable?: readonly string[] } = {},
+): Promise<RemoteRuntime> {
   const folder = await mkdtemp(join(tmpdir(), 'gradcam-deno-'));
   const bundleFile = join(folder, 'tests.mjs');
   await writeFile(bundleFile, bundle);
   const host = fileURLToPath(new URL('deno-host.ts', import.meta.url));
   const flags = ['--no-config', '--no-lock', '--no-prompt', '--no-check', '--quiet'];
-  const child = spawn(denoExecutable(), ['run', ...flags, `--allow-read=${bundleFile}`, host, bundleFile], {
+  const permission = `--allow-read=${[bundleFile, ...readable].join(',')}`;
+  const child = spawn(denoExecutable(), ['run', ...flags, permission, host, bundleFile], {
     env: { ...process.env, ...BACKEND },
   });
 
