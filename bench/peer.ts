@@ -9,7 +9,7 @@ import { type Row, row, timeRows } from './report.ts';
 import { TfjsConvolutions } from './tfjs.ts';
 
 /** A peer that takes longer for one sample is not asked for a batch. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 45_000;
 /** Greatest difference between two programs' results, over the greatest value: rounding, and no more. */
 const TOLERANCE = 1e-4;
 
