@@ -4,10 +4,12 @@
  */
 import { METHOD_TABLE } from './cam/methods.ts';
 import { subsetMask } from './cam/subset.ts';
+import { LimitError } from './errors.ts';
 import type { RawResult } from './explanation.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Gpu } from './gpu/gpu.ts';
+import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
 import type { Model } from './model.ts';
@@ -43,7 +45,12 @@ export class Workspace {
     gpu.pool.resetPeak();
   }
 
+  /** @throws LimitError for more than one binding can hold. */
   bytes(label: string, bytes: number): BufferSlice {
+    const available = this.#gpu.limits.maxStorageBufferBindingSize;
+    if (bytes > available) {
+      throw new LimitError(label, { limit: 'maxStorageBufferBindingSize', needed: bytes, available });
+    }
     const buffer = this.#gpu.pool.acquire(label, bytes);
     this.#buffers.push(buffer);
     // The pool may lend a larger buffer than the device can bind.
@@ -157,18 +164,16 @@ export async function prepareInput(
   const [, height, width] = model.inputShape;
   const shape: PreprocessShape = fitPicture(fit, picture, { height, width });
   const rowBytes = picture.width * 4;
-  const bandLimit = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
-  const bandRows = Math.min(picture.height, Math.floor(bandLimit / rowBytes));
+  const bands = pictureBands(picture, gpu.limits);
   const [pixels, rows] = await gpu.guard(async () => [
-    workspace.bytes('picture band', bandRows * rowBytes),
-    workspace.floats('resized rows', preprocessRowFloats(shape)),
+    workspace.bytes('picture band', bands[0].rows * rowBytes),
+    workspace.floats('resized rows of the picture', preprocessRowFloats(shape)),
   ]);
   const dispatches: Dispatch[] = [];
-  for (let firstRow = 0; firstRow < picture.height; firstRow += bandRows) {
+  for (const band of bands) {
     // The band before must have been read before this one is written over it.
     if (dispatches.length > 0) await gpu.run(dispatches.splice(0));
-    const band = { firstRow, rows: Math.min(bandRows, picture.height - firstRow) };
-    gpu.write(pixels.buffer, picture.data.subarray(firstRow * rowBytes, (firstRow + band.rows) * rowBytes));
+    gpu.write(pixels.buffer, picture.data.subarray(band.firstRow * rowBytes, (band.firstRow + band.rows) * rowBytes));
     dispatches.push(resizeRows(shape, band, { pixels, rows }));
   }
   dispatches.push(preprocess(shape, model.preprocessing, { rows, input }));

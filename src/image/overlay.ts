@@ -1,7 +1,9 @@
 /** The heat map over the whole picture, at the picture's own size. */
 import { OptionError } from '../errors.ts';
+import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { overlay } from '../ops/overlay.ts';
+import { pictureBands } from './bands.ts';
 import { type ColorMapName, colorTable, DEFAULT_COLOR_MAP } from './color-map.ts';
 import type { View } from './fit.ts';
 import type { Picture } from './picture.ts';
@@ -46,39 +48,34 @@ export async function drawOverlay(
 
   const result = new Uint8ClampedArray(picture.width * picture.height * 4);
   const rowBytes = picture.width * 4;
-  // A picture larger than a binding is drawn in bands of rows.
-  const bandRows = Math.min(
-    picture.height,
-    Math.floor(Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize) / rowBytes),
-  );
-  const { pool } = gpu;
-  const heatBuffer = pool.acquire('heat map', heat.data.byteLength);
-  const colors = pool.acquire('colour map', 256 * 4);
-  const band = pool.acquire('picture band', bandRows * rowBytes);
-  const drawn = pool.acquire('overlay band', bandRows * rowBytes);
+  const bands = pictureBands(picture, gpu.limits);
+  const bandBytes = bands[0].rows * rowBytes;
+  const lent: GPUBuffer[] = [];
+  const lend = (label: string, bytes: number): BufferSlice => {
+    const buffer = gpu.pool.acquire(label, bytes);
+    lent.push(buffer);
+    // The pool may lend a larger buffer than the device can bind.
+    return { buffer, size: bytes };
+  };
   try {
-    gpu.write(heatBuffer, heat.data);
-    gpu.write(colors, colorTable(colorMap));
-    for (let firstRow = 0; firstRow < picture.height; firstRow += bandRows) {
-      const rows = Math.min(bandRows, picture.height - firstRow);
-      gpu.write(band, picture.data.subarray(firstRow * rowBytes, (firstRow + rows) * rowBytes));
+    const [heatMap, colors, band, drawn] = await gpu.guard(async () => [
+      lend('heat map', heat.data.byteLength),
+      lend('colour map', 256 * 4),
+      lend('picture band', bandBytes),
+      lend('overlay band', bandBytes),
+    ]);
+    gpu.write(heatMap.buffer, heat.data);
+    gpu.write(colors.buffer, colorTable(colorMap));
+    for (const { firstRow, rows } of bands) {
+      gpu.write(band.buffer, picture.data.subarray(firstRow * rowBytes, (firstRow + rows) * rowBytes));
       const shape = { width: picture.width, rows, firstRow, mapHeight, mapWidth, mapIndex: map, view, opacity };
-      await gpu.run([
-        overlay(
-          { ...shape, low: 0, high: largest > 0 ? largest : 1 },
-          {
-            picture: { buffer: band },
-            heat: { buffer: heatBuffer },
-            colors: { buffer: colors },
-            result: { buffer: drawn },
-          },
-        ),
-      ]);
-      const [bytes] = await gpu.read([{ buffer: drawn, size: rows * rowBytes }]);
+      const range = { low: 0, high: largest > 0 ? largest : 1 };
+      await gpu.run([overlay({ ...shape, ...range }, { picture: band, heat: heatMap, colors, result: drawn })]);
+      const [bytes] = await gpu.read([{ ...drawn, size: rows * rowBytes }]);
       result.set(new Uint8ClampedArray(bytes), firstRow * rowBytes);
     }
   } finally {
-    for (const buffer of [heatBuffer, colors, band, drawn]) pool.release(buffer);
+    for (const buffer of lent) gpu.pool.release(buffer);
   }
   return { data: result, width: picture.width, height: picture.height };
 }

@@ -37,10 +37,11 @@ export async function readPicture(image: ImageInput): Promise<Picture> {
   if ('data' in image && 'width' in image) return fromPixels(image);
   const source = await drawable(image);
   const [width, height] = sizeOf(source);
+  // Outside a browser nothing can be drawn, and what has no size is no picture anywhere.
+  if (typeof OffscreenCanvas === 'undefined' || typeof width !== 'number') throw notAPicture(image);
   if (!(width > 0 && height > 0)) {
     throw new ImageError(`the picture has no pixels (${width} × ${height}); has it finished loading?`);
   }
-  if (typeof OffscreenCanvas === 'undefined') throw notAPicture(image);
   const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
   if (!context) throw new ImageError('this browser gave no 2D canvas to read the picture with');
   context.drawImage(source, 0, 0);
