@@ -5,7 +5,7 @@ import { type Duration, summarize } from './measure.ts';
 export interface Row {
   /** What was measured: 'ops.conv2d.block1_conv2.forward.n4'. */
   readonly id: string;
-  /** Which of its figures: 'time', 'arithmetic', 'traffic' … */
+  /** Which of its figures: 'time', 'arithmetic', 'traffic' …; with the id it names a row. */
   readonly measure: string;
   /** The median of the runs. */
   readonly value: number;

@@ -44,8 +44,8 @@ export async function runTask(gpu: Gpu, samples: number, effort: Effort): Promis
           times[layer].map(({ ms }) => ms / 1000 / samples),
         ),
         row(id, 'beyond the weights', 'MiB', [peaks[layer] / 2 ** 20]),
-        row(id, 'per batch', 'dispatches', [dispatches / calls]),
-        row(id, 'per batch', 'submits', [submits / calls]),
+        row(id, 'dispatches', 'per batch', [dispatches / calls]),
+        row(id, 'submits', 'per batch', [submits / calls]),
       ];
     });
   } finally {
