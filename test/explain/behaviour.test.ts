@@ -1,7 +1,8 @@
 /** What an explanation is besides its numbers: outcomes, stopping, memory, several at once, and a device that goes away. */
 import { describe, expect, it } from 'vitest';
 import { AbortError, DeviceLostError, ImageError, OptionError, OverflowError } from '../../src/errors.ts';
-import { classify, type Explanation, explain, gradCamPlusSmooth } from '../../src/explain.ts';
+import { classify, explain, gradCamPlusSmooth } from '../../src/explain.ts';
+import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import type { Model } from '../../src/model.ts';
 import { type ExplainOptions, type ExplainProgress, METHODS } from '../../src/options.ts';

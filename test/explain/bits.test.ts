@@ -4,7 +4,7 @@ import { explain } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import type { ExplainOptions } from '../../src/options.ts';
-import { testAdapter, withErrorScopes } from '../harness/adapter.ts';
+import { testAdapter, thorough, withErrorScopes } from '../harness/adapter.ts';
 import { assertEqual, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest, testGpu } from '../harness/gpu.ts';
 import { loadSmallVgg, noisyPicture, smallVgg } from '../network/small-vgg.ts';
@@ -13,7 +13,7 @@ const VGG = smallVgg({ name: 'vgg16', inputSize: 64, channels: 5 });
 const PICTURE = noisyPicture(7, 64);
 const SMOOTH = { nSamples: 6, stdDev: 0.2, seed: 9 } as const;
 
-const CASES: ExplainOptions[] = [
+const ALL_CASES: ExplainOptions[] = [
   { ...SMOOTH, layerName: 'block1_conv1' },
   { ...SMOOTH, layerName: 'block3_pool' },
   { ...SMOOTH, layerName: 'block5_conv3' },
@@ -21,6 +21,8 @@ const CASES: ExplainOptions[] = [
   { ...SMOOTH, layerName: 'block4_conv2', activations: 'mean', alphaNumerator: 'first' },
   { ...SMOOTH, layerName: 'block4_conv2', method: 'grad-cam', filters: [0, 5] },
 ];
+
+const CASES = thorough ? ALL_CASES : ALL_CASES.filter((_, i) => i % 2 === 0);
 
 function assertSame(result: Explanation, expected: Explanation, what: string): void {
   assertSameBits(result.signed.data, expected.signed.data, { what, shape: expected.signed.shape });
