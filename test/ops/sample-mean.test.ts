@@ -61,4 +61,12 @@ describe('sample-mean', () => {
       assertSameBits(await op.floats(total), x.subarray(row * elements, (row + 1) * elements), { what: `row ${row}` });
     }
   });
+
+  opTest('spans more workgroups than one dimension of a grid holds', async (op) => {
+    const elements = 64 * 65_535 + 100;
+    const x = Float32Array.from({ length: elements }, (_, i) => i);
+    const total = op.output(elements);
+    await op.run(copySample(elements, 0, { x: op.input(x), total }));
+    assertSameBits(await op.floats(total), x);
+  });
 });
