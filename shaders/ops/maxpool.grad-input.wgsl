@@ -1,4 +1,7 @@
-// Gradient of max-pooling with respect to its input: each input cell gathers from the windows that it won.
+// Gradient of max-pooling with respect to its input.
+//   DISJOINT: the windows tile the input exactly; an invocation spreads the outputs whose codes share one word over their
+//   windows, the winner getting the gradient and the others zero.
+//   otherwise: an invocation makes one input cell, which gathers from the windows that it won.
 // RECTIFIED: the input is a ReLU's output whose own gradient is applied here as well, through the codes' top bit.
 struct Params {
   grid_first: u32,
@@ -25,8 +28,44 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let group = workgroup_index(workgroup, workgroups, params.grid_first);
+  if (group >= params.grid_end) {
+    return;
+  }
+  let outputs = params.channels * params.out_height * params.out_width; // of one sample
+  let per_word = 32u / CODE_BITS;
+  let words = (outputs + per_word - 1u) / per_word;
+  let code_mask = (1u << CODE_BITS) - 1u;
+  let dead_bit = 1u << (CODE_BITS - 1u);
+
+#if DISJOINT
+  let word = group * 64u + lane;
+  if (word >= params.planes / params.channels * words) {
+    return;
+  }
+  let sample = word / words;
+  let first = (word % words) * per_word;
+  let count = min(per_word, outputs - first);
+  let packed = codes[word];
+  for (var i = 0u; i < count; i++) {
+    let output = first + i;
+    var code = (packed >> (i * CODE_BITS)) & code_mask;
+#if !RECTIFIED
+    code &= ~dead_bit;
+#endif
+    let gradient = grad_y[sample * outputs + output];
+    let column = output % params.out_width * params.kernel;
+    let row = output / params.out_width % params.out_height * params.kernel;
+    let plane = sample * params.channels + output / (params.out_width * params.out_height);
+    let base = (plane * params.height + row) * params.width + column;
+    for (var r = 0u; r < params.kernel; r++) {
+      for (var c = 0u; c < params.kernel; c++) {
+        grad_x[base + r * params.width + c] = select(0.0, gradient, code == r * params.kernel + c);
+      }
+    }
+  }
+#else
   let at = group * 64u + lane;
-  if (group >= params.grid_end || at >= params.planes * params.height * params.width) {
+  if (at >= params.planes * params.height * params.width) {
     return;
   }
   let column = at % params.width;
@@ -34,11 +73,6 @@ fn main(
   let plane = at / (params.width * params.height);
   let sample = plane / params.channels;
   let channel = plane % params.channels;
-  let outputs = params.channels * params.out_height * params.out_width;
-  let per_word = 32u / CODE_BITS;
-  let words = (outputs + per_word - 1u) / per_word;
-  let code_mask = (1u << CODE_BITS) - 1u;
-  let dead_bit = 1u << (CODE_BITS - 1u);
 
   // Windows that hold the cell: from ceil((row - kernel + 1) / stride) to floor(row / stride).
   let reach = params.kernel - 1u;
@@ -61,4 +95,5 @@ fn main(
     }
   }
   grad_x[at] = sum;
+#endif
 }

@@ -1,4 +1,5 @@
-// Gradient of ReLU with respect to its input, in place: kept where the mask's bit is set, zero elsewhere.
+// Gradient of ReLU with respect to its input, in place: kept where the mask's bit is set, zero elsewhere. An invocation
+// handles one mask word, 32 neighbouring elements of a sample, and touches only those that change.
 struct Params {
   grid_first: u32,
   grid_end: u32,
@@ -16,14 +17,18 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let group = workgroup_index(workgroup, workgroups, params.grid_first);
-  let at = group * 64u + lane;
-  if (group >= params.grid_end || at >= params.samples * params.elements) {
+  let words = (params.elements + 31u) / 32u;
+  let word = group * 64u + lane;
+  if (group >= params.grid_end || word >= params.samples * words) {
     return;
   }
-  let words = (params.elements + 31u) / 32u;
-  let element = at % params.elements;
-  let bits = mask[(at / params.elements) * words + element / 32u];
-  if (((bits >> (element % 32u)) & 1u) == 0u) {
-    grad[at] = 0.0;
+  let first = (word % words) * 32u;
+  let base = (word / words) * params.elements + first;
+  let count = min(32u, params.elements - first);
+  let bits = mask[word];
+  for (var i = 0u; i < count; i++) {
+    if (((bits >> i) & 1u) == 0u) {
+      grad[base + i] = 0.0;
+    }
   }
 }

@@ -126,13 +126,15 @@ function multiply(
   const flags = { BIAS: bias !== undefined, RELU: relu };
   const sliceFlops = (slice: MatrixSlice) => samples * slice.rows * columns_4 * 8;
   if (!sumsColumns(shape, direction)) {
-    return slices.map(({ weights, ...slice }): Dispatch => ({
-      kernel: kernel(BY_ROWS, { flags: { MANY, ...flags } }),
-      bindings: bias ? { x, weights, y, bias } : { x, weights, y },
-      uniforms: { samples, rows, columns, columns_4, slice_first_row: slice.firstRow, slice_rows: slice.rows },
-      workgroups: Math.ceil(slice.rows / (2 * WORKGROUP_SIZE)) * (MANY ? Math.ceil(samples / ROW_SAMPLES) : 1),
-      flops: sliceFlops(slice),
-    }));
+    return slices.map(
+      ({ weights, ...slice }): Dispatch => ({
+        kernel: kernel(BY_ROWS, { flags: { MANY, ...flags } }),
+        bindings: bias ? { x, weights, y, bias } : { x, weights, y },
+        uniforms: { samples, rows, columns, columns_4, slice_first_row: slice.firstRow, slice_rows: slice.rows },
+        workgroups: Math.ceil(slice.rows / (2 * WORKGROUP_SIZE)) * (MANY ? Math.ceil(samples / ROW_SAMPLES) : 1),
+        flops: sliceFlops(slice),
+      }),
+    );
   }
   if (!scratch) throw new Error('a fully connected layer that sums along columns needs its scratch tensor');
   const partials = slices.map(

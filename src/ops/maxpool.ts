@@ -18,7 +18,7 @@ export interface MaxpoolShape {
 }
 
 const FORWARD = source('maxpool', forwardSource, { flags: { CODES: false } });
-const GRAD_INPUT = source('maxpool.grad-input', gradInputSource, { flags: { RECTIFIED: false } });
+const GRAD_INPUT = source('maxpool.grad-input', gradInputSource, { flags: { DISJOINT: false, RECTIFIED: false } });
 
 /** Largest window whose winner fits a code. */
 const MAX_KERNEL = 11;
@@ -74,12 +74,15 @@ export function maxpoolGradInput(
     rectified?: boolean;
   },
 ): Dispatch {
-  return elementwise(GRAD_INPUT, samples * shape.channels * shape.height * shape.width, {
-    flags: { RECTIFIED: rectified },
+  const { channels, height, width, kernel, stride } = shape;
+  const isDisjoint = kernel === stride && height % kernel === 0 && width % kernel === 0;
+  const outputsPerWord = 32 / codeBits(shape);
+  return elementwise(GRAD_INPUT, samples * (isDisjoint ? maxpoolCodeWords(shape) : channels * height * width), {
+    flags: { DISJOINT: isDisjoint, RECTIFIED: rectified },
     constants: { CODE_BITS: codeBits(shape) },
     bindings: { grad_y: gradY, codes, grad_x: gradX },
     uniforms: uniforms(shape, samples),
-    flopsEach: 3 * MEMORY_FLOPS,
+    flopsEach: (isDisjoint ? outputsPerWord * kernel ** 2 : 3) * MEMORY_FLOPS,
   });
 }
 

@@ -37,5 +37,9 @@ export function reluGradInput(
   samples: number,
   { mask, grad }: { mask: BufferSlice; grad: BufferSlice },
 ): Dispatch {
-  return elementwise(GRAD_INPUT, samples * elements, { bindings: { mask, grad }, uniforms: { samples, elements } });
+  return elementwise(GRAD_INPUT, samples * reluMaskWords(elements), {
+    bindings: { mask, grad },
+    uniforms: { samples, elements },
+    flopsEach: 32 * MEMORY_FLOPS,
+  });
 }
