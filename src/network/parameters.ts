@@ -20,6 +20,12 @@ export interface DenseParameters {
   readonly bias: BufferSlice;
 }
 
+/** A convolution of the graph, with the shape that its op takes. */
+export interface ShapedConvolution {
+  readonly node: Conv2dNode;
+  readonly shape: Conv2dShape;
+}
+
 export interface LoadOptions {
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
@@ -38,6 +44,7 @@ export class Parameters {
   readonly #transposed = new Map<string, BufferSlice>();
   readonly #denses = new Map<string, DenseParameters>();
   readonly #buffers: GPUBuffer[] = [];
+  #preparing: Promise<void> = Promise.resolve();
 
   private constructor(gpu: Gpu, graph: Graph, convention: Convention) {
     this.gpu = gpu;
@@ -76,14 +83,32 @@ export class Parameters {
   }
 
   /** Makes the backward pass's weights of these convolutions, where they are not made yet. */
-  async prepareGradients(nodes: readonly { node: Conv2dNode; shape: Conv2dShape }[]): Promise<void> {
-    const missing = nodes.filter(({ node }) => !this.#transposed.has(node.name));
-    const dispatches = missing.map(({ node, shape }) => {
-      const transposed = this.#create(`${node.name} weights, transposed`, packedLength(transposedShape(shape)));
-      this.#transposed.set(node.name, transposed);
-      return transposeWeights(shape, { weights: this.conv(node.name).weights, transposed });
-    });
-    if (dispatches.length > 0) await this.gpu.run(dispatches);
+  prepareGradients(nodes: readonly ShapedConvolution[]): Promise<void> {
+    // One after the other, so that explanations at once make nothing twice and use nothing that is not there yet.
+    const turn = this.#preparing.then(() =>
+      this.#transpose(nodes.filter(({ node }) => !this.#transposed.has(node.name))),
+    );
+    this.#preparing = turn.catch(() => {});
+    return turn;
+  }
+
+  async #transpose(nodes: readonly ShapedConvolution[]): Promise<void> {
+    if (nodes.length === 0) return;
+    const made = new Map<string, BufferSlice>();
+    try {
+      const dispatches = await this.gpu.guard(async () =>
+        nodes.map(({ node, shape }) => {
+          const transposed = this.#create(`${node.name} weights, transposed`, packedLength(transposedShape(shape)));
+          made.set(node.name, transposed);
+          return transposeWeights(shape, { weights: this.conv(node.name).weights, transposed });
+        }),
+      );
+      await this.gpu.run(dispatches);
+    } catch (error) {
+      for (const { buffer } of made.values()) this.gpu.pool.destroy(buffer);
+      throw error;
+    }
+    for (const [name, transposed] of made) this.#transposed.set(name, transposed);
   }
 
   dispose(): void {

@@ -391,6 +391,30 @@ describe('explanations at once', () => {
   });
 });
 
+describe('a failure on the way', () => {
+  modelTest('leaves nothing half-made behind', async (model) => {
+    const options = { ...SMOOTH, layerName: 'block2_conv1' };
+    const expected = await explain(model, PICTURE, options);
+    const gpu = await Gpu.request({ adapter: await testAdapter() });
+    const fresh = await loadSmallVgg(gpu, VGG);
+    const weightBytes = gpu.memory.currentBytes;
+    // The first thing that the first explanation runs makes the weights of the way back.
+    const run = gpu.run.bind(gpu);
+    gpu.run = async ([first]) => {
+      gpu.run = run;
+      expect(first!.kernel.source.name).toBe('conv2d.transpose-weights');
+      throw new RangeError('the GPU stumbled');
+    };
+    await assertRejects(() => explain(fresh, PICTURE, options), RangeError, /stumbled/);
+    assertSameBits((await explain(fresh, PICTURE, options)).map.data, expected.map.data);
+    fresh.dispose();
+    for (let round = 0; round < 2; round++) gpu.pool.endRound();
+    // The uniforms of the longest run are all that is kept.
+    expect(gpu.memory.currentBytes).toBeLessThan(weightBytes / 10);
+    gpu.dispose();
+  });
+});
+
 describe('the device', () => {
   it('that is lost ends every call with DeviceLostError', async () => {
     for (const lostAfter of [0, 1, 3]) {

@@ -7,7 +7,7 @@ import { loadModel, Model } from '../../src/model.ts';
 import { Graph } from '../../src/network/graph.ts';
 import { Parameters } from '../../src/network/parameters.ts';
 import { vgg } from '../../src/network/vgg.ts';
-import type { WeightsFile } from '../../src/weights/source.ts';
+import type { LoadProgress, WeightsFile } from '../../src/weights/source.ts';
 import { assertClose, assertEqual, assertRejects, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest } from '../harness/gpu.ts';
 import { forward, logits } from '../reference/network.ts';
@@ -233,20 +233,18 @@ describe('a weights file that is not the network’s', () => {
 describe('loadModel', () => {
   gpuTest('reports progress, and stops when it is told', async (gpu) => {
     const before = gpu.memory.currentBytes;
-    const load = async (signal?: AbortSignal, seen: number[] = []) => {
+    const load = async (signal: AbortSignal, onShare: (share: number) => void) => {
       const weights = await openTensors(fileTensors(VGG, 'torchvision'), 'torchvision');
-      return loadModel(gpu, 'vgg11', {
-        ...sizeOptions(VGG),
-        weights,
-        signal,
-        onProgress: ({ loadedBytes, totalBytes }) => seen.push(loadedBytes / totalBytes),
-      });
+      const onProgress = ({ loadedBytes, totalBytes }: LoadProgress) => onShare(loadedBytes / totalBytes);
+      return loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights, signal, onProgress });
     };
     const seen: number[] = [];
-    (await load(undefined, seen)).dispose();
+    (await load(new AbortController().signal, (share) => seen.push(share))).dispose();
     expect(seen).toEqual(seen.toSorted((a, b) => a - b));
     expect(seen.at(-1)).toBe(1);
-    await assertRejects(() => load(AbortSignal.abort()), AbortError, /stopped/);
+    await assertRejects(() => load(AbortSignal.abort(), () => {}), AbortError, /stopped/);
+    const controller = new AbortController();
+    await assertRejects(() => load(controller.signal, () => controller.abort()), AbortError, /stopped/);
     assertEqual(gpu.memory.currentBytes, before);
   });
 
