@@ -1,5 +1,6 @@
 /** Whole explanations of small VGGs against the float64 oracle. Imports nothing of Node: it serves every runtime. */
 import { describe } from 'vitest';
+import { drawnPicture } from '../../src/image/drawn.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { thorough } from '../harness/adapter.ts';
 import { gpuTest } from '../harness/gpu.ts';
@@ -138,6 +139,19 @@ describe('an explanation is the oracle’s', () => {
     // biome-ignore format: cells on a line
     { layerName, method: 'grad-cam', filters: [2, 9], combineFilters: 'sum', subset: [[2, 2], [5, 5]] },
   ]);
+
+  // Areas of one colour: in most windows of the first pools several cells are the largest.
+  const flat = drawnPicture(3, 32);
+  explains(
+    'of a picture full of ties',
+    VGG16,
+    'torchvision',
+    ['block1_conv2', 'block2_conv2', 'block3_conv3'].flatMap((layerName) => [
+      { method: 'grad-cam', layerName },
+      { method: 'grad-cam++', layerName },
+    ]),
+    { ...flat, data: new Uint8Array(flat.data) },
+  );
 
   for (const fit of ['squash', 'crop', 'pad'] as const) {
     const options = [{ method: 'grad-cam++', fit, layerName: 'block3_conv1' }] as const;
