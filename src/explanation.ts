@@ -6,6 +6,7 @@ import type { Gpu } from './gpu/gpu.ts';
 import type { View } from './image/fit.ts';
 import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/overlay.ts';
 import type { Picture } from './image/picture.ts';
+import { upsampleMaps } from './image/upsample.ts';
 import type { Model } from './model.ts';
 import type { ResolvedOptions } from './options.ts';
 import { VERSION } from './version.ts';
@@ -67,6 +68,8 @@ export interface Explanation {
   readonly timings: Timings;
   /** Everything needed to make the map again. */
   readonly provenance: Provenance;
+  /** The maps enlarged bilinearly, by default to the model's input size; for a picture fitted by 'squash', to any size. */
+  upsample(size?: { height: number; width: number }): Promise<HeatMaps>;
   /** The heat map over the whole picture, at the picture's size. */
   overlay(options?: OverlayOptions): Promise<OverlayImage>;
 }
@@ -113,6 +116,8 @@ export function finish(
       classIndex: result.classIndex,
       adapter: model.gpu.adapterInfo,
     },
+    upsample: (size = { height: model.inputShape[1], width: model.inputShape[2] }) =>
+      upsampleMaps(model.gpu, heat, size),
     overlay: (overlayOptions) => drawOverlay(model.gpu, picture, heat, view, overlayOptions),
   };
 }

@@ -3,8 +3,9 @@ enable subgroups;
 #endif
 // Convolution with 3×3 kernels, stride 1 and padding 1, register-tiled: an invocation holds a tile of outputs and reads
 // its patch of the input once per input channel, so that one load serves up to nine multiply-adds. Two tiles:
-//   4 × 4 outputs of 4 channels (TILE_4X4), the best without subgroups, and
-//   2 × 2 outputs of 8 channels, where the lanes of a subgroup load different weights and broadcast them.
+//   4 × 4 outputs of 4 channels, the best without subgroups, and
+//   2 × 2 outputs of 8 channels (SUBGROUPS), where the lanes of a subgroup load different weights and broadcast them:
+//     4 lanes with SUBGROUP_4, else 8.
 // Each output is summed in the same order in every variant (blocks of channels, channels, taps): all give the same bits.
 // Also the input gradient of such a convolution, with the weights of conv2d.transpose-weights.wgsl.
 // Input x [samples, in_channels, height, width]; weights packed [out_channels / 8][in_channels][9][8];
@@ -76,7 +77,7 @@ fn store4(channel: u32, base: u32, row: u32, column: u32, values: vec4f) {
   store(channel + 3u, base, position, values.w);
 }
 
-#if TILE_4X4
+#if !SUBGROUPS
 const TILE = 4u;
 const CHANNEL_BLOCKS_OF_4 = 1u;
 #else
@@ -120,7 +121,7 @@ fn main(
   let columns = vec4i(i32(column) - 1) + vec4i(0, 1, 2, 3);
   let column_inside = (columns >= vec4i(0)) & (columns < vec4i(width));
   let column_at = vec4u(clamp(columns, vec4i(0), vec4i(width - 1)));
-#if TILE_4X4
+#if !SUBGROUPS
   let columns_b = columns.xy + vec2i(4);
   let column_inside_b = columns_b < vec2i(width);
   let column_at_b = vec2u(clamp(columns_b, vec2i(0), vec2i(width - 1)));
@@ -133,14 +134,14 @@ fn main(
   let row_at2 = u32(clamp(first_row + 2, 0, height - 1)) * params.width;
   let row_inside3 = first_row + 3 >= 0 && first_row + 3 < height;
   let row_at3 = u32(clamp(first_row + 3, 0, height - 1)) * params.width;
-#if TILE_4X4
+#if !SUBGROUPS
   let row_inside4 = first_row + 4 >= 0 && first_row + 4 < height;
   let row_at4 = u32(clamp(first_row + 4, 0, height - 1)) * params.width;
   let row_inside5 = first_row + 5 >= 0 && first_row + 5 < height;
   let row_at5 = u32(clamp(first_row + 5, 0, height - 1)) * params.width;
 #endif
 
-#if TILE_4X4
+#if !SUBGROUPS
   var total_s00 = vec4f();
   var total_s01 = vec4f();
   var total_s02 = vec4f();
@@ -170,7 +171,7 @@ fn main(
 
   for (var first = 0u; first < params.in_channels; first += SUM_CHANNELS) {
     let end = min(first + SUM_CHANNELS, params.in_channels);
-#if TILE_4X4
+#if !SUBGROUPS
     var s00 = vec4f();
     var s01 = vec4f();
     var s02 = vec4f();
@@ -199,7 +200,7 @@ fn main(
 #endif
     for (var channel = first; channel < end; channel++) {
       let base = (sample * params.in_channels + channel) * plane;
-#if TILE_4X4
+#if !SUBGROUPS
       let at = ((block / 2u) * params.in_channels + channel) * 18u + block % 2u;
       let w0 = weights[at + 0u];
       let w1 = weights[at + 2u];
@@ -264,7 +265,7 @@ fn main(
       let v7 = subgroupBroadcast(l3, 3u);
       let u8 = subgroupBroadcast(l4, 0u);
       let v8 = subgroupBroadcast(l4, 1u);
-#elif SUBGROUP_8
+#else
       let l0 = weights[at + sub_lane];
       let l1 = weights[at + 8u + sub_lane];
       let l2 = weights[at + 16u + min(sub_lane, 1u)];
@@ -286,25 +287,6 @@ fn main(
       let v7 = subgroupBroadcast(l1, 7u);
       let u8 = subgroupBroadcast(l2, 0u);
       let v8 = subgroupBroadcast(l2, 1u);
-#else
-      let u0 = weights[at + 0u];
-      let v0 = weights[at + 1u];
-      let u1 = weights[at + 2u];
-      let v1 = weights[at + 3u];
-      let u2 = weights[at + 4u];
-      let v2 = weights[at + 5u];
-      let u3 = weights[at + 6u];
-      let v3 = weights[at + 7u];
-      let u4 = weights[at + 8u];
-      let v4 = weights[at + 9u];
-      let u5 = weights[at + 10u];
-      let v5 = weights[at + 11u];
-      let u6 = weights[at + 12u];
-      let v6 = weights[at + 13u];
-      let u7 = weights[at + 14u];
-      let v7 = weights[at + 15u];
-      let u8 = weights[at + 16u];
-      let v8 = weights[at + 17u];
 #endif
       let r0 = load4(base + row_at0, column_at, column_inside & vec4<bool>(row_inside0));
       let r1 = load4(base + row_at1, column_at, column_inside & vec4<bool>(row_inside1));
@@ -320,7 +302,7 @@ fn main(
       b11 = window(b11, r1.yzw, r2.yzw, r3.yzw, v0, v1, v2, v3, v4, v5, v6, v7, v8);
 #endif
     }
-#if TILE_4X4
+#if !SUBGROUPS
     total_s00 += s00;
     total_s01 += s01;
     total_s02 += s02;
@@ -355,7 +337,7 @@ fn main(
   let out_base = sample * params.out_channels * plane;
   let out_row = row * TILE;
   let out_channel = block * CHANNEL_BLOCKS_OF_4 * 4u;
-#if TILE_4X4
+#if !SUBGROUPS
   store4(out_channel, out_base, out_row, column, total_s00);
   store4(out_channel, out_base, out_row, column + 1u, total_s01);
   store4(out_channel, out_base, out_row, column + 2u, total_s02);

@@ -31,7 +31,7 @@ export const CHANNEL_BLOCK = 8;
 
 const GENERAL = source('conv2d', generalSource, { flags: { RELU: false } });
 const TILED = source('conv2d.3x3', tiledSource, {
-  flags: { TILE_4X4: false, SUBGROUPS: false, SUBGROUP_4: false, SUBGROUP_8: false, BIAS: false, RELU: false },
+  flags: { SUBGROUPS: false, SUBGROUP_4: false, BIAS: false, RELU: false },
 });
 const GRAD_INPUT = source('conv2d.grad-input', gradInputSource);
 const TRANSPOSE = source('conv2d.transpose-weights', transposeSource);
@@ -138,13 +138,12 @@ function tiled(
 ): Dispatch {
   // Sharing weights between lanes doubles the speed of CPU adapters, whose subgroups are 4 or 8 lanes wide.
   const SUBGROUP_4 = traits.subgroupSize === 4;
-  const SUBGROUP_8 = traits.subgroupSize === 8;
-  const SUBGROUPS = SUBGROUP_4 || SUBGROUP_8;
+  const SUBGROUPS = SUBGROUP_4 || traits.subgroupSize === 8;
   const [tile, channels] = SUBGROUPS ? [2, 8] : [4, 4];
   const tiles = samples * Math.ceil(shape.height / tile) * Math.ceil(shape.width / tile);
   return {
     kernel: kernel(TILED, {
-      flags: { TILE_4X4: !SUBGROUPS, SUBGROUPS, SUBGROUP_4, SUBGROUP_8, BIAS: bias !== undefined, RELU: relu },
+      flags: { SUBGROUPS, SUBGROUP_4, BIAS: bias !== undefined, RELU: relu },
     }),
     bindings: bias ? { x, weights, bias, y } : { x, weights, y },
     uniforms: {
