@@ -1,6 +1,6 @@
 /** The whole job: Smooth Grad-CAM++ of a picture on VGG-16, as a user of the library calls it. */
 import type { Gpu } from '../src/gpu/gpu.ts';
-import { drawnPicture, explain, loadModel, type Model } from '../src/index.ts';
+import { drawScene, explain, loadModel, type Model } from '../src/index.ts';
 import { type Effort, interleave, timed } from './measure.ts';
 import { type Row, row, timeRows } from './report.ts';
 
@@ -54,7 +54,7 @@ export async function runTask(gpu: Gpu, samples: number, effort: Effort): Promis
 }
 
 function explainLayer(model: Model, layerName: Layer, nSamples: number) {
-  return explain(model, drawnPicture(), { layerName, nSamples, stdDev: 0.3, classIndex: 0 });
+  return explain(model, drawScene(1), { layerName, nSamples, stdDev: 0.3, classIndex: 0 });
 }
 
 /**

@@ -17,7 +17,6 @@ export { classify, explain, gradCamPlusSmooth } from './explain.ts';
 export type { Explanation, HeatMaps, Prediction, Provenance, Timings } from './explanation.ts';
 export { type AdapterInfo, Gpu, type GpuRequestOptions } from './gpu/gpu.ts';
 export { COLOR_MAPS, type ColorMapName } from './image/color-map.ts';
-export { drawnPicture } from './image/drawn.ts';
 export type { OverlayImage, OverlayOptions } from './image/overlay.ts';
 export type { ImageInput, Pixels } from './image/picture.ts';
 export { type LoadModelOptions, loadModel, Model, type RandomWeights } from './model.ts';
@@ -32,6 +31,7 @@ export {
   type MethodName,
   type ResolvedOptions,
 } from './options.ts';
+export { drawScene, SCENE_CLASSES, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';
 export { VERSION } from './version.ts';
 export type { ByteSource, ByteStore, LoadProgress, WeightsCache, WeightsFile } from './weights/source.ts';
 export { openWeights } from './weights/source.ts';

@@ -2,7 +2,7 @@
 import { OptionError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { type FeatureShape, Graph, type GraphNode, type NetworkTable } from './network/graph.ts';
-import { findModel, type ModelName } from './network/models.ts';
+import { findModel, type KnownModel, type ModelName } from './network/models.ts';
 import { type LoadOptions, Parameters } from './network/parameters.ts';
 import { randomWeights } from './network/random.ts';
 import type { ChannelScaling } from './ops/preprocess.ts';
@@ -15,13 +15,13 @@ export interface RandomWeights {
 }
 
 export interface LoadModelOptions extends LoadOptions, Pick<OpenWeightsOptions, 'store' | 'cache' | 'checksum'> {
-  /** A URL, a list of File objects, an opened weights file, or random weights. Default: the model's public URL. */
+  /** A URL, a list of File objects, an opened weights file, or random weights. Default: the model's own source. */
   weights?: WeightsLocation | WeightsFile | RandomWeights;
-  /** Class names in index order. */
+  /** Class names in index order. Default: those of the built-in model, none for the others. */
   labels?: readonly string[];
-  /** Multiplies the channels of every hidden layer. Default 1, the published networks'. */
+  /** Multiplies the channels of every hidden layer. Default: the published network's, 1 or for the built-in one 1/8. */
   width?: number;
-  /** Default 1000. */
+  /** Default: the published network's. */
   classes?: number;
   /** Side of the square input, a multiple of 32. Default 224. */
   inputSize?: number;
@@ -96,19 +96,20 @@ export class Model {
  */
 export async function loadModel(gpu: Gpu, name: ModelName, options: LoadModelOptions = {}): Promise<Model> {
   const known = findModel(name);
-  const { width = 1, classes = 1000, inputSize = 224, labels } = options;
-  if (!(width > 0 && width <= 4)) throw new OptionError('width', width, 'a number above 0 and up to 4');
+  const { width, classes = known.classes, inputSize = 224 } = options;
+  if (width !== undefined && !(width > 0 && width <= 4))
+    throw new OptionError('width', width, 'a number above 0 and up to 4');
   if (!Number.isInteger(classes) || classes < 1) throw new OptionError('classes', classes, 'a whole number above 0');
   if (!Number.isInteger(inputSize) || inputSize < 32 || inputSize % 32 !== 0) {
     throw new OptionError('inputSize', inputSize, 'a multiple of 32');
   }
+  const labels = options.labels ?? (classes === known.classes ? known.labels : undefined);
   if (labels && labels.length !== classes) {
     throw new OptionError('labels', `${labels.length} labels`, `one label for each of the ${classes} classes`);
   }
   const table = known.table({ width, classes, inputSize });
   const graph = new Graph(table);
-  const weights = options.weights ?? known.sources[0].url;
-  const file = await openFile(graph, weights, options);
+  const file = await openFile(graph, known, options);
   try {
     const parameters = await Parameters.load(gpu, graph, file, options);
     return new Model(gpu, table, graph, parameters, file, labels);
@@ -119,9 +120,13 @@ export async function loadModel(gpu: Gpu, name: ModelName, options: LoadModelOpt
 
 function openFile(
   graph: Graph,
-  weights: NonNullable<LoadModelOptions['weights']>,
-  { store, cache, checksum, signal, onProgress: _ }: LoadModelOptions,
+  known: KnownModel,
+  { weights, store, cache, checksum, signal }: LoadModelOptions,
 ): Promise<WeightsFile> | WeightsFile {
+  if (weights === undefined) {
+    const [source] = known.sources;
+    return openWeights(source.url, { store, cache, checksum: checksum ?? source.checksum, signal });
+  }
   if (typeof weights === 'object' && 'random' in weights) return randomWeights(graph, weights.random);
   if (typeof weights === 'object' && 'tensors' in weights) return weights;
   return openWeights(weights, { store, cache, checksum, signal });

@@ -7,15 +7,7 @@ import type { Context } from './context.ts';
 import { DEFAULT_FOLDER, type ExplainFlags, explainOptions } from './flags.ts';
 import { findClasses } from './labels.ts';
 import { resultStem, summarize, toJson, writeResult } from './result.ts';
-import {
-  checkedPictures,
-  chooseModel,
-  classCount,
-  DRAWN_PICTURE,
-  openGpu,
-  openModel,
-  type PictureSource,
-} from './setup.ts';
+import { checkedPictures, chooseModel, classCount, openGpu, openModel, type PictureSource, SCENE } from './setup.ts';
 
 /** `gradcam explain [IMAGE…]`: a result for each picture and class. What is wrong with the call is found before any work. */
 export async function explainCommand(files: readonly string[], flags: ExplainFlags, context: Context): Promise<void> {
@@ -27,7 +19,7 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
   for (const classIndex of classes) checkOptions({ ...options, classIndex }, choice.graph);
   await checkOutputFolder('--out', folder);
   checkStems(files);
-  const pictures: PictureSource[] = files.length > 0 ? await checkedPictures(files) : [DRAWN_PICTURE];
+  const pictures: PictureSource[] = files.length > 0 ? await checkedPictures(files) : [SCENE];
 
   const gpu = await openGpu(flags);
   try {

@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { OptionError } from '../errors.ts';
 import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP } from '../image/color-map.ts';
 import { DEFAULT_OPACITY } from '../image/overlay.ts';
-import type { ModelName } from '../network/models.ts';
+import { BUILT_IN_MODEL, type ModelName } from '../network/models.ts';
 import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS, METHODS } from '../options.ts';
 
 export const DEFAULT_MODEL: ModelName = 'vgg16';
@@ -86,21 +86,24 @@ function kebabCase(name: string): string {
 
 export function commonOptions(): Option[] {
   return [
-    new Option('--model <name>', `network; "gradcam models" lists them (default: ${DEFAULT_MODEL})`),
+    new Option(
+      '--model <name>',
+      `network; "gradcam models" lists them (default: ${DEFAULT_MODEL}, without a picture ${BUILT_IN_MODEL})`,
+    ),
     new Option(
       '--weights <path|url>',
       'TensorFlow.js model.json, .safetensors, a folder with either, or random:SEED ' +
-        '(default: GRADCAM_WEIGHTS, else the public URL of the model)',
+        '(default: GRADCAM_WEIGHTS, else where the model is published)',
     ),
     new Option(
       '--width <factor>',
-      'with random weights: scale of the channel counts, such as 1/8 (default: 1)',
+      "with random weights: scale of the channel counts, such as 1/8 (default: the model's own)",
     ).argParser(parseFactor),
     new Option(
       '--labels <file>',
       'JSON array of the names of the classes (default: GRADCAM_LABELS, else a file near the weights)',
     ),
-    new Option('--fit <how>', `how the picture is brought to the input size (default: ${DEFAULT_OPTIONS.fit})`).choices(
+    new Option('--fit <how>', `how the picture is brought to the input size (default: $DEFAULT_OPTIONS.fit)`).choices(
       FITS,
     ),
     new Option('--adapter <text>', 'GPU adapter whose name holds this text (default: the best; see "gradcam doctor")'),

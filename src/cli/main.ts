@@ -12,6 +12,7 @@ import { modelsCommand } from './models.ts';
 import { exitCodeOf, restartWithSwiftShader } from './restart.ts';
 import { SwiftShaderNeeded } from './setup.ts';
 import { Terminal } from './terminal.ts';
+import { tourCommand } from './tour.ts';
 
 /** Runs the program in this process and ends it, with nothing of its output lost. */
 export async function run(): Promise<never> {
@@ -65,10 +66,11 @@ function report(error: unknown, { terminal, env }: Context): number {
   return error instanceof OptionError ? 2 : 1;
 }
 
-/** Without a command, `explain` is meant. */
+/** Without a command, `explain` is meant; without anything, the tour. */
 function withCommand(args: readonly string[]): string[] {
+  if (args.length === 0) return ['tour'];
   const isGlobal = /^(-h|--help|-V|--version)$/.test(args[0] ?? '');
-  return args[0] === undefined || (args[0].startsWith('-') && !isGlobal) ? ['explain', ...args] : [...args];
+  return args[0].startsWith('-') && !isGlobal ? ['explain', ...args] : [...args];
 }
 
 function buildProgram(context: Context): Command {
@@ -87,7 +89,7 @@ function buildProgram(context: Context): Command {
 
   const explain = program
     .command('explain')
-    .argument('[image...]', 'PNG, JPEG, WebP …, or .npy with uint8 [height, width, 3]; none: a drawn picture')
+    .argument('[image...]', 'PNG, JPEG, WebP …, or .npy with uint8 [height, width, 3]; none: a drawn scene')
     .description(
       'explain why a class was predicted: writes a heat map over the picture, the raw map, and a description',
     )
@@ -110,6 +112,11 @@ function buildProgram(context: Context): Command {
     .description("measure how well each method's maps lie on the objects, on scenes or pictures with ground truth")
     .action((flags: EvaluateFlags) => translating({}, () => evaluateCommand(flags, context)));
   for (const option of evaluateOptions()) evaluate.addOption(option);
+
+  program
+    .command('tour')
+    .description('explain a drawn scene by every method, side by side; so does gradcam alone')
+    .action(() => tourCommand(context));
 
   program
     .command('doctor')

@@ -10,10 +10,10 @@ export async function modelsCommand(flags: { json?: boolean }, { terminal }: Con
       continue;
     }
     const size = `${(model.parameters / 1e6).toFixed(1)} M parameters, ${(model.bytes / 1e6).toFixed(0)} MB in float32`;
-    terminal.print(`${model.name.padEnd(9)} ${model.title}; ${size}`);
+    terminal.print(`${model.name.padEnd(13)} ${model.title}; ${size}`);
     for (const { url, format, checksum, note } of model.sources) {
-      terminal.print(`          ${url}`);
-      terminal.print(`          ${format}; ${note}; checksum ${checksum ?? 'not known'}`);
+      terminal.print(`              ${url}`);
+      terminal.print(`              ${format}; ${note}; checksum ${checksum ?? 'not known'}`);
     }
   }
   if (flags.json) return;

@@ -7,12 +7,12 @@ import { stemOf, writeFilesAtomically } from '../node/output.ts';
 import type { ExplainFlags } from './flags.ts';
 import { classTitle } from './labels.ts';
 
-/** The stem of what is written for the drawn picture. */
-const DRAWN_STEM = 'drawn';
+/** The stem of what is written for the scene that stands in for a picture. */
+const SCENE_STEM = 'scene';
 
 /** The stem of a picture's results: the file's name without its last extension. */
 export function resultStem(file: string | undefined): string {
-  return file === undefined ? DRAWN_STEM : stemOf(file);
+  return file === undefined ? SCENE_STEM : stemOf(file);
 }
 
 export interface ResultContext {
@@ -35,7 +35,7 @@ export interface ResultRecord
     Explanation,
     'outcome' | 'classIndex' | 'logit' | 'predictions' | 'alphaCells' | 'alphaZeroCells' | 'options' | 'provenance'
   > {
-  /** As it was given; none for the drawn picture. */
+  /** As it was given; none for the scene. */
   readonly image: string | undefined;
   readonly label: string | undefined;
   readonly map: { readonly maps: number; readonly height: number; readonly width: number; readonly max: number };
@@ -125,7 +125,7 @@ function describeResult(
 /** What people want to know of a result. */
 export function summarize(result: Explanation, record: ResultRecord): string {
   const { options, outcome } = result;
-  const image = record.image ?? 'the drawn picture';
+  const image = record.image ?? 'the scene';
   const explained = result.predictions.find(({ classIndex }) => classIndex === result.classIndex);
   const probability = explained ? `, ${percent(explained.probability)}` : '';
   const samples = options.nSamples > 0 ? `, n = ${options.nSamples}` : '';

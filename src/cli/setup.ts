@@ -1,21 +1,21 @@
 /** What `explain` and `classify` need before they can begin: the checked call, a GPU, a model. */
 import { GpuUnavailableError, OptionError, WeightsError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { drawnPicture } from '../image/drawn.ts';
 import { type ImageInput, loadModel, type Model, type RandomWeights } from '../index.ts';
 import { Graph } from '../network/graph.ts';
-import { findModel, type KnownModel } from '../network/models.ts';
+import { BUILT_IN_MODEL, findModel, type KnownModel } from '../network/models.ts';
 import { quietEnvironment } from '../node/adapters.ts';
 import { chooseDawnAdapter, openDawnGpu } from '../node/dawn.ts';
 import { fileCache, nodeStore } from '../node/files.ts';
 import { checkPicture, readPicture } from '../node/image.ts';
+import { drawScene, type Scene } from '../scenes/scene.ts';
 import type { Context } from './context.ts';
 import { type CommonFlags, DEFAULT_MODEL } from './flags.ts';
 import { labelsNear, readLabels } from './labels.ts';
 
 /** A picture of the call, to be read when its turn comes. */
 export interface PictureSource {
-  /** As it was given; undefined for the drawn one. */
+  /** As it was given; undefined for the scene. */
   readonly file: string | undefined;
   read(): Promise<ImageInput>;
 }
@@ -26,7 +26,12 @@ export async function checkedPictures(files: readonly string[]): Promise<Picture
   return files.map((file) => ({ file, read: () => readPicture(file) }));
 }
 
-export const DRAWN_PICTURE: PictureSource = { file: undefined, read: async () => drawnPicture() };
+/** Three objects of one class and one of another: what the methods differ on. */
+const SCENE_SEED = 4;
+export function drawDemoScene(): Scene {
+  return drawScene(SCENE_SEED, { instances: 3, secondClass: true });
+}
+export const SCENE: PictureSource = { file: undefined, read: async () => drawDemoScene() };
 
 export interface ModelChoice {
   readonly known: KnownModel;
@@ -34,30 +39,31 @@ export interface ModelChoice {
   readonly isDefault: boolean;
   /** The network, known before its weights are there. */
   readonly graph: Graph;
-  /** Where the weights are, or how they are drawn. */
-  readonly weights: string | RandomWeights;
-  /** Scale of the channel counts. */
-  readonly width: number;
+  /** Where the weights are, or how they are drawn; undefined: where the model has them published. */
+  readonly weights: string | RandomWeights | undefined;
+  /** Scale of the channel counts, where it is not the published network's. */
+  readonly width: number | undefined;
   readonly labels: readonly string[] | undefined;
 }
 
-/** Without a picture of the user's there is nothing to learn from real weights: small random ones, with no download. */
-const BUILT_IN = { weights: 'random:0', width: 1 / 8 };
-
-/** Reads --model, --weights, --width and --labels, with what stands in for them where they are not given. */
+/**
+ * Reads --model, --weights, --width and --labels, with what stands in for them where they are not given: for pictures of
+ * the user's an ImageNet model, else the built-in one.
+ */
 export async function chooseModel(
   flags: CommonFlags,
   env: NodeJS.ProcessEnv,
   hasPictures: boolean,
 ): Promise<ModelChoice> {
-  const known = findModel(flags.model ?? DEFAULT_MODEL);
-  const isBuiltIn = !hasPictures && flags.weights === undefined;
-  const location = flags.weights ?? (isBuiltIn ? BUILT_IN.weights : env.GRADCAM_WEIGHTS || known.sources[0]!.url);
-  const weights = parseRandom(location) ?? location;
-  if (flags.width !== undefined && typeof weights === 'string') {
+  const isBuiltInMeant = !hasPictures && flags.weights === undefined;
+  const known = findModel(flags.model ?? (isBuiltInMeant ? BUILT_IN_MODEL : DEFAULT_MODEL));
+  const isBuiltIn = known.name === BUILT_IN_MODEL;
+  const location = flags.weights ?? (isBuiltIn ? undefined : env.GRADCAM_WEIGHTS || undefined);
+  const weights = location === undefined ? undefined : (parseRandom(location) ?? location);
+  if (flags.width !== undefined && typeof weights !== 'object') {
     throw new OptionError('--width', flags.width, 'to be given with --weights random:SEED only');
   }
-  const width = flags.width ?? (isBuiltIn ? BUILT_IN.width : 1);
+  const { width } = flags;
   const graph = new Graph(known.table({ width }));
   const isDefault = flags.model === undefined;
   return {
@@ -66,7 +72,7 @@ export async function chooseModel(
     graph,
     weights,
     width,
-    labels: await chooseLabels(flags, env, weights, classCount(graph)),
+    labels: await chooseLabels(flags, env, known, weights, classCount(graph)),
   };
 }
 
@@ -86,14 +92,16 @@ function parseRandom(location: string): RandomWeights | undefined {
 async function chooseLabels(
   flags: CommonFlags,
   env: NodeJS.ProcessEnv,
-  weights: string | RandomWeights,
+  known: KnownModel,
+  weights: ModelChoice['weights'],
   classes: number,
 ): Promise<readonly string[] | undefined> {
   if (flags.labels) return readLabelsOf('--labels', flags.labels, classes);
   // The classes of random weights are nothing that has a name.
-  if (typeof weights !== 'string') return undefined;
+  if (typeof weights === 'object') return undefined;
+  if (known.labels) return known.labels;
   if (env.GRADCAM_LABELS) return readLabelsOf('GRADCAM_LABELS', env.GRADCAM_LABELS, classes);
-  const near = await labelsNear(weights);
+  const near = weights === undefined ? undefined : await labelsNear(weights);
   return near?.length === classes ? near : undefined;
 }
 
@@ -116,8 +124,8 @@ export async function openGpu(flags: CommonFlags): Promise<Gpu> {
 
 export async function openModel(gpu: Gpu, choice: ModelChoice, { terminal, signal }: Context): Promise<Model> {
   const { known, isDefault, weights, width, labels } = choice;
-  if (typeof weights !== 'string') {
-    const size = width === 1 ? '' : `, ${width} of the channels`;
+  if (typeof weights === 'object') {
+    const size = width === undefined ? '' : `, ${width} of the channels`;
     terminal.note(
       `${known.name} with random weights (seed ${weights.random}${size}): predictions and maps mean nothing. ` +
         'Name real weights with --weights.',

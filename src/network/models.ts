@@ -1,9 +1,13 @@
 /** The models that can be named, and where their weights are published. */
 import { OptionError } from '../errors.ts';
+import { SCENE_CLASSES } from '../scenes/scene.ts';
 import type { NetworkTable } from './graph.ts';
 import { VGG_NAMES, type VggName, type VggOptions, vgg } from './vgg.ts';
 
-export type ModelName = VggName | `${VggName}-bn`;
+export type ModelName = VggName | `${VggName}-bn` | typeof BUILT_IN_MODEL;
+
+/** The model whose weights are in the package. */
+export const BUILT_IN_MODEL = 'vgg16-scenes';
 
 export interface ModelSource {
   readonly url: string;
@@ -16,12 +20,16 @@ export interface ModelSource {
 export interface KnownModel {
   readonly name: ModelName;
   readonly title: string;
-  /** Weights and biases at full width with 1000 classes, batch normalisation not counted. */
+  readonly classes: number;
+  /** Names of the classes, where the library knows them. */
+  readonly labels?: readonly string[];
+  /** Weights and biases, batch normalisation not counted. */
   readonly parameters: number;
-  /** Size of float32 weights. */
+  /** Size of the weights on the GPU, float32. */
   readonly bytes: number;
   /** The first is the default. */
   readonly sources: readonly ModelSource[];
+  /** The published network; `options` change what they name. */
   table(options?: Omit<VggOptions, 'batchNorm'>): NetworkTable;
 }
 
@@ -32,13 +40,40 @@ const PARAMETERS: Record<VggName, number> = {
   vgg19: 143_667_240,
 };
 
-export const MODELS: readonly KnownModel[] = VGG_NAMES.flatMap((name) =>
+/**
+ * VGG-16's layers at an eighth of the channels and with 128 hidden units, trained on the scenes of src/scenes. The file lies
+ * as many folders up from dist/chunks as it does from here. A bundler that does not follow it can import
+ * 'gradcam-webgpu/models/vgg16-scenes.safetensors' as a URL, which then goes to the option `weights`.
+ */
+const SCENES_MODEL: KnownModel = {
+  name: BUILT_IN_MODEL,
+  title: 'VGG-16 at an eighth of the width, drawn scenes, 12 classes; built in',
+  classes: SCENE_CLASSES.length,
+  labels: SCENE_CLASSES,
+  parameters: 650_164,
+  bytes: 650_164 * 4,
+  sources: [
+    {
+      url: new URL(/* @vite-ignore */ `../../models/${BUILT_IN_MODEL}.safetensors`, import.meta.url).href,
+      format: 'safetensors',
+      checksum: 'sha256-02ef24c2a35889fd1d5b7e550781a3713b725e9b73f155b1f5252d4087b31235',
+      note: "in the package, float16, torchvision's names",
+    },
+  ],
+  table: ({ width = 1 / 8, hiddenUnits = 128, classes = SCENE_CLASSES.length, inputSize } = {}) => ({
+    ...vgg('vgg16', { width, hiddenUnits, classes, inputSize }),
+    name: BUILT_IN_MODEL,
+  }),
+};
+
+const IMAGENET_MODELS: readonly KnownModel[] = VGG_NAMES.flatMap((name) =>
   [false, true].map((batchNorm): KnownModel => {
     const depth = name.slice('vgg'.length);
     const hubName = `${name}${batchNorm ? '_bn' : ''}.tv_in1k`;
     return {
       name: batchNorm ? `${name}-bn` : name,
       title: `VGG-${depth}${batchNorm ? ' with batch normalisation' : ''}, ImageNet, 1000 classes`,
+      classes: 1000,
       parameters: PARAMETERS[name],
       bytes: PARAMETERS[name] * 4,
       sources: [
@@ -52,6 +87,8 @@ export const MODELS: readonly KnownModel[] = VGG_NAMES.flatMap((name) =>
     };
   }),
 );
+
+export const MODELS: readonly KnownModel[] = [SCENES_MODEL, ...IMAGENET_MODELS];
 
 /** @throws OptionError listing the models. */
 export function findModel(name: string): KnownModel {

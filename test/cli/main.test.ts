@@ -5,9 +5,11 @@ import { Writable } from 'node:stream';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
+import { drawDemoScene } from '../../src/cli/setup.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 import { encodePng, readPicture } from '../../src/node/image.ts';
 import { parseNpy } from '../../src/node/npy.ts';
+import { SCENE_CLASSES } from '../../src/scenes/scene.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gradcam-cli-'));
 const outsideRoot = process.cwd();
@@ -47,11 +49,11 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     [
       'an unknown command',
       ['convert'],
-      /unknown command 'convert'\nCommands: explain, classify, evaluate, doctor, models/,
+      /unknown command 'convert'\nCommands: explain, classify, evaluate, tour, doctor, models/,
     ],
     ['an unknown option', ['explain', '--foo'], /unknown option '--foo'/],
     ['classify without a picture', ['classify'], /missing required argument 'image'/],
-    ['an unknown model', ['explain', '--model', 'resnet'], /--model: got "resnet"; allowed: vgg11, /],
+    ['an unknown model', ['explain', '--model', 'resnet'], /--model: got "resnet"; allowed: vgg16-scenes, vgg11, /],
     ['an unknown layer', ['explain', '--layer', 'conv9'], /--layer: got "conv9"; allowed: block1_conv1, /],
     ['an unknown method', ['explain', '--method', 'lime'], /--method.*lime.*grad-cam\+\+/],
     [
@@ -63,12 +65,8 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ['half a sample', ['explain', '--samples', '0.5'], /--samples: got 0\.5/],
     ['σ that is no number', ['explain', '--std-dev', 'NaN'], /--std-dev.*NaN.*Expected a number/],
     ['negative σ', ['explain', '--std-dev', '-0.1'], /--std-dev: got -0\.1/],
-    [
-      'a class out of range',
-      ['explain', '--class', '1000'],
-      /--class: got 1000; allowed: a whole number from 0 to 999/,
-    ],
-    ['a name without labels', ['explain', '--class', 'cat'], /--class: got "cat".*--labels/],
+    ['a class out of range', ['explain', '--class', '12'], /--class: got 12; allowed: a whole number from 0 to 11/],
+    ['a name without labels', ['explain', '--class', 'cat', ...TINY], /--class: got "cat".*--labels/],
     ['a region outside of the map', ['explain', '--region', '0,0,14,3'], /--region: got 14.*14 × 14 cells/],
     ['a neuron outside of the map', ['explain', '--neurons', '0,0;3,14'], /--neurons: got 14.*14 × 14 cells/],
     ['a region and neurons', ['explain', '--region', '0,0,1,1', '--neurons', '0,0'], /cannot be used with/],
@@ -116,17 +114,40 @@ describe('work that fails ends with 1 and one message', () => {
   });
 });
 
+describe('without anything', () => {
+  it('shows a scene and every method side by side', async () => {
+    const { code, stdout } = await run([]);
+    expect(code).toBe(0);
+    const scene = drawDemoScene();
+    expect(stdout).toMatch(new RegExp(`^A drawn scene: 3 × ${SCENE_CLASSES[scene.classIndex]}, 1 × `));
+    expect(stdout).toContain(`vgg16-scenes sees: ${SCENE_CLASSES[scene.classIndex]} `);
+    const picture = await readPicture(join('out', 'scene.methods.png'));
+    expect(picture.height).toBe(scene.height);
+    expect(picture.width).toBeGreaterThan(4 * scene.width);
+    rmSync('out', { recursive: true });
+  });
+});
+
 describe('explain', () => {
-  it('without arguments: random weights on the drawn picture, and says so', async () => {
-    const { code, stdout, stderr } = await run([]);
+  it('without a picture: the built-in model on a scene, and its top class is right', async () => {
+    const { code, stdout } = await run(['explain', '--json', '--quiet']);
+    expect(code).toBe(0);
+    const record = JSON.parse(stdout);
+    const { classIndex } = drawDemoScene();
+    expect(record).toMatchObject({ image: null, classIndex, label: SCENE_CLASSES[classIndex], outcome: 'ok' });
+    expect(record.model.name).toBe('vgg16-scenes');
+    expect(readdirSync('out').sort()).toEqual([
+      'scene.smooth-grad-cam++.json',
+      'scene.smooth-grad-cam++.npy',
+      'scene.smooth-grad-cam++.png',
+    ]);
+    rmSync('out', { recursive: true });
+  });
+
+  it('with random weights: says so', async () => {
+    const { code, stderr } = await run(['explain', '--weights', 'random:0', '--width', '1/8']);
     expect(code).toBe(0);
     expect(stderr).toMatch(/^vgg16 with random weights \(seed 0, 0\.125 of the channels\).*mean nothing/);
-    expect(stdout).toMatch(/^the drawn picture: class \d+/);
-    expect(readdirSync('out').sort()).toEqual([
-      'drawn.smooth-grad-cam++.json',
-      'drawn.smooth-grad-cam++.npy',
-      'drawn.smooth-grad-cam++.png',
-    ]);
     rmSync('out', { recursive: true });
   });
 

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluatePicture, type MethodVariant } from '../../src/evaluate/evaluate.ts';
 import type { GroundTruth } from '../../src/evaluate/ground-truth.ts';
 import { explain } from '../../src/explain.ts';
-import { drawnPicture } from '../../src/image/drawn.ts';
 import { loadModel, type Model } from '../../src/model.ts';
+import { drawScene } from '../../src/scenes/scene.ts';
 import { testGpu } from '../harness/gpu.ts';
 import { tensor } from '../reference/tensor.ts';
 import { upsample } from '../reference/upsample.ts';
@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => model?.dispose());
 
 const SIZE = { width: 96, height: 60 };
-const drawn = drawnPicture(3, 96);
+const drawn = drawScene(3, { size: 96 });
 const picture = { ...SIZE, data: drawn.data.subarray(0, 4 * SIZE.width * SIZE.height) };
 /** The object is a block left of the middle. */
 const block = { left: 20, top: 10, width: 25, height: 30 };

@@ -1,6 +1,5 @@
 /** Whole explanations of small VGGs against the float64 oracle. Imports nothing of Node: it serves every runtime. */
 import { describe } from 'vitest';
-import { drawnPicture } from '../../src/image/drawn.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { thorough } from '../harness/adapter.ts';
 import { gpuTest } from '../harness/gpu.ts';
@@ -27,6 +26,16 @@ function explains(name: string, vgg: SmallVgg, layout: Layout, cases: readonly E
       await assertExplains(model, reference, options);
     }
   });
+}
+
+/** Squares of eight pixels, each of one colour. */
+function patchwork(size: number): { data: Uint8Array; width: number; height: number } {
+  const data = Uint8Array.from({ length: 4 * size * size }, (_, i) => {
+    const [x, y] = [Math.floor(i / 4) % size, Math.floor(i / 4 / size)];
+    const square = 7 * Math.floor(y / 8) + 3 * Math.floor(x / 8) + (i % 4);
+    return i % 4 === 3 ? 255 : (square * 53) % 256;
+  });
+  return { data, width: size, height: size };
 }
 
 const LAYERS = [
@@ -141,7 +150,6 @@ describe('an explanation is the oracle’s', () => {
   ]);
 
   // Areas of one colour: in most windows of the first pools several cells are the largest.
-  const flat = drawnPicture(3, 32);
   explains(
     'of a picture full of ties',
     VGG16,
@@ -150,7 +158,7 @@ describe('an explanation is the oracle’s', () => {
       { method: 'grad-cam', layerName },
       { method: 'grad-cam++', layerName },
     ]),
-    { ...flat, data: new Uint8Array(flat.data) },
+    patchwork(32),
   );
 
   for (const fit of ['squash', 'crop', 'pad'] as const) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.ts';
-import { elementsOf, Graph } from '../../src/network/graph.ts';
-import { findModel, MODELS } from '../../src/network/models.ts';
+import { elementsOf, Graph, type NetworkTable } from '../../src/network/graph.ts';
+import { BUILT_IN_MODEL, findModel, type KnownModel, MODELS } from '../../src/network/models.ts';
 import { vgg } from '../../src/network/vgg.ts';
 
 /** torchvision's `features` as configurations A, B, D and E of its vgg.py list them: channels, or 'M' for max-pooling. */
@@ -55,19 +55,21 @@ describe.each(NAMES)('%s', (name) => {
   );
 
   it('has as many parameters as the table of models says', () => {
-    const graph = new Graph(vgg(name));
-    let parameters = 0;
-    for (const node of graph.nodes) {
-      const inputs = node.inputs[0] === undefined ? undefined : graph.shape(node.inputs[0]);
-      if (node.op === 'conv2d') parameters += node.kernel ** 2 * inputs![0] * node.outChannels + node.outChannels;
-      if (node.op === 'dense') parameters += elementsOf(inputs!) * node.units + node.units;
-    }
-    for (const model of [findModel(name), findModel(`${name}-bn`)]) {
-      expect(model.parameters).toBe(parameters);
-      expect(model.bytes).toBe(4 * parameters);
-    }
+    for (const model of [findModel(name), findModel(`${name}-bn`)]) expectParameters(model, vgg(name));
   });
 });
+
+function expectParameters(model: KnownModel, table: NetworkTable): void {
+  const graph = new Graph(table);
+  let parameters = 0;
+  for (const node of graph.nodes) {
+    const inputs = node.inputs[0] === undefined ? undefined : graph.shape(node.inputs[0]);
+    if (node.op === 'conv2d') parameters += node.kernel ** 2 * inputs![0] * node.outChannels + node.outChannels;
+    if (node.op === 'dense') parameters += elementsOf(inputs!) * node.units + node.units;
+  }
+  expect(model.parameters).toBe(parameters);
+  expect(model.bytes).toBe(4 * parameters);
+}
 
 describe('vgg', () => {
   it('numbers the layers that everybody quotes', () => {
@@ -126,17 +128,22 @@ describe('vgg', () => {
 });
 
 describe('MODELS', () => {
-  it('lists each network with and without batch normalisation, under the name of its table', () => {
-    expect(MODELS.map(({ name }) => name)).toEqual(NAMES.flatMap((name) => [name, `${name}-bn`]));
+  it('lists the built-in model and each network with and without batch normalisation, under the name of its table', () => {
+    expect(MODELS.map(({ name }) => name)).toEqual([BUILT_IN_MODEL, ...NAMES.flatMap((name) => [name, `${name}-bn`])]);
     for (const model of MODELS) {
       expect(model.table().name).toBe(model.name);
       expect(model.sources.length).toBeGreaterThan(0);
-      for (const { url } of model.sources) expect(new URL(url).protocol).toBe('https:');
+      const protocol = model.name === BUILT_IN_MODEL ? 'file:' : 'https:';
+      for (const { url } of model.sources) expect(new URL(url).protocol).toBe(protocol);
+      const graph = new Graph(model.table());
+      expect(graph.shape(graph.logits.name)[0]).toBe(model.classes);
+      if (model.name === BUILT_IN_MODEL) expectParameters(model, model.table());
+      if (model.labels) expect(model.labels).toHaveLength(model.classes);
     }
   });
 
   it('says which models there are when asked for another', () => {
     expect(() => findModel('resnet50')).toThrow(OptionError);
-    expect(() => findModel('resnet50')).toThrow(/"resnet50"; allowed: vgg11, vgg11-bn, .*vgg19-bn/);
+    expect(() => findModel('resnet50')).toThrow(/"resnet50"; allowed: vgg16-scenes, vgg11, vgg11-bn, .*vgg19-bn/);
   });
 });

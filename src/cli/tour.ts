@@ -1,0 +1,57 @@
+/** `gradcam` alone: the built-in model and a scene, by every method, side by side. Needs no download. */
+import { join } from 'node:path';
+import { METHOD_TABLE } from '../cam/methods.ts';
+import { sideBySide } from '../image/side-by-side.ts';
+import { explain, SCENE_CLASSES } from '../index.ts';
+import { adapterTitle } from '../node/adapters.ts';
+import { encodePng } from '../node/image.ts';
+import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
+import { DEFAULT_OPTIONS, METHODS } from '../options.ts';
+import type { Context } from './context.ts';
+import { DEFAULT_FOLDER } from './flags.ts';
+import { percent } from './result.ts';
+import { chooseModel, drawDemoScene, openGpu, openModel } from './setup.ts';
+
+/** Noisy copies of the smooth method. */
+const SAMPLES = 8;
+
+export async function tourCommand(context: Context): Promise<void> {
+  const { terminal, env, signal } = context;
+  const started = performance.now();
+  await checkOutputFolder('--out', DEFAULT_FOLDER);
+  const choice = await chooseModel({}, env, false);
+  const gpu = await openGpu({});
+  try {
+    const model = await openModel(gpu, choice, context);
+    const scene = drawDemoScene();
+    const counts = countsByLabel(scene.instances.map(({ classIndex }) => SCENE_CLASSES[classIndex]));
+    terminal.print(`A drawn scene: ${counts}.`);
+
+    const pictures = [scene];
+    for (const method of METHODS) {
+      const nSamples = method === 'smooth-grad-cam++' ? SAMPLES : DEFAULT_OPTIONS.nSamples;
+      const result = await explain(model, scene, { method, nSamples, topK: 3, signal });
+      if (pictures.length === 1) {
+        const seen = result.predictions.map((p) => `${p.label} ${percent(p.probability)}`);
+        terminal.print(`${model.name} sees: ${seen.join(', ')}`);
+      }
+      const samples = nSamples > 0 ? ` with ${nSamples} noisy copies` : '';
+      terminal.print(`  ${METHOD_TABLE[method].title}${samples}: ${(result.timings.total / 1000).toFixed(2)} s`);
+      pictures.push({ ...scene, ...(await result.overlay()) });
+    }
+    const name = 'scene.methods.png';
+    await writeFilesAtomically(DEFAULT_FOLDER, new Map([[name, await encodePng(sideBySide(pictures))]]), signal);
+    terminal.print(`The scene and the methods, left to right: ${join(DEFAULT_FOLDER, name)}`);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    terminal.print(`${seconds} s on ${adapterTitle(gpu.adapterInfo)}`);
+  } finally {
+    gpu.dispose();
+  }
+}
+
+/** '3 × ring, 1 × key'. */
+function countsByLabel(labels: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return [...counts].map(([label, count]) => `${count} × ${label}`).join(', ');
+}
