@@ -2,7 +2,7 @@
 
     python3 export.py CHECKPOINT TEST_SHARDS OUT.safetensors
 
-Prints the accuracy per class and per size and the confusion as Markdown, for the model card.
+Prints the accuracy per class, size and number of objects and the confusion as Markdown, for the model card.
 """
 
 import json
@@ -66,15 +66,23 @@ def by_size(sizes, right):
     return lines
 
 
+def by_count(counts, right):
+    """counts: objects of the main class."""
+    lines = ["| objects of the class | scenes | right |", "|---|---:|---:|"]
+    return lines + [f"| {count} | {percent(right[counts == count])} |" for count in sorted(set(counts))]
+
+
 def report(weights, scenes):
     records = [record for _, _, record in scenes.records]
     labels = np.array([record["class"] for record in records])
     sizes = np.array([max(max(box[2:]) for box in record["boxes"]) for record in records]) / INPUT_SIZE
+    counts = np.array([len(record["boxes"]) for record in records])
     predictions = predictions_of(weights, scenes)
     right = predictions == labels
     error = np.sqrt(right.mean() * (1 - right.mean()) / len(right))
     total = f"{right.sum()} of {len(right)} right: {100 * right.mean():.1f} % (standard error {100 * error:.1f})"
-    return "\n".join([total, "", *by_class(labels, predictions, scenes.classes), "", *by_size(sizes, right)])
+    tables = (by_class(labels, predictions, scenes.classes), by_size(sizes, right), by_count(counts, right))
+    return "\n\n".join([total, *("\n".join(table) for table in tables)])
 
 
 def export(checkpoint, shards, out):
