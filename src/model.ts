@@ -103,7 +103,9 @@ export async function loadModel(gpu: Gpu, name: ModelName, options: LoadModelOpt
   if (!Number.isInteger(inputSize) || inputSize < 32 || inputSize % 32 !== 0) {
     throw new OptionError('inputSize', inputSize, 'a multiple of 32');
   }
-  const labels = options.labels ?? (classes === known.classes ? known.labels : undefined);
+  // The classes of random weights are nothing that has a name.
+  const isRandom = typeof options.weights === 'object' && 'random' in options.weights;
+  const labels = options.labels ?? (classes === known.classes && !isRandom ? known.labels : undefined);
   if (labels && labels.length !== classes) {
     throw new OptionError('labels', `${labels.length} labels`, `one label for each of the ${classes} classes`);
   }

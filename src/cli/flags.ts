@@ -103,7 +103,7 @@ export function commonOptions(): Option[] {
       '--labels <file>',
       'JSON array of the names of the classes (default: GRADCAM_LABELS, else a file near the weights)',
     ),
-    new Option('--fit <how>', `how the picture is brought to the input size (default: $DEFAULT_OPTIONS.fit)`).choices(
+    new Option('--fit <how>', `how the picture is brought to the input size (default: ${DEFAULT_OPTIONS.fit})`).choices(
       FITS,
     ),
     new Option('--adapter <text>', 'GPU adapter whose name holds this text (default: the best; see "gradcam doctor")'),

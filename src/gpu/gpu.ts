@@ -77,7 +77,7 @@ export class Gpu {
       return arena;
     });
     device.lost.then(({ reason, message }) => {
-      this.#lost = message || reason;
+      this.#lost ??= message || reason;
     });
   }
 
@@ -251,9 +251,9 @@ export class Gpu {
 
   /** Frees every buffer made here, and destroys the device if it was created here. */
   dispose(): void {
+    this.#lost ??= 'it was disposed';
     this.pool.dispose();
     if (this.#owned) this.device.destroy();
-    this.#lost ??= 'it was disposed';
   }
 
   [Symbol.dispose](): void {
