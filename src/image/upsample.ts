@@ -25,7 +25,13 @@ export async function upsampleMaps(
   try {
     gpu.write(x, heat.data);
     const outSize = { outHeight: size.height, outWidth: size.width };
-    await gpu.run([upsample({ maps, height, width }, outSize, { x: { buffer: x }, y: { buffer: y } })]);
+    await gpu.run([
+      upsample({ maps, height, width }, outSize, {
+        // The pool may lend a larger buffer than the device can bind.
+        x: { buffer: x, size: heat.data.byteLength },
+        y: { buffer: y, size: outputBytes },
+      }),
+    ]);
     const data = await gpu.readFloats({ buffer: y, size: outputBytes });
     return { data, shape: [maps, size.height, size.width] };
   } finally {

@@ -143,7 +143,7 @@ export class Graph {
       name === undefined
         ? layers.findLast((node) => node.op === 'conv2d')
         : layers.find((node) => node.name === name || node.aliases?.includes(name));
-    if (!found) throw new OptionError('layerName', name, `${layers.map((node) => node.name).join(', ')}`);
+    if (!found) throw new OptionError('layerName', name, layers.map((node) => node.name).join(', '));
     return found;
   }
 

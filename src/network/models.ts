@@ -40,6 +40,8 @@ const PARAMETERS: Record<VggName, number> = {
   vgg19: 143_667_240,
 };
 
+const SCENES_PARAMETERS = 650_164;
+
 /**
  * VGG-16's layers at an eighth of the channels and with 128 hidden units, trained on the scenes of src/scenes. The file lies
  * as many folders up from dist/chunks as it does from here. A bundler that does not follow it can import
@@ -50,8 +52,8 @@ const SCENES_MODEL: KnownModel = {
   title: 'VGG-16 at an eighth of the width, drawn scenes, 12 classes; built in',
   classes: SCENE_CLASSES.length,
   labels: SCENE_CLASSES,
-  parameters: 650_164,
-  bytes: 650_164 * 4,
+  parameters: SCENES_PARAMETERS,
+  bytes: SCENES_PARAMETERS * 4,
   sources: [
     {
       url: new URL(/* @vite-ignore */ `../../models/${BUILT_IN_MODEL}.safetensors`, import.meta.url).href,

@@ -120,13 +120,13 @@ function nodesBehind(graph: Graph, target: string | undefined): GraphNode[] {
   return target === undefined ? [] : graph.after(target);
 }
 
-/** Whether a convolution's or layer's ReLU is undone by the max-pool behind it, whose codes say where it was zero. */
-export function reluIsInPool(graph: Graph, node: GraphNode): boolean {
-  return graph.consumer(node.name)?.op === 'maxpool';
+export function hasRelu(node: GraphNode): boolean {
+  return (node.op === 'conv2d' || node.op === 'dense') && node.activation === 'relu';
 }
 
-function hasRelu(node: GraphNode): boolean {
-  return (node.op === 'conv2d' || node.op === 'dense') && node.activation === 'relu';
+/** Whether a ReLU's gradient takes a mask; behind one that a max-pool reads, the pool's codes say where it was zero. */
+function needsMask(graph: Graph, node: GraphNode): boolean {
+  return hasRelu(node) && graph.consumer(node.name)?.op !== 'maxpool';
 }
 
 /** A flatten in C, H, W order changes no byte. */
@@ -140,14 +140,14 @@ function listSteps({ graph, convention, target }: PlanRequest): Step[] {
   for (const node of graph.nodes) {
     if (node.op === 'input' || node.op === 'softmax') continue;
     if (!isView(node, convention)) steps.push({ kind: 'forward', node });
-    if (behind.includes(node) && hasRelu(node) && !reluIsInPool(graph, node)) steps.push({ kind: 'mask', node });
+    if (behind.includes(node) && needsMask(graph, node)) steps.push({ kind: 'mask', node });
     if (node.name === target) steps.push({ kind: 'capture', node });
   }
   steps.push({ kind: 'logits' });
   if (target === undefined) return steps;
   steps.push({ kind: 'seed' });
   for (const node of behind.toReversed()) {
-    if (hasRelu(node) && !reluIsInPool(graph, node)) steps.push({ kind: 'relu-gradient', node });
+    if (needsMask(graph, node)) steps.push({ kind: 'relu-gradient', node });
     if (!isView(node, convention)) steps.push({ kind: 'gradient', node });
   }
   steps.push({ kind: 'moments' });

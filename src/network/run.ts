@@ -9,7 +9,7 @@ import { maxpool, maxpoolGradInput } from '../ops/maxpool.ts';
 import { relu, reluGradInput } from '../ops/relu.ts';
 import { elementsOf, type Graph, type GraphNode } from './graph.ts';
 import type { Parameters } from './parameters.ts';
-import { type Plan, reluIsInPool, storedNode, tensorName } from './plan.ts';
+import { hasRelu, type Plan, storedNode, tensorName } from './plan.ts';
 import { convShape, denseShape, flattenShape, poolShape } from './shapes.ts';
 
 /** What the steps of a plan work on. */
@@ -101,8 +101,7 @@ export function gradientStep(context: RunContext, node: GraphNode, rows: number)
       const codes = tensorSlice(context, tensorName.codes(node.name));
       const input = graph.node(node.inputs[0]);
       // The target's gradient is wanted behind its ReLU, every other layer's in front.
-      const rectified =
-        input.name !== target && input.op === 'conv2d' && input.activation === 'relu' && reluIsInPool(graph, input);
+      const rectified = input.name !== target && hasRelu(input);
       return [maxpoolGradInput(poolShape(graph, node), rows, { gradY, codes, gradX, rectified })];
     }
     case 'flatten':
