@@ -16,7 +16,10 @@ struct Params {
 #if BIAS
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 #endif
-@group(0) @binding(4) var<uniform> params: Params;
+#if GATE
+@group(0) @binding(4) var<storage, read> gate: array<f32>; // like y
+#endif
+@group(0) @binding(5) var<uniform> params: Params;
 
 // Four neighbouring elements of x from `at`; those beyond the last column read as zero.
 fn load4(base: u32, at: u32) -> vec4f {
@@ -38,7 +41,11 @@ fn store(sample: u32, slice_row: u32, sums: vec4f) {
 #if RELU
   value = max(value, 0.0);
 #endif
-  y[sample * params.rows + row] = value;
+  let at = sample * params.rows + row;
+#if GATE
+  value = select(0.0, value, gate[at] > 0.0);
+#endif
+  y[at] = value;
 }
 
 @compute @workgroup_size(64)

@@ -12,7 +12,10 @@ struct Params {
 #if BIAS
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 #endif
-@group(0) @binding(3) var<uniform> params: Params;
+#if GATE
+@group(0) @binding(3) var<storage, read> gate: array<f32>; // like y
+#endif
+@group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(
@@ -36,6 +39,9 @@ fn main(
 #endif
 #if RELU
   sum = max(sum, 0.0);
+#endif
+#if GATE
+  sum = select(0.0, sum, gate[at] > 0.0);
 #endif
   y[at] = sum;
 }

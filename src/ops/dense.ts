@@ -26,9 +26,10 @@ export interface MatrixSlice {
   readonly rows: number;
 }
 
+const EPILOGUE_FLAGS = { BIAS: false, RELU: false, GATE: false };
 const BY_COLUMNS = source('dense.by-columns', byColumnsSource, { flags: { MANY: false } });
-const BY_ROWS = source('dense.by-rows', byRowsSource, { flags: { MANY: false, BIAS: false, RELU: false } });
-const SUM = source('dense.sum', sumSource, { flags: { BIAS: false, RELU: false } });
+const BY_ROWS = source('dense.by-rows', byRowsSource, { flags: { MANY: false, ...EPILOGUE_FLAGS } });
+const SUM = source('dense.sum', sumSource, { flags: EPILOGUE_FLAGS });
 
 /** Rows that one partial sum covers: enough partial sums to fill a GPU, few enough to add up quickly. */
 const CHUNK_ROWS = 512;
@@ -78,22 +79,45 @@ export interface DenseWeights {
   readonly slices: readonly (MatrixSlice & { readonly weights: BufferSlice })[];
 }
 
+/** What happens to a finished sum, and the buffers that it takes. */
+interface Epilogue {
+  readonly flags: Partial<typeof EPILOGUE_FLAGS>;
+  readonly bindings: Readonly<Record<string, BufferSlice>>;
+}
+const NO_EPILOGUE: Epilogue = { flags: {}, bindings: {} };
+
 /** y [samples, outputs] = x · W + bias, then ReLU if asked. */
 export function dense(
   shape: DenseShape,
   samples: number,
-  buffers: DenseWeights & { x: BufferSlice; bias: BufferSlice; y: BufferSlice; scratch?: BufferSlice; relu?: boolean },
+  {
+    x,
+    y,
+    bias,
+    relu = false,
+    ...matrix
+  }: DenseWeights & { x: BufferSlice; bias: BufferSlice; y: BufferSlice; scratch?: BufferSlice; relu?: boolean },
 ): Dispatch[] {
-  return multiply(shape, 'forward', samples, buffers);
+  const epilogue = { flags: { BIAS: true, RELU: relu }, bindings: { bias } };
+  return multiply(shape, 'forward', samples, { x, y, ...matrix }, epilogue);
 }
 
-/** grad_x [samples, inputs] = grad_y · Wᵀ. */
+/**
+ * grad_x [samples, inputs] = grad_y · Wᵀ, brought to the front of the ReLU that made the input where `gate` is given:
+ * the input itself [samples, inputs]; the gradient is 0 where that is not above 0.
+ */
 export function denseGradInput(
   shape: DenseShape,
   samples: number,
-  { gradY, gradX, slices, scratch }: DenseWeights & { gradY: BufferSlice; gradX: BufferSlice; scratch?: BufferSlice },
+  {
+    gradY,
+    gradX,
+    gate,
+    ...matrix
+  }: DenseWeights & { gradY: BufferSlice; gradX: BufferSlice; gate?: BufferSlice; scratch?: BufferSlice },
 ): Dispatch[] {
-  return multiply(shape, 'grad-input', samples, { x: gradY, y: gradX, slices, scratch });
+  const epilogue = gate ? { flags: { GATE: true }, bindings: { gate } } : NO_EPILOGUE;
+  return multiply(shape, 'grad-input', samples, { x: gradY, y: gradX, ...matrix }, epilogue);
 }
 
 /** Whether the sum runs along the columns of the stored matrix. */
@@ -105,31 +129,18 @@ function multiply(
   shape: DenseShape,
   direction: 'forward' | 'grad-input',
   samples: number,
-  {
-    x,
-    y,
-    bias,
-    relu = false,
-    slices,
-    scratch,
-  }: DenseWeights & {
-    x: BufferSlice;
-    y: BufferSlice;
-    bias?: BufferSlice;
-    scratch?: BufferSlice;
-    relu?: boolean;
-  },
+  { x, y, slices, scratch }: DenseWeights & { x: BufferSlice; y: BufferSlice; scratch?: BufferSlice },
+  epilogue: Epilogue,
 ): Dispatch[] {
   const { rows, columns } = matrix(shape);
   const columns_4 = rowStride(shape) / 4;
   const MANY = samples > 1;
-  const flags = { BIAS: bias !== undefined, RELU: relu };
   const sliceFlops = (slice: MatrixSlice) => samples * slice.rows * columns_4 * 8;
   if (!sumsColumns(shape, direction)) {
     return slices.map(
       ({ weights, ...slice }): Dispatch => ({
-        kernel: kernel(BY_ROWS, { flags: { MANY, ...flags } }),
-        bindings: bias ? { x, weights, y, bias } : { x, weights, y },
+        kernel: kernel(BY_ROWS, { flags: { MANY, ...epilogue.flags } }),
+        bindings: { x, weights, y, ...epilogue.bindings },
         uniforms: { samples, rows, columns, columns_4, slice_first_row: slice.firstRow, slice_rows: slice.rows },
         workgroups: Math.ceil(slice.rows / (2 * WORKGROUP_SIZE)) * (MANY ? Math.ceil(samples / ROW_SAMPLES) : 1),
         flops: sliceFlops(slice),
@@ -158,8 +169,8 @@ function multiply(
   );
   const chunks = Math.ceil(rows / CHUNK_ROWS);
   const sum = elementwise(SUM, samples * columns, {
-    flags,
-    bindings: bias ? { partial_sums: scratch, y, bias } : { partial_sums: scratch, y },
+    flags: epilogue.flags,
+    bindings: { partial_sums: scratch, y, ...epilogue.bindings },
     uniforms: { samples, columns, columns_4, chunks },
     flopsEach: chunks * MEMORY_FLOPS,
   });

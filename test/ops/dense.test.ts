@@ -82,6 +82,8 @@ function scratch(op: OpBench, samples: number, shape: DenseShape, direction: 'fo
 
 interface Variant {
   readonly relu?: boolean;
+  /** Activation whose ReLU the gradient is brought in front of. */
+  readonly gate?: Float32Array;
   /** Of one slice; default: the whole matrix in one. */
   readonly maxBytes?: number;
 }
@@ -104,10 +106,15 @@ async function gradInput(
   samples: number,
   shape: DenseShape,
   { weights, gradY }: Pick<Data, 'weights' | 'gradY'>,
-  { maxBytes = Infinity }: Variant = {},
+  { gate, maxBytes = Infinity }: Variant = {},
 ): Promise<Float32Array> {
   const gradX = op.output(samples * shape.inputs);
-  const buffers = { gradY: op.input(gradY), gradX, scratch: scratch(op, samples, shape, 'grad-input') };
+  const buffers = {
+    gradY: op.input(gradY),
+    gradX,
+    gate: gate && op.input(gate),
+    scratch: scratch(op, samples, shape, 'grad-input'),
+  };
   await op.run(denseGradInput(shape, samples, { ...buffers, ...slices(op, shape, weights, maxBytes) }));
   return op.floats(gradX);
 }
@@ -135,6 +142,10 @@ describe('dense', () => {
         const gradX = await gradInput(op, samples, shape, data);
         const expectedGrad = reference.denseGradInput(oracle.gradY, oracle.weights);
         assertClose(gradX, expectedGrad.data, { what: 'grad x', shape: expectedGrad.shape, terms: outputs });
+        const activation = data.x.map((value, i) => (i % 5 === 0 ? 0 : value));
+        const gated = await gradInput(op, samples, shape, data, { gate: activation });
+        const open = gradX.map((grad, i) => (activation[i]! > 0 ? grad : 0));
+        assertSameBits(gated, open, { what: 'grad x in front of the ReLU', shape: expectedGrad.shape });
         const Ax = await forward(op, samples, shape, { ...data, bias: new Float32Array(outputs) });
         assertAdjoint({ x: data.x, y: data.gradY, Ax, Aty: gradX }, { terms: Math.max(inputs, outputs) });
       });
