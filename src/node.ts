@@ -1,8 +1,10 @@
 /**
- * What Node adds to the core: a Gpu on Dawn, pictures and weights from files, maps and overlays into files.
+ * What Node adds to the core: a Gpu on Dawn, pictures and weights from files, maps and overlays into files. Its loadModel
+ * is the core's with other defaults.
  */
 export { type DriverEnvironment, swiftShaderEnvironment } from './node/adapters.ts';
 export { type NodeGpuOptions, requestNodeGpu } from './node/dawn.ts';
 export { fileCache, nodeStore } from './node/files.ts';
 export { encodePng, type Picture, readPicture } from './node/image.ts';
+export { loadModel } from './node/load-model.ts';
 export { encodeNpy } from './node/npy.ts';

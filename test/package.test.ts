@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as core from '../src/index.ts';
+import { encodePng } from '../src/node/image.ts';
+import { drawScene } from '../src/scenes/scene.ts';
 import { ensureFreshBuild } from './harness/build.ts';
 import { filesBelow, importGraph, ROOT, reachableFrom } from './harness/modules.ts';
 
@@ -123,6 +125,35 @@ it('adds to the core for Node what its source adds', async () => {
   expect((names as string[]).filter((name) => !source.includes(name))).toEqual([]);
 });
 
+describe('a program in Node', () => {
+  // Dawn's threads would keep the process alive for a while.
+  const end = 'process.exit();';
+  const printed = (value: string) => `console.log(JSON.stringify(${value}));`;
+
+  it('is what the README shows', async () => {
+    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+    const code = /```ts\n(import [^`]*gradcam-webgpu\/node[^`]*)```/.exec(readme)![1];
+    const scene = drawScene(4, { instances: 3, secondClass: true });
+    writeFileSync(join(consumer, 'photo.jpg'), await encodePng(scene));
+    const outcome = await runModule(`${code}${printed('[result.outcome, result.classIndex, model.labels]')}${end}`);
+    expect(outcome).toEqual(['ok', scene.classIndex, core.SCENE_CLASSES]);
+  });
+
+  it('that takes the core’s loadModel for files is told where the other one is', async () => {
+    const code = `
+      import { loadModel } from '${manifest.name}';
+      import { requestNodeGpu } from '${manifest.name}/node';
+      const gpu = await requestNodeGpu();
+      const failure = (options) => loadModel(gpu, 'vgg16-scenes', options).catch(({ name, message }) => [name, message]);
+      const failures = [await failure(), await failure({ weights: 'vgg.safetensors' })];
+      ${printed('failures')}${end}`;
+    for (const [name, message] of (await runModule(code)) as string[][]) {
+      expect(name).toBe('WeightsError');
+      expect(message).toMatch(/in Node, take loadModel from 'gradcam-webgpu\/node'/);
+    }
+  });
+});
+
 describe('the types', () => {
   it('of the core stand alone', async () => {
     const code = `
@@ -147,8 +178,10 @@ describe('the types', () => {
   it('of the Node entry are found by a bundler', async () => {
     const code = `
       import type { Gpu } from '${manifest.name}';
-      import { requestNodeGpu } from '${manifest.name}/node';
+      import * as core from '${manifest.name}';
+      import { loadModel, requestNodeGpu } from '${manifest.name}/node';
       export const gpu: Promise<Gpu> = requestNodeGpu({ adapter: 'llvmpipe' });
+      export const sameCall: typeof core.loadModel = loadModel;
       // @ts-expect-error: not a string
       export const text: string = gpu;`;
     const bundler = { module: 'esnext', moduleResolution: 'bundler' };

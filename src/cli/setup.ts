@@ -1,13 +1,13 @@
 /** What `explain` and `classify` need before they can begin: the checked call, a GPU, a model. */
 import { GpuUnavailableError, OptionError, WeightsError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { type ImageInput, loadModel, type Model, type RandomWeights } from '../index.ts';
+import type { ImageInput, Model, RandomWeights } from '../index.ts';
 import { Graph } from '../network/graph.ts';
 import { BUILT_IN_MODEL, findModel, type KnownModel } from '../network/models.ts';
 import { quietEnvironment } from '../node/adapters.ts';
 import { chooseDawnAdapter, openDawnGpu } from '../node/dawn.ts';
-import { fileCache, nodeStore } from '../node/files.ts';
 import { checkPicture, readPicture } from '../node/image.ts';
+import { loadModel } from '../node/load-model.ts';
 import { drawScene, type Scene } from '../scenes/scene.ts';
 import type { Context } from './context.ts';
 import { type CommonFlags, DEFAULT_MODEL } from './flags.ts';
@@ -136,8 +136,6 @@ export async function openModel(gpu: Gpu, choice: ModelChoice, { terminal, signa
     weights,
     width,
     labels,
-    store: nodeStore(),
-    cache: fileCache(),
     signal,
     onProgress: ({ loadedBytes, totalBytes }) => bar.update(loadedBytes, totalBytes),
   }).finally(() => bar.stop());

@@ -85,7 +85,7 @@ export interface WeightsFile {
 export type WeightsLocation = string | URL | File | Iterable<File> | ArrayLike<File>;
 
 export interface OpenWeightsOptions {
-  /** Default: `fetch`, or the given files. */
+  /** Where a location that is named is looked for; files that are given are read themselves. Default: `fetch`. */
   store?: ByteStore;
   /** Where downloads are kept. Default: the Cache API where there is one; false: nowhere. */
   cache?: WeightsCache | false;
@@ -132,8 +132,9 @@ type Store = ByteStore & Partial<Pick<CachingStore, 'evict'>>;
 
 function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): Store {
   const isFiles = typeof location === 'object' && !(location instanceof URL);
-  const store =
-    options.store ?? (isFiles ? fileListStore(location instanceof File ? [location] : location) : fetchStore());
+  const store = isFiles
+    ? fileListStore(location instanceof File ? [location] : location)
+    : (options.store ?? fetchStore());
   const cache = options.cache ?? browserCache();
   return cache ? cachingStore(store, cache, options.checksum) : store;
 }

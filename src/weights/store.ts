@@ -22,13 +22,15 @@ export interface ByteStore {
   createSha256?(): Sha256;
 }
 
+const FROM_DISK = "to read it from the disk in Node, take loadModel from 'gradcam-webgpu/node'";
+
 /** The default store: everything that `fetch` takes, which is http, https, data and blob URLs, and file URLs in Deno. */
 export function fetchStore(): ByteStore {
   return {
     async locate(location) {
       const base = globalThis.location?.href;
       if (URL.canParse(location, base)) return new URL(location, base).href;
-      throw new Error('not a URL; to read it from the disk, use gradcam-webgpu/node');
+      throw new Error(`not a URL; ${FROM_DISK}`);
     },
     resolve: resolveUrl,
     open: openUrl,
@@ -43,7 +45,13 @@ export function resolveUrl(base: string, relative: string): string {
 }
 
 export async function openUrl(location: string, { signal }: { signal?: AbortSignal }): Promise<ByteSource> {
-  const response = await fetch(location, { signal });
+  const response = await fetch(location, { signal }).catch((cause) => {
+    if (!location.startsWith('file:')) throw cause;
+    throw new Error(
+      `fetch opens no file here; ${FROM_DISK}, and in a page give the address of a copy that is served as \`weights\``,
+      { cause },
+    );
+  });
   const refuse = async (reason: string): Promise<never> => {
     await response.body?.cancel();
     throw new Error(reason);
