@@ -1,5 +1,4 @@
 /** What an explanation is made of, and how it comes from the numbers that were read back. */
-import { METHOD_TABLE } from './cam/methods.ts';
 import { type Outcome, outcomeOf } from './cam/outcome.ts';
 import { OverflowError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
@@ -7,6 +6,7 @@ import type { View } from './image/fit.ts';
 import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/overlay.ts';
 import type { Picture } from './image/picture.ts';
 import { upsampleMaps } from './image/upsample.ts';
+import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
 import type { ResolvedOptions } from './options.ts';
 import { VERSION } from './version.ts';

@@ -1,5 +1,4 @@
 /** The public API, nothing else. */
-export { METHOD_TABLE, type Method } from './cam/methods.ts';
 export type { Outcome } from './cam/outcome.ts';
 export {
   AbortError,
@@ -19,6 +18,7 @@ export { type AdapterInfo, Gpu, type GpuRequestOptions } from './gpu/gpu.ts';
 export { COLOR_MAPS, type ColorMapName } from './image/color-map.ts';
 export type { OverlayImage, OverlayOptions } from './image/overlay.ts';
 export type { ImageInput, Pixels } from './image/picture.ts';
+export { METHOD_TABLE, METHODS, type Method, type MethodName } from './methods.ts';
 export { type LoadModelOptions, loadModel, Model, type RandomWeights } from './model.ts';
 export { type KnownModel, MODELS, type ModelName, type ModelSource } from './network/models.ts';
 export {
@@ -27,8 +27,6 @@ export {
   type ExplainOptions,
   type ExplainProgress,
   type Fit,
-  METHODS,
-  type MethodName,
   type ResolvedOptions,
 } from './options.ts';
 export { drawScene, SCENE_CLASSES, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';

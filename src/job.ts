@@ -2,7 +2,6 @@
  * One explanation on the GPU: the buffers that its batches share, and the dispatches of a batch, from the noisy copies to
  * the moments of the gradient, in the order of the plan.
  */
-import { METHOD_TABLE } from './cam/methods.ts';
 import { subsetMask } from './cam/subset.ts';
 import { LimitError } from './errors.ts';
 import type { RawResult } from './explanation.ts';
@@ -12,6 +11,7 @@ import type { Gpu } from './gpu/gpu.ts';
 import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
+import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
 import { elementsOf } from './network/graph.ts';
 import type { Batch, Plan, Step } from './network/plan.ts';

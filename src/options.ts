@@ -3,9 +3,7 @@
  * command line. Names follow the paper (Omeiza et al. 2019) where it has one.
  */
 import { OptionError } from './errors.ts';
-
-export const METHODS = ['grad-cam', 'grad-cam++', 'smooth-grad-cam++'] as const;
-export type MethodName = (typeof METHODS)[number];
+import { METHODS, type MethodName } from './methods.ts';
 
 export const FITS = ['squash', 'crop', 'pad'] as const;
 export type Fit = (typeof FITS)[number];

@@ -9,9 +9,10 @@ import { DEFAULT_THRESHOLD, THRESHOLDS } from '../evaluate/metrics.ts';
 import { derivedSeed } from '../evaluate/seeds.ts';
 import { type Summary, Tally } from '../evaluate/tally.ts';
 import type { Model } from '../index.ts';
+import { METHOD_TABLE, METHODS, type MethodName } from '../methods.ts';
 import { Journal, settingsKey } from '../node/journal.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
-import { type ExplainOptions, METHODS, type MethodName } from '../options.ts';
+import type { ExplainOptions } from '../options.ts';
 import { SCENE_CLASSES } from '../scenes/scene.ts';
 import { VERSION } from '../version.ts';
 import type { Context } from './context.ts';
@@ -39,8 +40,10 @@ export interface EvaluateFlags extends Omit<ExplainFlags, 'samples' | 'stdDev'>,
   csv?: string;
 }
 
-/** Of the smooth method; n = 5 and σ = 0.3 are those of the paper's figures. */
+/** Of the smooth methods; n = 5 and σ = 0.3 are those of the paper's figures. */
 const DEFAULT_SMOOTHING = { samples: [5], stdDev: [0.3] } as const;
+
+const SMOOTH_METHODS = METHODS.filter((name) => METHOD_TABLE[name].isSmooth).join(', ');
 
 /** Of the intervals, fewer pictures than this make rough ones. */
 const FEW_PICTURES = 20;
@@ -68,11 +71,11 @@ export function evaluateOptions(): Option[] {
     new Option('--methods <name,…>', `methods; the others are compared with the first (default: ${METHODS.join(',')})`),
     new Option(
       '--samples <n,…>',
-      `noisy copies for smooth-grad-cam++, each number a method of its own (default: ${samples})`,
+      `noisy copies for ${SMOOTH_METHODS}, each number a method of its own (default: ${samples})`,
     ).argParser(parseIntegers),
     new Option(
       '--std-dev <sigma,…>',
-      `standard deviations of the noise for smooth-grad-cam++, likewise (default: ${stdDev})`,
+      `standard deviations of the noise for ${SMOOTH_METHODS}, likewise (default: ${stdDev})`,
     ).argParser((text) => text.split(',').map(parseNumber)),
     new Option(
       '--threshold <share>',
@@ -170,7 +173,7 @@ function oneClass(text: string | undefined, { labels }: ModelChoice): number | u
   return classes[0];
 }
 
-/** The methods of the call. Smoothing counts for smooth-grad-cam++ only; the others take the clean picture. */
+/** The methods of the call. Smoothing counts for the smooth methods only; the others take the clean picture. */
 function methodVariants(flags: EvaluateFlags): MethodVariant[] {
   const { samples: _, stdDev: __, ...shared } = flags;
   const common = explainOptions(shared);
@@ -178,7 +181,7 @@ function methodVariants(flags: EvaluateFlags): MethodVariant[] {
   if (new Set(names).size !== names.length) throw new OptionError('--methods', flags.methods, 'each method once');
   return names.flatMap((name): MethodVariant[] => {
     if (!isMethod(name)) throw new OptionError('--methods', name, METHODS.join(', '));
-    if (name !== 'smooth-grad-cam++') return [{ name, options: { ...common, method: name, nSamples: 0 } }];
+    if (!METHOD_TABLE[name].isSmooth) return [{ name, options: { ...common, method: name, nSamples: 0 } }];
     const smoothings = smoothingsOf(flags);
     return smoothings.map(({ nSamples, stdDev }) => ({
       name: smoothings.length === 1 ? name : `${name} n=${nSamples}${nSamples === 0 ? '' : ` std-dev=${stdDev}`}`,

@@ -3,8 +3,9 @@ import { InvalidArgumentError, Option } from 'commander';
 import { OptionError } from '../errors.ts';
 import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP } from '../image/color-map.ts';
 import { DEFAULT_OPACITY } from '../image/overlay.ts';
+import { METHODS } from '../methods.ts';
 import { BUILT_IN_MODEL, type ModelName } from '../network/models.ts';
-import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS, METHODS } from '../options.ts';
+import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS } from '../options.ts';
 
 export const DEFAULT_MODEL: ModelName = 'vgg16';
 export const DEFAULT_FOLDER = 'out';

@@ -1,18 +1,18 @@
 /** `gradcam` alone: the built-in model and a scene, by every method, side by side. Needs no download. */
 import { join } from 'node:path';
-import { METHOD_TABLE } from '../cam/methods.ts';
 import { sideBySide } from '../image/side-by-side.ts';
 import { explain, SCENE_CLASSES } from '../index.ts';
+import { METHOD_TABLE, METHODS } from '../methods.ts';
 import { adapterTitle } from '../node/adapters.ts';
 import { encodePng } from '../node/image.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
-import { DEFAULT_OPTIONS, METHODS } from '../options.ts';
+import { DEFAULT_OPTIONS } from '../options.ts';
 import type { Context } from './context.ts';
 import { DEFAULT_FOLDER } from './flags.ts';
 import { percent } from './result.ts';
 import { chooseModel, drawDemoScene, openGpu, openModel } from './setup.ts';
 
-/** Noisy copies of the smooth method. */
+/** Noisy copies of the smooth methods. */
 const SAMPLES = 8;
 
 export async function tourCommand(context: Context): Promise<void> {
@@ -29,14 +29,15 @@ export async function tourCommand(context: Context): Promise<void> {
 
     const pictures = [scene];
     for (const method of METHODS) {
-      const nSamples = method === 'smooth-grad-cam++' ? SAMPLES : DEFAULT_OPTIONS.nSamples;
+      const { title, isSmooth } = METHOD_TABLE[method];
+      const nSamples = isSmooth ? SAMPLES : DEFAULT_OPTIONS.nSamples;
       const result = await explain(model, scene, { method, nSamples, topK: 3, signal });
       if (pictures.length === 1) {
         const seen = result.predictions.map((p) => `${p.label} ${percent(p.probability)}`);
         terminal.print(`${model.name} sees: ${seen.join(', ')}`);
       }
       const samples = nSamples > 0 ? ` with ${nSamples} noisy copies` : '';
-      terminal.print(`  ${METHOD_TABLE[method].title}${samples}: ${(result.timings.total / 1000).toFixed(2)} s`);
+      terminal.print(`  ${title}${samples}: ${(result.timings.total / 1000).toFixed(2)} s`);
       pictures.push({ ...scene, ...(await result.overlay()) });
     }
     const name = 'scene.methods.png';

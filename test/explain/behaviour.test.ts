@@ -4,8 +4,9 @@ import { AbortError, DeviceLostError, ImageError, OptionError, OverflowError } f
 import { classify, explain, gradCamPlusSmooth } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
+import { METHOD_TABLE, METHODS } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
-import { type ExplainOptions, type ExplainProgress, METHODS } from '../../src/options.ts';
+import type { ExplainOptions, ExplainProgress } from '../../src/options.ts';
 import { VERSION } from '../../src/version.ts';
 import { testAdapter, withErrorScopes } from '../harness/adapter.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
@@ -175,7 +176,7 @@ describe('outcome', () => {
   gpuTest('is empty for a dead layer, whatever its gradient', async (gpu) => {
     const dead = smallVgg({ name: 'vgg11', shift: (layer) => (layer === layerName ? -1e6 : 0) });
     for (const method of METHODS) {
-      const nSamples = method === 'smooth-grad-cam++' ? 3 : 0;
+      const nSamples = METHOD_TABLE[method].isSmooth ? 3 : 0;
       const result = await explained(dead, { method, nSamples })(gpu);
       expect(result.outcome).toBe('empty');
       expect(result.signed.data.every((value) => value === 0)).toBe(true);
@@ -196,7 +197,7 @@ describe('a result is never NaN', () => {
       const picture = { data: new Uint8Array(4 * 20 * 20).fill(value), width: 20, height: 20 };
       for (const method of METHODS) {
         for (const layerName of ['block1_conv1', 'block5_conv2']) {
-          const nSamples = method === 'smooth-grad-cam++' ? 3 : 0;
+          const nSamples = METHOD_TABLE[method].isSmooth ? 3 : 0;
           assertFinite(await explain(model, picture, { method, layerName, nSamples }));
         }
       }
@@ -208,7 +209,7 @@ describe('a result is never NaN', () => {
       using model = await loadSmallVgg(gpu, smallVgg({ scale: () => scale }), 'keras');
       for (const method of METHODS) {
         for (const layerName of ['block1_conv1', 'block3_conv3', 'block5_conv3']) {
-          const nSamples = method === 'smooth-grad-cam++' ? 3 : 0;
+          const nSamples = METHOD_TABLE[method].isSmooth ? 3 : 0;
           assertFinite(await explain(model, PICTURE, { method, layerName, nSamples }));
         }
       }

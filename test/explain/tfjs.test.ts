@@ -5,7 +5,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe } from 'vitest';
 import { explain } from '../../src/explain.ts';
-import type { ExplainOptions, MethodName } from '../../src/options.ts';
+import type { MethodName } from '../../src/methods.ts';
+import type { ExplainOptions } from '../../src/options.ts';
 import { assertClose, assertEqual } from '../harness/assertions.ts';
 import { gpuTest } from '../harness/gpu.ts';
 import {

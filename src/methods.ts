@@ -1,0 +1,43 @@
+/** The methods: one row says all that tells one from another. It drives the API, the command line, docs and tests. */
+
+export interface Method {
+  readonly title: string;
+  /** What the feature maps are weighted with; mapDispatches() in job.ts knows how each is made. */
+  readonly weights: 'mean-gradient' | 'alpha';
+  /** Noisy copies are part of the method: where methods are compared, it takes some and the others none. */
+  readonly isSmooth: boolean;
+  /** The map in terms of the feature maps A and the gradient g of the class's logit; with noise, g is averaged. */
+  readonly equation: string;
+  /** Where the method was published, with its equation. */
+  readonly source: string;
+}
+
+const TABLE = {
+  'grad-cam': {
+    title: 'Grad-CAM',
+    weights: 'mean-gradient',
+    isSmooth: false,
+    equation: 'L = ReLU(Σ_k W_k A_k), W_k the mean of g_k over its cells',
+    source: 'Selvaraju et al. 2017 (arXiv 1610.02391), Eq. 1 and 2',
+  },
+  'grad-cam++': {
+    title: 'Grad-CAM++',
+    weights: 'alpha',
+    isSmooth: false,
+    equation: 'L = ReLU(Σ_k W_k A_k), W_k = Σ_ij α_k ReLU(g_k), α_k = g_k² / (2 g_k² + g_k³ Σ_ab A_k)',
+    source: 'Chattopadhay et al. 2018 (arXiv 1710.11063), Eq. 19',
+  },
+  'smooth-grad-cam++': {
+    title: 'Smooth Grad-CAM++',
+    weights: 'alpha',
+    isSmooth: true,
+    equation: 'that of Grad-CAM++, with g_k, g_k² and g_k³ averaged over n noisy copies of the picture',
+    source: 'Omeiza et al. 2019 (arXiv 1908.01224), Eq. 5 to 8',
+  },
+} as const satisfies Readonly<Record<string, Method>>;
+
+export type MethodName = keyof typeof TABLE;
+
+export const METHOD_TABLE: Readonly<Record<MethodName, Method>> = TABLE;
+
+export const METHODS = Object.keys(TABLE) as readonly MethodName[];
