@@ -22,6 +22,7 @@ import { maxpool, maxpoolCodeWords, maxpoolGradInput } from '../src/ops/maxpool.
 import { MOMENT_FLOATS, moments, momentWeights } from '../src/ops/moments.ts';
 import { inputRange, noise } from '../src/ops/noise.ts';
 import { oneHot } from '../src/ops/one-hot.ts';
+import { overflow } from '../src/ops/overflow.ts';
 import { overlay } from '../src/ops/overlay.ts';
 import { preprocess, preprocessRowFloats, resizeRows } from '../src/ops/preprocess.ts';
 import { relu, reluGradInput, reluMaskWords } from '../src/ops/relu.ts';
@@ -171,6 +172,13 @@ export const OPS: Readonly<Record<string, OpBench>> = {
     const buffers = { index: bench.filled(Uint32Array.of(7)), y: bench.empty(samples * CLASSES) };
     const dispatches = [oneHot(CLASSES, samples, buffers)];
     return [{ name: `logits.n${samples}`, dispatches, bytes: bytesOf(buffers.y) }];
+  },
+
+  overflow: (bench) => {
+    const { samples } = bench;
+    const buffers = { x: bench.random(samples * CLASSES), flag: bench.filled(Uint32Array.of(0)) };
+    const dispatches = [overflow(samples * CLASSES, buffers)];
+    return [{ name: `logits.n${samples}`, dispatches, bytes: bytesOf(buffers.x) }];
   },
 
   overlay: (bench) => {

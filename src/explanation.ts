@@ -81,6 +81,8 @@ export interface RawResult {
   readonly probabilities: Float32Array;
   readonly classIndex: number;
   readonly zeroCells: number;
+  /** Whether the scores of a noisy copy are not finite. */
+  readonly noiseOverflow: boolean;
 }
 
 export function finish(
@@ -92,6 +94,8 @@ export function finish(
   result: RawResult,
   timings: Timings,
 ): Explanation {
+  const predictions = rankPredictions(model, result.logits, result.probabilities, options.topK);
+  checkNoise(result, options);
   checkFinite(`the map of ${options.layerName}`, result.signed);
   const shape = [result.signed.length / (height * width), height, width] as const;
   const alphaCells = METHOD_TABLE[options.method].weights === 'alpha' ? maps * height * width : 0;
@@ -99,7 +103,7 @@ export function finish(
   return {
     map: heat,
     signed: { data: result.signed, shape },
-    predictions: rankPredictions(model, result.logits, result.probabilities, options.topK),
+    predictions,
     classIndex: result.classIndex,
     logit: result.logits[result.classIndex],
     outcome: outcomeOf(result.signed, { zeroCells: result.zeroCells, cells: alphaCells }),
@@ -138,11 +142,20 @@ export function rankPredictions(
   }));
 }
 
+/** @throws OverflowError where the noise took a copy of the picture out of float32's range. */
+function checkNoise({ noiseOverflow }: RawResult, { stdDev, noiseScale }: ResolvedOptions): void {
+  if (!noiseOverflow) return;
+  throw new OverflowError(
+    `the scores of a noisy copy are not finite: with stdDev ${stdDev} (${noiseScale}) float32 overflows on the way. ` +
+      'Lower stdDev; 0.1 to 0.3 of the range of the input are usual.',
+  );
+}
+
 /** @throws OverflowError for a value that would make whatever is computed from it meaningless. */
 function checkFinite(what: string, values: Float32Array): void {
   const broken = values.find((value) => !Number.isFinite(value));
   if (broken === undefined) return;
   throw new OverflowError(
-    `${what} came out as ${broken}: float32 overflows on the way. The weights or the noise (stdDev) are too large.`,
+    `${what} came out as ${broken}: float32 overflows on the way. The weights are too large: scale them down.`,
   );
 }

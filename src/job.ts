@@ -29,6 +29,7 @@ import { map } from './ops/map.ts';
 import { MOMENT_FLOATS, moments, momentWeights } from './ops/moments.ts';
 import { inputRange, noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
+import { overflow } from './ops/overflow.ts';
 import { type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
 import { copySample, sampleMean } from './ops/sample-mean.ts';
 import { softmax } from './ops/softmax.ts';
@@ -97,6 +98,8 @@ export interface Job {
   readonly sampleWeights: BufferSlice | undefined;
   readonly weights: BufferSlice;
   readonly zeroCells: BufferSlice;
+  /** Whether the scores of a noisy copy are not finite. */
+  readonly noiseOverflow: BufferSlice;
   readonly filters: BufferSlice;
   readonly subset: BufferSlice;
   readonly signed: BufferSlice;
@@ -144,6 +147,7 @@ export function prepareJob(model: Model, options: ResolvedOptions, plan: Plan, w
       sampleWeights: options.sampleWeights === 'score' ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
       weights: workspace.floats('map weights', maps),
       zeroCells: workspace.filled('zero cells', Uint32Array.of(0)),
+      noiseOverflow: workspace.filled('overflow of the noisy copies', Uint32Array.of(0)),
       filters: workspace.filled('filters', filters),
       subset: workspace.filled('subset', subsetMask({ height, width }, options.subset, options.region)),
       signed: workspace.floats('signed maps', heatMaps * cells),
@@ -199,7 +203,10 @@ export function batchDispatches(job: Job, batch: Batch): Dispatch[] {
       case 'capture':
         return captureActivations(job, batch);
       case 'logits':
-        return batch.clean ? cleanScores(job, batch.noisy, logits) : [];
+        return [
+          ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.noiseOverflow })] : []),
+          ...(batch.clean ? cleanScores(job, batch.noisy, logits) : []),
+        ];
       case 'mask':
         return backward ? [maskStep(context, step.node, batch.gradients)] : [];
       case 'seed': {
@@ -275,14 +282,16 @@ export function mapDispatches(job: Job): Dispatch[] {
 /** The one read-back. */
 export async function readResult(job: Job): Promise<RawResult> {
   const words = (slice: BufferSlice, count: number): BufferSlice => ({ ...slice, size: 4 * count });
-  const [rectified, signed, logits, probabilities, classIndex, zeroCells] = await job.context.parameters.gpu.read([
-    words(job.rectified, job.heatMaps * job.cells),
-    words(job.signed, job.heatMaps * job.cells),
-    words(job.cleanLogits, job.classes),
-    words(job.probabilities, job.classes),
-    words(job.classIndex, 1),
-    words(job.zeroCells, 1),
-  ]);
+  const [rectified, signed, logits, probabilities, classIndex, zeroCells, noiseOverflow] =
+    await job.context.parameters.gpu.read([
+      words(job.rectified, job.heatMaps * job.cells),
+      words(job.signed, job.heatMaps * job.cells),
+      words(job.cleanLogits, job.classes),
+      words(job.probabilities, job.classes),
+      words(job.classIndex, 1),
+      words(job.zeroCells, 1),
+      words(job.noiseOverflow, 1),
+    ]);
   return {
     rectified: new Float32Array(rectified),
     signed: new Float32Array(signed),
@@ -290,5 +299,6 @@ export async function readResult(job: Job): Promise<RawResult> {
     probabilities: new Float32Array(probabilities),
     classIndex: new Uint32Array(classIndex)[0],
     zeroCells: new Uint32Array(zeroCells)[0],
+    noiseOverflow: new Uint32Array(noiseOverflow)[0] === 1,
   };
 }

@@ -60,7 +60,7 @@ fn store(channel: u32, base: u32, position: u32, value: f32) {
   v += bias[channel];
 #endif
 #if RELU
-  v = max(v, 0.0);
+  v = rectify(v);
 #endif
   y[base + channel * params.height * params.width + position] = v;
 }

@@ -34,7 +34,7 @@ fn store(channel: u32, base: u32, position: u32, value: f32) {
   let plane = params.out_height * params.out_width;
   var v = value + bias[channel];
 #if RELU
-  v = max(v, 0.0);
+  v = rectify(v);
 #endif
   y[base + channel * plane + position] = v;
 }

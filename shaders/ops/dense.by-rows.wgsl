@@ -39,7 +39,7 @@ fn store(sample: u32, slice_row: u32, sums: vec4f) {
   value += bias[row];
 #endif
 #if RELU
-  value = max(value, 0.0);
+  value = rectify(value);
 #endif
   let at = sample * params.rows + row;
 #if GATE

@@ -38,7 +38,7 @@ fn main(
   sum += bias[column];
 #endif
 #if RELU
-  sum = max(sum, 0.0);
+  sum = rectify(sum);
 #endif
 #if GATE
   sum = select(0.0, sum, gate[at] > 0.0);

@@ -3,6 +3,7 @@
  * Tensors are float32 [samples, channels, height, width].
  */
 
+import rectifyLib from '../../shaders/lib/rectify.wgsl?raw';
 import tiledSource from '../../shaders/ops/conv2d.3x3.wgsl?raw';
 import gradInputSource from '../../shaders/ops/conv2d.grad-input.wgsl?raw';
 import transposeSource from '../../shaders/ops/conv2d.transpose-weights.wgsl?raw';
@@ -29,8 +30,9 @@ export interface Conv2dShape {
 /** Output channels that stand together in packed weights. */
 export const CHANNEL_BLOCK = 8;
 
-const GENERAL = source('conv2d', generalSource, { flags: { RELU: false } });
+const GENERAL = source('conv2d', generalSource, { libs: [rectifyLib], flags: { RELU: false } });
 const TILED = source('conv2d.3x3', tiledSource, {
+  libs: [rectifyLib],
   flags: { SUBGROUPS: false, SUBGROUP_4: false, BIAS: false, RELU: false },
 });
 const GRAD_INPUT = source('conv2d.grad-input', gradInputSource);

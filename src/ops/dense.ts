@@ -4,6 +4,7 @@
  * that the order asks for. A matrix larger than a binding lies in slices of whole rows; which rows are summed together
  * depends on the shape alone, so the slicing does not change a bit of the result.
  */
+import rectifyLib from '../../shaders/lib/rectify.wgsl?raw';
 import byColumnsSource from '../../shaders/ops/dense.by-columns.wgsl?raw';
 import byRowsSource from '../../shaders/ops/dense.by-rows.wgsl?raw';
 import sumSource from '../../shaders/ops/dense.sum.wgsl?raw';
@@ -28,8 +29,11 @@ export interface MatrixSlice {
 
 const EPILOGUE_FLAGS = { BIAS: false, RELU: false, GATE: false };
 const BY_COLUMNS = source('dense.by-columns', byColumnsSource, { flags: { MANY: false } });
-const BY_ROWS = source('dense.by-rows', byRowsSource, { flags: { MANY: false, ...EPILOGUE_FLAGS } });
-const SUM = source('dense.sum', sumSource, { flags: EPILOGUE_FLAGS });
+const BY_ROWS = source('dense.by-rows', byRowsSource, {
+  libs: [rectifyLib],
+  flags: { MANY: false, ...EPILOGUE_FLAGS },
+});
+const SUM = source('dense.sum', sumSource, { libs: [rectifyLib], flags: EPILOGUE_FLAGS });
 
 /** Rows that one partial sum covers: enough partial sums to fill a GPU, few enough to add up quickly. */
 const CHUNK_ROWS = 512;

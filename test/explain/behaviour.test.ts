@@ -222,20 +222,44 @@ describe('a result is never NaN', () => {
     await assertRejects(() => classify(model, PICTURE), OverflowError, /float32 overflows/);
   });
 
-  modelTest('for noise so large that float32 overflows: that may be an error', async (model) => {
-    for (const stdDev of [1e20, 1e37, 1e38, 1e300]) {
-      for (const method of ['grad-cam', 'smooth-grad-cam++'] as const) {
-        for (const activations of ['clean', 'mean'] as const) {
-          for (const layerName of ['block1_conv1', 'block5_conv2']) {
-            const options = { method, activations, layerName, stdDev, nSamples: 2, noiseScale: 'absolute' } as const;
-            const result = await explain(model, PICTURE, { ...options, sampleWeights: 'score' }).catch(
-              (error) => error,
+  modelTest('for noise so large that float32 overflows: that is an error', async (model) => {
+    for (const stdDev of [1e38, 1e300]) {
+      for (const noiseScale of ['absolute', 'relative'] as const) {
+        for (const batch of [1, undefined]) {
+          const options = { stdDev, noiseScale, batch, nSamples: 2 };
+          for (const method of METHODS) {
+            await assertRejects(
+              () => explain(model, PICTURE, { ...options, method }),
+              OverflowError,
+              /a noisy copy are not finite: with stdDev 1e\+\d+ \((absolute|relative)\).*Lower stdDev/,
             );
-            if (!(result instanceof OverflowError)) assertFinite(result);
           }
+          await assertRejects(
+            () => explain(model, PICTURE, { ...options, sampleWeights: 'score', activations: 'mean' }),
+            OverflowError,
+            /Lower stdDev/,
+          );
         }
       }
     }
+  });
+
+  modelTest('for noise of any size: a map is right, or it is an error', async (model) => {
+    const maps = new Map<number, Float32Array>();
+    const exponents = [60, 80, 100, 110, 116, 120, 122, 124, 125, 126, 127];
+    for (const exponent of exponents) {
+      const noise = { nSamples: 2, noiseScale: 'absolute', stdDev: 2 ** exponent } as const;
+      const result = await explain(model, PICTURE, { ...noise, method: 'grad-cam', layerName: 'block2_conv1' }).catch(
+        (error) => error,
+      );
+      if (result instanceof OverflowError) continue;
+      assertFinite(result);
+      maps.set(exponent, result.signed.data);
+    }
+    // Next to such noise picture and biases round away, and a ReLU network's gradient does not see its input's scale.
+    for (const [exponent, map] of maps) assertSameBits(map, maps.get(60)!, { what: `map at 2^${exponent}` });
+    expect(maps.size).toBeGreaterThan(3);
+    expect(maps.size).toBeLessThan(exponents.length);
   });
 });
 

@@ -153,6 +153,24 @@ function referenceOperands([samples, shape]: Case, { x, weights, bias, gradY }: 
 }
 
 describe('conv2d', () => {
+  for (const kernel of [1, 3]) {
+    opTest(`lets overflow be seen behind a ReLU, kernel ${kernel}`, async (op) => {
+      const padding = (kernel - 1) / 2;
+      const shape = { inChannels: 2, outChannels: 3, height: 1, width: 1, kernel, stride: 1, padding };
+      // Sums of -∞, NaN (∞ - ∞) and a number below zero, by channels.
+      const x = Float32Array.of(3e38, 3e38);
+      const weights = new Float32Array(6 * kernel ** 2);
+      [-3, -3, 3, -3, -1e-38, 0].forEach((weight, row) => {
+        weights[row * kernel ** 2 + (kernel ** 2 - 1) / 2] = weight;
+      });
+      for (const traits of [op.gpu.traits, WITHOUT_SUBGROUPS]) {
+        const data = { x, weights, bias: new Float32Array(3) };
+        const y = await forward(op, [1, shape], data, { traits, relu: true });
+        assertSameBits(y, Float32Array.of(Infinity, Infinity, 0));
+      }
+    });
+  }
+
   for (const each of [...TILED, ...GENERAL]) {
     const [, shape] = each;
     const forwardTerms = shape.inChannels * shape.kernel ** 2 + 1;

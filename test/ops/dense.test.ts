@@ -121,6 +121,17 @@ async function gradInput(
 
 describe('dense', () => {
   for (const rows of ORDERS) {
+    opTest(`lets overflow be seen behind a ReLU, a row for each of the ${rows}`, async (op) => {
+      const shape = { inputs: 4, outputs: 3, rows };
+      // Sums of -∞, NaN (∞ - ∞) and a number below zero, by columns.
+      const x = Float32Array.of(3e38, 3e38, 1, 0);
+      const weights = Float32Array.of(-3, 3, -1e-38, -3, -3, 0, 0, 0, 0, 0, 0, 0);
+      const y = await forward(op, 1, shape, { x, weights, bias: new Float32Array(3) }, { relu: true });
+      assertSameBits(y, Float32Array.of(Infinity, Infinity, 0));
+    });
+  }
+
+  for (const rows of ORDERS) {
     for (const [samples, inputs, outputs] of CASES) {
       opTest(`${samples} × [${inputs} → ${outputs}], a row for each of the ${rows}`, async (op) => {
         const shape = { inputs, outputs, rows };
