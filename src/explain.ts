@@ -5,6 +5,7 @@
  */
 import { throwIfAborted } from './errors.ts';
 import { type Explanation, finish, type Prediction, rankPredictions, type Timings } from './explanation.ts';
+import { Workspace } from './gpu/workspace.ts';
 import { type ImageInput, readPicture } from './image/picture.ts';
 import {
   batchDispatches,
@@ -14,7 +15,6 @@ import {
   rangeDispatch,
   readResult,
   runContext,
-  Workspace,
 } from './job.ts';
 import type { Model } from './model.ts';
 import { convolutionsBehind, planExplanation } from './network/plan.ts';
@@ -44,7 +44,8 @@ export async function explain(model: Model, image: ImageInput, options: ExplainO
     batch: resolved.batch,
     limits: gpu.limits,
   });
-  const workspace = new Workspace(gpu);
+  gpu.pool.resetPeak();
+  const workspace = new Workspace(gpu, 'job');
   try {
     const job = await prepareJob(model, resolved, plan, workspace);
     const input = await prepareInput(model, picture, resolved.fit, workspace, job.input);
@@ -110,7 +111,8 @@ export async function classify(
     samples: 0,
     limits: gpu.limits,
   });
-  const workspace = new Workspace(gpu);
+  gpu.pool.resetPeak();
+  const workspace = new Workspace(gpu, 'job');
   try {
     const [context, probabilities] = await gpu.guard(
       async () =>

@@ -3,11 +3,10 @@
  * the moments of the gradient, in the order of the plan.
  */
 import { subsetMask } from './cam/subset.ts';
-import { LimitError } from './errors.ts';
 import type { RawResult } from './explanation.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
-import type { Gpu } from './gpu/gpu.ts';
+import type { Workspace } from './gpu/workspace.ts';
 import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
@@ -35,44 +34,6 @@ import { copySample, sampleMean } from './ops/sample-mean.ts';
 import { softmax } from './ops/softmax.ts';
 import { alphaWeights, meanGradientWeights } from './ops/weights.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
-
-/** Buffers of one job, lent by the pool. */
-export class Workspace {
-  readonly #gpu: Gpu;
-  readonly #buffers: GPUBuffer[] = [];
-
-  constructor(gpu: Gpu) {
-    this.#gpu = gpu;
-    gpu.pool.resetPeak();
-  }
-
-  /** @throws LimitError for more than one binding can hold. */
-  bytes(label: string, bytes: number): BufferSlice {
-    const available = this.#gpu.limits.maxStorageBufferBindingSize;
-    if (bytes > available) {
-      throw new LimitError(label, { limit: 'maxStorageBufferBindingSize', needed: bytes, available });
-    }
-    const buffer = this.#gpu.pool.acquire(label, bytes);
-    this.#buffers.push(buffer);
-    // The pool may lend a larger buffer than the device can bind.
-    return { buffer, size: Math.max(16, bytes) };
-  }
-
-  floats(label: string, count: number): BufferSlice {
-    return this.bytes(label, count * 4);
-  }
-
-  filled(label: string, words: Uint32Array<ArrayBuffer>): BufferSlice {
-    const slice = this.floats(label, words.length);
-    this.#gpu.write(slice.buffer, words);
-    return slice;
-  }
-
-  release(): void {
-    for (const buffer of this.#buffers) this.#gpu.pool.release(buffer);
-    this.#gpu.pool.endRound();
-  }
-}
 
 /** What the batches of one explanation share. */
 export interface Job {

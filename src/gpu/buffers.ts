@@ -22,14 +22,33 @@ export const USAGE = {
 } as const;
 export type BufferUse = keyof typeof USAGE;
 
+/**
+ * Whom a buffer is lent to: the jobs that a program repeats, or what draws their results in between, which must not cost
+ * the next job its buffers.
+ */
+export type Purpose = 'job' | 'display';
+
 /** Sizes are rounded up to this many bytes: a multiple of every alignment that WebGPU asks of a buffer. */
 const SIZE_STEP_BYTES = 256;
 
+interface FreeBuffer {
+  readonly buffer: GPUBuffer;
+  readonly use: BufferUse;
+  /** Of the last one that it was lent to. */
+  readonly purpose: Purpose;
+  /** Rounds that had ended when it was given back. */
+  readonly rounds: Readonly<Record<Purpose, number>>;
+}
+
 export class BufferPool {
   readonly #device: GPUDevice;
-  readonly #free: { buffer: GPUBuffer; use: BufferUse; lastRound: number }[] = [];
-  readonly #live = new Set<GPUBuffer>();
-  #round = 0;
+  readonly #free: FreeBuffer[] = [];
+  /** With the number of buffers that were made before it. */
+  readonly #live = new Map<GPUBuffer, number>();
+  readonly #lent = new Set<GPUBuffer>();
+  /** Rounds ended so far. */
+  readonly #rounds: Record<Purpose, number> = { job: 0, display: 0 };
+  #created = 0;
   #currentBytes = 0;
   #peakBytes = 0;
 
@@ -46,12 +65,17 @@ export class BufferPool {
     return this.#peakBytes;
   }
 
+  /** How many buffers have been made so far. */
+  get created(): number {
+    return this.#created;
+  }
+
   /** Forgets the peak so far, so that the next job's own can be read. */
   resetPeak(): void {
     this.#peakBytes = this.#currentBytes;
   }
 
-  /** Fits two 4-byte words at least: WebGPU refuses empty bindings. */
+  /** To whole steps, at least one: WebGPU refuses empty bindings. */
   static roundUp(bytes: number): number {
     return Math.max(SIZE_STEP_BYTES, Math.ceil(bytes / SIZE_STEP_BYTES) * SIZE_STEP_BYTES);
   }
@@ -67,7 +91,7 @@ export class BufferPool {
     if (size > available)
       throw new LimitError(`buffer '${label}'`, { limit: 'maxBufferSize', needed: size, available });
     const buffer = this.#device.createBuffer({ label, size, usage: USAGE[use] });
-    this.#live.add(buffer);
+    this.#live.set(buffer, this.#created++);
     this.#currentBytes += buffer.size;
     this.#peakBytes = Math.max(this.#peakBytes, this.#currentBytes);
     return buffer;
@@ -85,33 +109,59 @@ export class BufferPool {
     if (best >= 0) {
       const [{ buffer }] = this.#free.splice(best, 1);
       buffer.label = label;
+      this.#lent.add(buffer);
       return buffer;
     }
-    return this.create(label, size, use);
+    const buffer = this.create(label, size, use);
+    this.#lent.add(buffer);
+    return buffer;
   }
 
-  /** Gives a buffer back. Work already submitted may still use it: the queue keeps the order. */
-  release(buffer: GPUBuffer, use: BufferUse = 'storage'): void {
-    if (this.#live.has(buffer)) this.#free.push({ buffer, use, lastRound: this.#round });
-  }
-
-  /** Ends a job: what it and the one before it left unused is destroyed, so that changing jobs cannot pile up memory. */
-  endRound(): void {
-    for (let i = this.#free.length - 1; i >= 0; i--) {
-      if (this.#free[i].lastRound < this.#round) this.destroy(this.#free.splice(i, 1)[0].buffer);
+  /**
+   * Gives a buffer back. Work already submitted may still use it: the queue keeps the order. One that was destroyed
+   * meanwhile is forgotten.
+   *
+   * @throws Error for a buffer that is not lent: given back twice, it would be lent to two at once.
+   */
+  release(buffer: GPUBuffer, use: BufferUse = 'storage', purpose: Purpose = 'job'): void {
+    if (!this.#live.has(buffer)) return;
+    if (!this.#lent.delete(buffer)) {
+      throw new Error(`buffer '${buffer.label}' is not lent: it was released before, or never acquired`);
     }
-    this.#round++;
+    this.#free.push({ buffer, use, purpose, rounds: { ...this.#rounds } });
+  }
+
+  /**
+   * Ends a piece of work: what it and the one before it left unused is destroyed, so that changing jobs cannot pile up
+   * memory. Drawing destroys its own buffers only.
+   */
+  endRound(purpose: Purpose = 'job'): void {
+    const isUnused = (free: FreeBuffer) =>
+      free.rounds[purpose] < this.#rounds[purpose] && (purpose === 'job' || free.purpose === purpose);
+    for (let i = this.#free.length - 1; i >= 0; i--) {
+      if (isUnused(this.#free[i])) this.destroy(this.#free.splice(i, 1)[0].buffer);
+    }
+    this.#rounds[purpose]++;
   }
 
   destroy(buffer: GPUBuffer): void {
     if (!this.#live.delete(buffer)) return;
+    this.#lent.delete(buffer);
     this.#currentBytes -= buffer.size;
     buffer.destroy();
   }
 
+  /** Destroys the buffers that were made after the first `created` ones: without memory they are no buffers. */
+  destroyFrom(created: number): void {
+    for (const [buffer, number] of this.#live) if (number >= created) this.destroy(buffer);
+    // Of those some may have been given back already.
+    for (let i = this.#free.length - 1; i >= 0; i--) if (!this.#live.has(this.#free[i].buffer)) this.#free.splice(i, 1);
+  }
+
   dispose(): void {
-    for (const buffer of this.#live) buffer.destroy();
+    for (const buffer of this.#live.keys()) buffer.destroy();
     this.#live.clear();
+    this.#lent.clear();
     this.#free.length = 0;
     this.#currentBytes = 0;
   }

@@ -3,7 +3,7 @@
 
 /** The GPU as the rest of the library sees it: a device, its pipelines, its buffers, and one way to run dispatches. */
 import { DeviceLostError, GpuUnavailableError, LimitError, throwIfAborted } from '../errors.ts';
-import { BufferPool, type BufferSlice, type BufferUse } from './buffers.ts';
+import { BufferPool, type BufferSlice, type BufferUse, type Purpose } from './buffers.ts';
 import { type Dispatch, Encoder, Pace } from './encoder.ts';
 import type { Kernel } from './kernel.ts';
 import { type CompiledKernel, PipelineCache } from './pipelines.ts';
@@ -169,15 +169,22 @@ export class Gpu {
   ): Promise<{ submits: number; gpuMs: number | undefined }> {
     return this.guard(async () => {
       const timer = timed ? GpuTimer.create(this.device, this.pool) : undefined;
-      const beforeSubmit = () => throwIfAborted(signal);
-      const { submits } = await this.#encoder.run(dispatches, { beforeSubmit, onProgress, timer });
-      return { submits, gpuMs: await timer?.finish() };
+      try {
+        const beforeSubmit = () => throwIfAborted(signal);
+        const { submits } = await this.#encoder.run(dispatches, { beforeSubmit, onProgress, timer });
+        return { submits, gpuMs: await timer?.finish() };
+      } finally {
+        timer?.dispose();
+      }
     });
   }
 
-  /** Reads slices back in one copy and one map; each result is a copy of its own. */
-  async read(slices: readonly BufferSlice[]): Promise<ArrayBuffer[]> {
-    this.#throwIfLost();
+  /**
+   * Reads slices back in one copy and one map; each result is a copy of its own.
+   *
+   * @throws LimitError when memory runs out, DeviceLostError
+   */
+  async read(slices: readonly BufferSlice[], purpose?: Purpose): Promise<ArrayBuffer[]> {
     const sizes = slices.map(({ buffer, offset = 0, size }) => size ?? buffer.size - offset);
     const starts: number[] = [];
     let total = 0;
@@ -185,24 +192,33 @@ export class Gpu {
       starts.push(total);
       total += Math.ceil(size / 4) * 4;
     }
-    const staging = this.pool.acquire('read-back', total, 'readback');
+    let staging = undefined as GPUBuffer | undefined;
     try {
-      const commands = this.device.createCommandEncoder({ label: 'read-back' });
-      slices.forEach(({ buffer, offset = 0 }, i) => {
-        commands.copyBufferToBuffer(buffer, offset, staging, starts[i], Math.ceil(sizes[i] / 4) * 4);
+      // Only the copying is guarded: others may go on while this waits for it.
+      const { mapping } = await this.guard(async () => {
+        const to = this.pool.acquire('read-back', total, 'readback');
+        staging = to;
+        const commands = this.device.createCommandEncoder({ label: 'read-back' });
+        slices.forEach(({ buffer, offset = 0 }, i) => {
+          commands.copyBufferToBuffer(buffer, offset, to, starts[i], Math.ceil(sizes[i] / 4) * 4);
+        });
+        this.device.queue.submit([commands.finish()]);
+        const mapping = to.mapAsync(1 /* GPUMapMode.READ */, 0, Math.ceil(total / 8) * 8);
+        mapping.catch(() => {}); // awaited below, unless the guard throws
+        return { mapping };
       });
-      this.device.queue.submit([commands.finish()]);
-      await staging.mapAsync(1 /* GPUMapMode.READ */, 0, Math.ceil(total / 8) * 8);
-      const mapped = staging.getMappedRange(0, Math.ceil(total / 8) * 8);
+      await mapping;
+      const from = staging as GPUBuffer;
+      const mapped = from.getMappedRange(0, Math.ceil(total / 8) * 8);
       const copies = sizes.map((size, i) => mapped.slice(starts[i], starts[i] + size));
-      staging.unmap();
+      from.unmap();
       return copies;
     } catch (cause) {
       await this.#lossReported();
       this.#throwIfLost(cause);
       throw cause;
     } finally {
-      this.pool.release(staging, 'readback');
+      if (staging) this.pool.release(staging, 'readback', purpose);
     }
   }
 
@@ -212,7 +228,8 @@ export class Gpu {
 
   /**
    * Runs `work` inside error scopes and turns what they catch into the library's errors. Scopes are a stack of the
-   * device, so that guarded pieces of work wait for each other.
+   * device, so that guarded pieces of work wait for each other. Work must not call guard, run or read and wait for them:
+   * they would wait for it. Buffers that are made where memory runs out do not outlive the error.
    */
   guard<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#guarded.then(() => this.#runGuarded(work));
@@ -222,7 +239,8 @@ export class Gpu {
 
   async #runGuarded<T>(work: () => Promise<T>): Promise<T> {
     this.#throwIfLost();
-    const { device } = this;
+    const { device, pool } = this;
+    const firstNew = pool.created;
     device.pushErrorScope('internal');
     device.pushErrorScope('out-of-memory');
     device.pushErrorScope('validation');
@@ -237,6 +255,7 @@ export class Gpu {
       [device.popErrorScope(), device.popErrorScope(), device.popErrorScope()].map((scope) => scope.catch(() => null)),
     );
     this.#throwIfLost(failure);
+    if (memory) pool.destroyFrom(firstNew);
     if (failure) throw failure;
     if (memory) {
       throw new LimitError(

@@ -33,25 +33,32 @@ export class GpuTimer {
     return { querySet: this.#queries, beginningOfPassWriteIndex: first, endOfPassWriteIndex: first + 1 };
   }
 
-  /** Milliseconds of all passes so far, when they are done; the timer is then used up. */
+  /** Milliseconds of all passes so far, when they are done. */
   async finish(): Promise<number> {
     if (this.#passes === 0) return 0;
     const bytes = 16 * this.#passes;
     const resolved = this.#device.createBuffer({ label: 'timestamps', size: bytes, usage: QUERY_RESOLVE | COPY_SRC });
     const staging = this.#pool.acquire('timestamps', bytes, 'readback');
-    const commands = this.#device.createCommandEncoder({ label: 'timestamps' });
-    commands.resolveQuerySet(this.#queries, 0, 2 * this.#passes, resolved, 0);
-    commands.copyBufferToBuffer(resolved, 0, staging, 0, bytes);
-    this.#device.queue.submit([commands.finish()]);
-    await staging.mapAsync(1 /* GPUMapMode.READ */, 0, bytes);
-    const times = new BigUint64Array(staging.getMappedRange(0, bytes).slice(0));
-    staging.unmap();
-    this.#pool.release(staging, 'readback');
-    resolved.destroy();
+    try {
+      const commands = this.#device.createCommandEncoder({ label: 'timestamps' });
+      commands.resolveQuerySet(this.#queries, 0, 2 * this.#passes, resolved, 0);
+      commands.copyBufferToBuffer(resolved, 0, staging, 0, bytes);
+      this.#device.queue.submit([commands.finish()]);
+      await staging.mapAsync(1 /* GPUMapMode.READ */, 0, bytes);
+      const times = new BigUint64Array(staging.getMappedRange(0, bytes).slice(0));
+      staging.unmap();
+      let nanoseconds = 0n;
+      // Rounding may put a short pass's end before its beginning.
+      for (let i = 0; i < times.length; i += 2) if (times[i + 1] > times[i]) nanoseconds += times[i + 1] - times[i];
+      return Number(nanoseconds) / 1e6;
+    } finally {
+      this.#pool.release(staging, 'readback');
+      resolved.destroy();
+    }
+  }
+
+  /** Frees the queries; the timer is then used up. */
+  dispose(): void {
     this.#queries.destroy();
-    let nanoseconds = 0n;
-    // Rounding may put a short pass's end before its beginning.
-    for (let i = 0; i < times.length; i += 2) if (times[i + 1] > times[i]) nanoseconds += times[i + 1] - times[i];
-    return Number(nanoseconds) / 1e6;
   }
 }

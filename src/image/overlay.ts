@@ -1,7 +1,7 @@
 /** The heat map over the whole picture, at the picture's own size. */
 import { OptionError } from '../errors.ts';
-import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { Workspace } from '../gpu/workspace.ts';
 import { overlay } from '../ops/overlay.ts';
 import { pictureBands } from './bands.ts';
 import { type ColorMapName, colorTable, DEFAULT_COLOR_MAP } from './color-map.ts';
@@ -50,32 +50,24 @@ export async function drawOverlay(
   const rowBytes = picture.width * 4;
   const bands = pictureBands(picture, gpu.limits);
   const bandBytes = bands[0].rows * rowBytes;
-  const lent: GPUBuffer[] = [];
-  const lend = (label: string, bytes: number): BufferSlice => {
-    const buffer = gpu.pool.acquire(label, bytes);
-    lent.push(buffer);
-    // The pool may lend a larger buffer than the device can bind.
-    return { buffer, size: bytes };
-  };
+  const workspace = new Workspace(gpu, 'display');
   try {
     const [heatMap, colors, band, drawn] = await gpu.guard(async () => [
-      lend('heat map', heat.data.byteLength),
-      lend('colour map', 256 * 4),
-      lend('picture band', bandBytes),
-      lend('overlay band', bandBytes),
+      workspace.filled('heat map', heat.data),
+      workspace.filled('colour map', colorTable(colorMap)),
+      workspace.bytes('picture band', bandBytes),
+      workspace.bytes('overlay band', bandBytes),
     ]);
-    gpu.write(heatMap.buffer, heat.data);
-    gpu.write(colors.buffer, colorTable(colorMap));
     for (const { firstRow, rows } of bands) {
       gpu.write(band.buffer, picture.data.subarray(firstRow * rowBytes, (firstRow + rows) * rowBytes));
       const shape = { width: picture.width, rows, firstRow, mapHeight, mapWidth, mapIndex: map, view, opacity };
       const range = { low: 0, high: largest > 0 ? largest : 1 };
       await gpu.run([overlay({ ...shape, ...range }, { picture: band, heat: heatMap, colors, result: drawn })]);
-      const [bytes] = await gpu.read([{ ...drawn, size: rows * rowBytes }]);
+      const [bytes] = await workspace.read([{ ...drawn, size: rows * rowBytes }]);
       result.set(new Uint8ClampedArray(bytes), firstRow * rowBytes);
     }
   } finally {
-    for (const buffer of lent) gpu.pool.release(buffer);
+    workspace.release();
   }
   return { data: result, width: picture.width, height: picture.height };
 }

@@ -1,6 +1,7 @@
 /** Heat maps as numbers at another size. */
 import { OptionError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { Workspace } from '../gpu/workspace.ts';
 import { upsample } from '../ops/upsample.ts';
 
 /**
@@ -18,24 +19,18 @@ export async function upsampleMaps(
       throw new OptionError(side, size[side], 'a whole number above 0');
   }
   const [maps, height, width] = heat.shape;
-  const outputBytes = maps * size.height * size.width * 4;
-  const { pool } = gpu;
-  const x = pool.acquire('heat maps', heat.data.byteLength);
-  const y = pool.acquire('enlarged heat maps', outputBytes);
+  const values = maps * size.height * size.width;
+  const workspace = new Workspace(gpu, 'display');
   try {
-    gpu.write(x, heat.data);
-    const outSize = { outHeight: size.height, outWidth: size.width };
-    await gpu.run([
-      upsample({ maps, height, width }, outSize, {
-        // The pool may lend a larger buffer than the device can bind.
-        x: { buffer: x, size: heat.data.byteLength },
-        y: { buffer: y, size: outputBytes },
-      }),
+    const [x, y] = await gpu.guard(async () => [
+      workspace.filled('heat maps', heat.data),
+      workspace.floats(`${maps === 1 ? 'heat map' : `${maps} heat maps`} of ${size.height} × ${size.width}`, values),
     ]);
-    const data = await gpu.readFloats({ buffer: y, size: outputBytes });
-    return { data, shape: [maps, size.height, size.width] };
+    const outSize = { outHeight: size.height, outWidth: size.width };
+    await gpu.run([upsample({ maps, height, width }, outSize, { x, y })]);
+    const [bytes] = await workspace.read([{ ...y, size: values * 4 }]);
+    return { data: new Float32Array(bytes), shape: [maps, size.height, size.width] };
   } finally {
-    pool.release(x);
-    pool.release(y);
+    workspace.release();
   }
 }

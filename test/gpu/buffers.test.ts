@@ -78,6 +78,56 @@ describe('BufferPool', () => {
     expect(pool.currentBytes).toBe(256);
   });
 
+  poolTest('keeps a job’s buffers through any amount of drawing, and those for drawing through a job', (pool) => {
+    const job = pool.acquire('job', 65_536);
+    pool.release(job);
+    pool.endRound();
+    let shown: GPUBuffer | undefined;
+    for (const bytes of [1024, 2048, 4096]) {
+      shown = pool.acquire('drawing', bytes);
+      pool.release(shown, 'storage', 'display');
+      pool.endRound('display');
+    }
+    // Of the drawing, what one round has left unused is gone.
+    expect(pool.currentBytes).toBe(65_536 + 4096);
+    expect(pool.acquire('job', 65_536)).toBe(job);
+    pool.release(job);
+    pool.endRound();
+    expect(pool.acquire('drawing', 4096)).toBe(shown);
+    pool.release(shown!, 'storage', 'display');
+    // Where jobs go on without drawing, they take what it held.
+    for (let round = 0; round < 2; round++) {
+      pool.release(pool.acquire('job', 65_536));
+      pool.endRound();
+    }
+    expect(pool.currentBytes).toBe(65_536);
+  });
+
+  poolTest('refuses a buffer that is not lent', (pool) => {
+    const buffer = pool.acquire('sums', 512);
+    pool.release(buffer);
+    expect(() => pool.release(buffer)).toThrow("buffer 'sums' is not lent: it was released before");
+    expect(() => pool.release(pool.create('weights', 512))).toThrow("'weights' is not lent");
+    expect(pool.acquire('one', 512)).toBe(buffer);
+    expect(pool.acquire('another', 512)).not.toBe(buffer);
+  });
+
+  poolTest('destroys what was made from a moment on, lent or given back', (pool) => {
+    const kept = pool.acquire('kept', 512);
+    const { created } = pool;
+    const lent = pool.acquire('lent', 1024);
+    const back = pool.acquire('given back', 2048);
+    pool.release(back);
+    pool.destroyFrom(created);
+    expect(pool.currentBytes).toBe(512);
+    expect(pool.acquire('new', 2048)).not.toBe(back);
+    // Giving back what is gone is no mistake: a job that failed does so.
+    pool.release(lent);
+    expect(pool.acquire('new', 1024)).not.toBe(lent);
+    pool.release(kept);
+    expect(pool.acquire('again', 512)).toBe(kept);
+  });
+
   poolTest('does not lend what was destroyed', (pool) => {
     const destroyed = pool.acquire('destroyed', 512);
     pool.destroy(destroyed);

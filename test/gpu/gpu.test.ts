@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AbortError, GpuUnavailableError, LimitError } from '../../src/errors.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
+import { Workspace } from '../../src/gpu/workspace.ts';
 import { testAdapter } from '../harness/adapter.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest, testGpu } from '../harness/gpu.ts';
@@ -131,6 +132,26 @@ describe('Gpu.run', () => {
   });
 });
 
+describe('a run that is timed', () => {
+  gpuTest('leaves no queries behind, whether it ends well or not', async (gpu) => {
+    const made: { isDestroyed: boolean }[] = [];
+    const timing = pretendingDevice(gpu.device, {
+      features: new Set(['timestamp-query']),
+      createQuerySet: () => {
+        const set = { isDestroyed: false, destroy: () => Object.assign(set, { isDestroyed: true }) };
+        made.push(set);
+        return set;
+      },
+    });
+    await timing.run([], { timed: true });
+    const buffer = gpu.upload('numbers', FLOATS);
+    const stopped = { timed: true, signal: AbortSignal.abort() };
+    await assertRejects(() => timing.run([fill({ buffer }, 300)], stopped), AbortError, /stopped/);
+    expect(made).toMatchObject([{ isDestroyed: true }, { isDestroyed: true }]);
+    gpu.pool.destroy(buffer);
+  });
+});
+
 describe('Gpu.guard', () => {
   gpuTest('turns a refused command into an error, once', async (gpu) => {
     const refused = () =>
@@ -168,21 +189,37 @@ describe('Gpu.guard', () => {
       message = 'no room';
     })();
     // No adapter here runs out on demand: the device is made to say so.
-    const device = new Proxy(gpu.device, {
+    let pops = 0;
+    const tight = pretendingDevice(gpu.device, {
+      popErrorScope: async () => (pops++ % 3 === 1 ? outOfMemory : null),
+      pushErrorScope: () => {},
+    });
+    const work = async () => {
+      const workspace = new Workspace(tight, 'job');
+      try {
+        await tight.guard(async () => workspace.bytes('activations', 4096));
+      } finally {
+        workspace.release();
+      }
+    };
+    for (const failing of [work, () => tight.read([{ buffer: gpu.pool.acquire('x', 256) }])]) {
+      const error = await assertRejects(failing, LimitError, /out of memory \(no room\).*batch/);
+      expect(error).toMatchObject({ limit: 'memory', code: 'limit' });
+      // What was made without memory is no buffer, and must not be lent again.
+      expect(tight.memory.currentBytes).toBe(0);
+    }
+  });
+});
+
+/** A Gpu on a device with some methods or attributes of its own. */
+function pretendingDevice(device: GPUDevice, own: Record<string, unknown>): Gpu {
+  return Gpu.fromDevice(
+    new Proxy(device, {
       get(target, key) {
-        if (key === 'popErrorScope') return async () => (pops++ === 1 ? outOfMemory : null);
-        if (key === 'pushErrorScope') return () => {};
+        if (Object.hasOwn(own, key)) return own[key as string];
         const value = Reflect.get(target, key, target);
         return typeof value === 'function' ? value.bind(target) : value;
       },
-    });
-    let pops = 0;
-    const tight = Gpu.fromDevice(device);
-    const error = await assertRejects(
-      () => tight.guard(async () => {}),
-      LimitError,
-      /out of memory \(no room\).*batch/,
-    );
-    expect(error).toMatchObject({ limit: 'memory', code: 'limit' });
-  });
-});
+    }),
+  );
+}
