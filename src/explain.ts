@@ -20,7 +20,7 @@ import type { Model } from './model.ts';
 import { convolutionsBehind, planExplanation } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
 import { softmax } from './ops/softmax.ts';
-import { type ExplainOptions, resolveFit, resolveOptions, resolveTopK } from './options.ts';
+import { type ClassifyOptions, type ExplainOptions, resolveClassifyOptions, resolveOptions } from './options.ts';
 
 /**
  * Explains why the model gives a picture its class.
@@ -30,8 +30,8 @@ import { type ExplainOptions, resolveFit, resolveOptions, resolveTopK } from './
  */
 export async function explain(model: Model, image: ImageInput, options: ExplainOptions = {}): Promise<Explanation> {
   const clock = stopwatch();
-  const { signal, onProgress } = options;
   const resolved = resolveOptions(options, model);
+  const { signal, onProgress } = options;
   const picture = await readPicture(image);
   throwIfAborted(signal);
   const { gpu } = model;
@@ -94,13 +94,8 @@ export function gradCamPlusSmooth(
 }
 
 /** The most probable classes of a picture, best first. */
-export async function classify(
-  model: Model,
-  image: ImageInput,
-  options: Pick<ExplainOptions, 'topK' | 'fit' | 'signal'> = {},
-): Promise<Prediction[]> {
-  const topK = resolveTopK(options.topK);
-  const fit = resolveFit(options.fit);
+export async function classify(model: Model, image: ImageInput, options: ClassifyOptions = {}): Promise<Prediction[]> {
+  const { topK, fit } = resolveClassifyOptions(options);
   const picture = await readPicture(image);
   throwIfAborted(options.signal);
   const { gpu, graph, parameters } = model;

@@ -23,6 +23,7 @@ export { type LoadModelOptions, loadModel, Model, type RandomWeights } from './m
 export { type KnownModel, MODELS, type ModelName, type ModelSource } from './network/models.ts';
 export {
   type Cell,
+  type ClassifyOptions,
   DEFAULT_OPTIONS,
   type ExplainOptions,
   type ExplainProgress,

@@ -6,6 +6,7 @@ import { findModel, type KnownModel, type ModelName } from './network/models.ts'
 import { type LoadOptions, Parameters } from './network/parameters.ts';
 import { randomWeights } from './network/random.ts';
 import type { ChannelScaling } from './ops/preprocess.ts';
+import { checkOptionNames, type OptionNames } from './option-names.ts';
 import { type OpenWeightsOptions, openWeights, type WeightsFile, type WeightsLocation } from './weights/source.ts';
 
 /** Seeded random weights: they make maps of the right shape that mean nothing. */
@@ -26,6 +27,19 @@ export interface LoadModelOptions extends LoadOptions, Pick<OpenWeightsOptions, 
   /** Side of the square input, a multiple of 32. Default 224. */
   inputSize?: number;
 }
+
+const LOAD_OPTIONS: OptionNames<LoadModelOptions> = {
+  weights: true,
+  labels: true,
+  width: true,
+  classes: true,
+  inputSize: true,
+  store: true,
+  cache: true,
+  checksum: true,
+  signal: true,
+  onProgress: true,
+};
 
 export class Model {
   readonly gpu: Gpu;
@@ -96,6 +110,7 @@ export class Model {
  */
 export async function loadModel(gpu: Gpu, name: ModelName, options: LoadModelOptions = {}): Promise<Model> {
   const known = findModel(name);
+  checkOptionNames('loadModel()', options, LOAD_OPTIONS);
   const { width, classes = known.classes, inputSize = 224 } = options;
   if (width !== undefined && !(width > 0 && width <= 4))
     throw new OptionError('width', width, 'a number above 0 and up to 4');

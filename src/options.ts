@@ -4,6 +4,7 @@
  */
 import { OptionError } from './errors.ts';
 import { METHODS, type MethodName } from './methods.ts';
+import { checkOptionNames, type OptionNames } from './option-names.ts';
 
 export const FITS = ['squash', 'crop', 'pad'] as const;
 export type Fit = (typeof FITS)[number];
@@ -53,6 +54,31 @@ export interface ExplainOptions {
   signal?: AbortSignal;
   onProgress?: (progress: ExplainProgress) => void;
 }
+
+/** Those of ResolvedOptions, then those that do not change the result. */
+const EXPLAIN_OPTIONS: OptionNames<ExplainOptions> = {
+  method: true,
+  layerName: true,
+  nSamples: true,
+  stdDev: true,
+  noiseScale: true,
+  seed: true,
+  score: true,
+  sampleWeights: true,
+  alphaNumerator: true,
+  activations: true,
+  filters: true,
+  combineFilters: true,
+  region: true,
+  subset: true,
+  classIndex: true,
+  fit: true,
+  batch: true,
+  topK: true,
+  timestamps: true,
+  signal: true,
+  onProgress: true,
+};
 
 export interface ExplainProgress {
   /** Samples finished, the clean picture counted as one. */
@@ -114,6 +140,7 @@ export interface OptionContext {
  * @throws OptionError naming the option, what was given and what is allowed.
  */
 export function resolveOptions(options: ExplainOptions, model: OptionContext): ResolvedOptions {
+  checkOptionNames('explain()', options, EXPLAIN_OPTIONS);
   const o = { ...DEFAULT_OPTIONS, ...withoutUndefined(options) };
   oneOf('method', o.method, METHODS);
   integer('nSamples', o.nSamples, 0, MAX_SAMPLES);
@@ -179,6 +206,15 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     batch: o.batch,
     topK: o.topK,
   };
+}
+
+/** What a classification can be told. */
+export type ClassifyOptions = Pick<ExplainOptions, 'topK' | 'fit' | 'signal'>;
+
+/** @throws OptionError */
+export function resolveClassifyOptions(options: ClassifyOptions): { topK: number; fit: Fit } {
+  checkOptionNames('classify()', options, { topK: true, fit: true, signal: true });
+  return { topK: resolveTopK(options.topK), fit: resolveFit(options.fit) };
 }
 
 /** @throws OptionError */

@@ -16,6 +16,7 @@ import {
 /** Parts of src, the lowest first. A part imports from those above it in this table, and never from its neighbours. */
 const LEVELS = [
   ['version.ts', 'errors.ts', 'methods.ts'],
+  ['option-names.ts'],
   ['options.ts', 'gpu', 'weights', 'scenes'],
   ['ops'],
   ['network', 'cam', 'image'],

@@ -3,6 +3,7 @@
 
 /** The GPU as the rest of the library sees it: a device, its pipelines, its buffers, and one way to run dispatches. */
 import { DeviceLostError, GpuUnavailableError, LimitError, throwIfAborted } from '../errors.ts';
+import { checkOptionNames } from '../option-names.ts';
 import { BufferPool, type BufferSlice, type BufferUse, type Purpose } from './buffers.ts';
 import { type Dispatch, Encoder, Pace } from './encoder.ts';
 import type { Kernel } from './kernel.ts';
@@ -84,9 +85,10 @@ export class Gpu {
   /**
    * Asks for an adapter and a device with the limits and features it can use.
    *
-   * @throws GpuUnavailableError when there is no WebGPU or no adapter.
+   * @throws GpuUnavailableError when there is no WebGPU or no adapter, OptionError
    */
   static async request(options: GpuRequestOptions = {}): Promise<Gpu> {
+    checkOptionNames('Gpu.request()', options, { adapter: true, gpu: true, limits: true, powerPreference: true });
     const gpu = options.gpu ?? (globalThis.navigator as Navigator | undefined)?.gpu;
     if (!gpu && !options.adapter) {
       throw new GpuUnavailableError(

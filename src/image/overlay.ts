@@ -3,6 +3,7 @@ import { OptionError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Workspace } from '../gpu/workspace.ts';
 import { overlay } from '../ops/overlay.ts';
+import { checkOptionNames } from '../option-names.ts';
 import { pictureBands } from './bands.ts';
 import { type ColorMapName, colorTable, DEFAULT_COLOR_MAP } from './color-map.ts';
 import type { View } from './fit.ts';
@@ -36,8 +37,10 @@ export async function drawOverlay(
   picture: Picture,
   heat: { data: Float32Array; shape: readonly [number, number, number] },
   view: View,
-  { map = 0, opacity = DEFAULT_OPACITY, colorMap = DEFAULT_COLOR_MAP }: OverlayOptions = {},
+  options: OverlayOptions = {},
 ): Promise<OverlayImage> {
+  checkOptionNames('overlay()', options, { map: true, opacity: true, colorMap: true });
+  const { map = 0, opacity = DEFAULT_OPACITY, colorMap = DEFAULT_COLOR_MAP } = options;
   const [maps, mapHeight, mapWidth] = heat.shape;
   if (!Number.isInteger(map) || map < 0 || map >= maps) {
     throw new OptionError('map', map, `a whole number from 0 to ${maps - 1}`);

@@ -3,6 +3,7 @@ import { OptionError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Workspace } from '../gpu/workspace.ts';
 import { upsample } from '../ops/upsample.ts';
+import { checkOptionNames } from '../option-names.ts';
 
 /**
  * Enlarges maps [maps, height, width] bilinearly with half-pixel centres (align_corners = false).
@@ -14,6 +15,7 @@ export async function upsampleMaps(
   heat: { data: Float32Array; shape: readonly [maps: number, height: number, width: number] },
   size: { height: number; width: number },
 ): Promise<{ data: Float32Array; shape: readonly [maps: number, height: number, width: number] }> {
+  checkOptionNames('upsample()', size, { height: true, width: true });
   for (const side of ['height', 'width'] as const) {
     if (!Number.isInteger(size[side]) || size[side] < 1)
       throw new OptionError(side, size[side], 'a whole number above 0');

@@ -2,6 +2,7 @@
 import { create } from 'webgpu';
 import { GpuUnavailableError } from '../errors.ts';
 import { type AdapterInfo, Gpu } from '../gpu/gpu.ts';
+import { checkOptionNames } from '../option-names.ts';
 import {
   type AdapterPlan,
   adapterKind,
@@ -26,9 +27,10 @@ export interface NodeGpuOptions {
  * Dawn sees the drivers that the process was started with. On a machine without any, start it with the variables that
  * swiftShaderEnvironment() returns, as the command line does with itself.
  *
- * @throws GpuUnavailableError listing the adapters found, if none can be used or matches.
+ * @throws GpuUnavailableError listing the adapters found, if none can be used or matches; OptionError
  */
 export async function requestNodeGpu(options: NodeGpuOptions = {}): Promise<Gpu> {
+  checkOptionNames('requestNodeGpu()', options, { adapter: true, limits: true });
   const choice = await chooseDawnAdapter(options.adapter);
   if (choice.do === 'use') return openDawnGpu(choice.adapter, options.limits);
   if (choice.do === 'fail') throw new GpuUnavailableError(choice.message);

@@ -3,6 +3,7 @@
  * seed. The same seed and options give the same bytes in every engine (see arithmetic.ts).
  */
 import { OptionError } from '../errors.ts';
+import { checkOptionNames } from '../option-names.ts';
 import { direction, Random } from './arithmetic.ts';
 import { lightAndGrain, occlude, paintGround, rotated, scatterMarks } from './background.ts';
 import { type Colour, contrast, mixed, Raster, randomColour, randomPattern } from './raster.ts';
@@ -59,6 +60,7 @@ const STREAM = { plan: 1, ground: 2, marks: 3, light: 4, objects: 16 } as const;
  * @throws OptionError
  */
 export function drawScene(seed: number, options: SceneOptions = {}): Scene {
+  checkOptionNames('drawScene()', options, { size: true, classIndex: true, instances: true, secondClass: true });
   const { size = 224 } = options;
   checkOptions(seed, size, options);
   const plan = planScene(seed, options);

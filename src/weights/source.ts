@@ -3,6 +3,7 @@
  * files is a WeightsError that names the file, and the tensor where there is one.
  */
 import { OptionError, throwIfAborted, WeightsError } from '../errors.ts';
+import { checkOptionNames, type OptionNames } from '../option-names.ts';
 import { asWeightsError, ByteReader, displayName } from './byte-reader.ts';
 import { browserCache, type CachingStore, cachingStore, type WeightsCache } from './cache.ts';
 import { MAX_HEADER_BYTES, type WeightsDtype, type WeightsLayout } from './layout.ts';
@@ -97,6 +98,14 @@ export interface OpenWeightsOptions {
   onProgress?: (progress: LoadProgress) => void;
 }
 
+const OPEN_OPTIONS: OptionNames<OpenWeightsOptions> = {
+  store: true,
+  cache: true,
+  checksum: true,
+  signal: true,
+  onProgress: true,
+};
+
 /**
  * Opens a TensorFlow.js layers-model by its model.json, or a .safetensors file. Reads and checks what describes the
  * tensors; a safetensors file is left open there, so that one request serves description and tensors.
@@ -104,6 +113,7 @@ export interface OpenWeightsOptions {
  * @throws WeightsError if there is no such file, or its description is broken; OptionError; AbortError
  */
 export async function openWeights(location: WeightsLocation, options: OpenWeightsOptions = {}): Promise<WeightsFile> {
+  checkOptionNames('openWeights()', options, OPEN_OPTIONS);
   const { checksum, signal } = options;
   if (checksum !== undefined && !/^sha256-[0-9a-f]{64}$/.test(checksum)) {
     throw new OptionError('checksum', checksum, "'sha256-' and 64 lower-case hexadecimal digits");

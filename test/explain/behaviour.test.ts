@@ -4,6 +4,7 @@ import { AbortError, DeviceLostError, ImageError, OptionError, OverflowError } f
 import { classify, explain, gradCamPlusSmooth } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
+import type { OverlayOptions } from '../../src/image/overlay.ts';
 import { METHOD_TABLE, METHODS } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import type { ExplainOptions, ExplainProgress } from '../../src/options.ts';
@@ -278,6 +279,18 @@ describe('a wrong call', () => {
     ] as const) {
       await assertRejects(() => explain(model, PICTURE, options), OptionError, message);
     }
+    const nSample = { nSample: 5 } as ExplainOptions;
+    await assertRejects(
+      () => explain(model, PICTURE, nSample),
+      OptionError,
+      /nSample: got 5; allowed: nSamples; explain/,
+    );
+    await assertRejects(
+      () => classify(model, PICTURE, nSample),
+      OptionError,
+      /nSample: .* classify\(\) takes topK, fit/,
+    );
+    await assertRejects(() => explain(model, PICTURE, null as unknown as ExplainOptions), OptionError, /got null/);
     await assertRejects(() => classify(model, PICTURE, { topK: 0 }), OptionError, /topK/);
     await assertRejects(() => classify(model, PICTURE, { fit: 'fill' as 'pad' }), OptionError, /fit/);
     const notPicture = { data: new Uint8Array(3), width: 2, height: 2 };
@@ -514,6 +527,17 @@ describe('overlay', () => {
     await assertRejects(() => result.overlay({ map: 0.5 }), OptionError, /map: got 0\.5/);
     await assertRejects(() => result.overlay({ opacity: 1.1 }), OptionError, /opacity: got 1\.1/);
     await assertRejects(() => result.overlay({ opacity: Number.NaN }), OptionError, /opacity: got NaN/);
+    const colourMap = { colourMap: 'turbo' } as OverlayOptions;
+    await assertRejects(
+      () => result.overlay(colourMap),
+      OptionError,
+      /colourMap: got "turbo"; allowed: colorMap; overlay/,
+    );
+    await assertRejects(
+      () => result.upsample({ height: 5, widht: 5 } as unknown as { height: number; width: number }),
+      OptionError,
+      /widht: got 5; allowed: width/,
+    );
     const colorMap = 'jet' as 'turbo';
     await assertRejects(() => result.overlay({ colorMap }), OptionError, /colorMap: got "jet"; allowed: .*viridis/);
   });

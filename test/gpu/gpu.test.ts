@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AbortError, GpuUnavailableError, LimitError } from '../../src/errors.ts';
-import { Gpu } from '../../src/gpu/gpu.ts';
+import { AbortError, GpuUnavailableError, LimitError, OptionError } from '../../src/errors.ts';
+import { Gpu, type GpuRequestOptions } from '../../src/gpu/gpu.ts';
 import { Workspace } from '../../src/gpu/workspace.ts';
 import { testAdapter } from '../harness/adapter.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
@@ -18,6 +18,11 @@ describe('Gpu.request', () => {
     const defaults = (await testGpu('default')).limits;
     expect(defaults.maxBufferSize).toBe(256 * 2 ** 20);
     expect(defaults.maxStorageBufferBindingSize).toBe(128 * 2 ** 20);
+  });
+
+  it('refuses options that it does not know', async () => {
+    const options = { limit: 'default' } as GpuRequestOptions;
+    await assertRejects(() => Gpu.request(options), OptionError, /limit: got "default"; allowed: limits; Gpu\.request/);
   });
 
   it('describes its adapter', async () => {

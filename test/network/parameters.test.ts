@@ -259,6 +259,8 @@ describe('loadModel', () => {
       [{ inputSize: 100 }, /^inputSize: got 100; allowed: a multiple of 32/],
       [{ inputSize: 0 }, /^inputSize: got 0;/],
       [{ classes: 3, labels: ['a', 'b'] }, /^labels: got "2 labels"; allowed: one label for each of the 3 classes/],
+      [{ widht: 1 }, /^widht: got 1; allowed: width; loadModel\(\) takes/],
+      [{ weights: null as unknown as undefined }, /^weights: got null/],
       [{ weights: { random: -1 } }, /^weights: .*random:SEED/],
       [{ weights: { random: 0.5 } }, /^weights: .*random:SEED/],
     ] as const) {

@@ -1,0 +1,39 @@
+/** Whether a call's options are among those that it knows: a misspelt one must not pass for its default. */
+import { OptionError } from './errors.ts';
+
+/** Every name of an options type; the compiler refuses a list that lacks one. */
+export type OptionNames<Options> = Readonly<Record<keyof Options, true>>;
+
+/**
+ * @param call its name, for messages
+ * @throws OptionError for a name that is not known, naming the nearest, for null, and for options that are no object.
+ */
+export function checkOptionNames<Options>(call: string, options: Options, known: OptionNames<Options>): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new OptionError(`options of ${call}`, options, 'an object such as {}');
+  }
+  const names = Object.keys(known);
+  for (const [name, value] of Object.entries(options)) {
+    if (!names.includes(name))
+      throw new OptionError(name, value, `${nearest(name, names)}; ${call} takes ${names.join(', ')}`);
+    if (value === null) throw new OptionError(name, value, 'a value, or undefined for the default');
+  }
+}
+
+function nearest(name: string, names: readonly string[]): string {
+  const distances = names.map((other) => editDistance(name.toLowerCase(), other.toLowerCase()));
+  return names[distances.indexOf(Math.min(...distances))];
+}
+
+/** Letters to insert, delete or replace (Levenshtein 1966). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
