@@ -116,7 +116,9 @@ export async function classify(model: Model, image: ImageInput, options: Classif
     const x = activationSlice(context, graph.input.name);
     const logits = activationSlice(context, graph.logits.name);
     const input = await prepareInput(model, picture, fit, workspace, x);
-    const forward = plan.steps.flatMap((step) => (step.kind === 'forward' ? forwardStep(context, step.node, 1) : []));
+    const forward = plan.steps.flatMap((step) =>
+      step.kind === 'forward' ? forwardStep(context, step.node, 1, step.pool) : [],
+    );
     await gpu.run([...input.dispatches, ...forward, softmax(model.classCount, 1, { logits, probabilities })], {
       signal: options.signal,
     });

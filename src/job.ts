@@ -157,10 +157,10 @@ export function batchDispatches(job: Job, batch: Batch): Dispatch[] {
   const backward = batch.gradients > 0;
   const dispatchesOf = (step: Step): Dispatch[] => {
     switch (step.kind) {
-      case 'noise':
+      case 'input':
         return [noiseDispatch(job, batch)];
       case 'forward':
-        return forwardStep(context, step.node, rows);
+        return forwardStep(context, step.node, rows, step.pool);
       case 'capture':
         return captureActivations(job, batch);
       case 'logits':

@@ -1,12 +1,12 @@
 // Gradient of max-pooling with respect to its input.
-//   DISJOINT: the windows tile the input exactly; an invocation spreads the outputs whose codes share one word over their
-//   windows, the winner getting the gradient and the others zero.
+//   DISJOINT: the windows tile the input exactly; an invocation spreads the outputs whose codes share a word (one cell of
+//   several channels) over their windows, the winner getting the gradient and the others zero.
 //   otherwise: an invocation makes one input cell, which gathers from the windows that it won.
 // RECTIFIED: the input is a ReLU's output whose own gradient is applied here as well, through the codes' top bit.
 struct Params {
   grid_first: u32,
   grid_end: u32,
-  planes: u32,
+  samples: u32,
   channels: u32,
   height: u32,
   width: u32,
@@ -31,31 +31,31 @@ fn main(
   if (group >= params.grid_end) {
     return;
   }
-  let outputs = params.channels * params.out_height * params.out_width; // of one sample
+  let out_plane = params.out_height * params.out_width;
   let per_word = 32u / CODE_BITS;
-  let words = (outputs + per_word - 1u) / per_word;
+  let blocks = (params.channels + per_word - 1u) / per_word; // of channels, in a sample
   let code_mask = (1u << CODE_BITS) - 1u;
   let dead_bit = 1u << (CODE_BITS - 1u);
 
 #if DISJOINT
   let word = group * 64u + lane;
-  if (word >= params.planes / params.channels * words) {
+  let sample = word / (blocks * out_plane);
+  if (sample >= params.samples) {
     return;
   }
-  let sample = word / words;
-  let first = (word % words) * per_word;
-  let count = min(per_word, outputs - first);
+  let first = word / out_plane % blocks * per_word;
+  let count = min(per_word, params.channels - first);
+  let out_at = word % out_plane;
+  let row = out_at / params.out_width * params.kernel;
+  let column = out_at % params.out_width * params.kernel;
   let packed = codes[word];
   for (var i = 0u; i < count; i++) {
-    let output = first + i;
     var code = (packed >> (i * CODE_BITS)) & code_mask;
 #if !RECTIFIED
     code &= ~dead_bit;
 #endif
-    let gradient = grad_y[sample * outputs + output];
-    let column = output % params.out_width * params.kernel;
-    let row = output / params.out_width % params.out_height * params.kernel;
-    let plane = sample * params.channels + output / (params.out_width * params.out_height);
+    let plane = sample * params.channels + first + i;
+    let gradient = grad_y[plane * out_plane + out_at];
     let base = (plane * params.height + row) * params.width + column;
     for (var r = 0u; r < params.kernel; r++) {
       for (var c = 0u; c < params.kernel; c++) {
@@ -65,7 +65,7 @@ fn main(
   }
 #else
   let at = group * 64u + lane;
-  if (at >= params.planes * params.height * params.width) {
+  if (at >= params.samples * params.channels * params.height * params.width) {
     return;
   }
   let column = at % params.width;
@@ -81,8 +81,9 @@ fn main(
   var sum = 0.0;
   for (var r = first_row; r < params.out_height && r * params.stride <= row; r++) {
     for (var c = first_column; c < params.out_width && c * params.stride <= column; c++) {
-      let output = (channel * params.out_height + r) * params.out_width + c;
-      let code = (codes[sample * words + output / per_word] >> (output % per_word * CODE_BITS)) & code_mask;
+      let out_at = r * params.out_width + c;
+      let word = codes[(sample * blocks + channel / per_word) * out_plane + out_at];
+      let code = (word >> (channel % per_word * CODE_BITS)) & code_mask;
       let place = (row - r * params.stride) * params.kernel + column - c * params.stride;
 #if RECTIFIED
       let passes = code == place;
@@ -90,7 +91,7 @@ fn main(
       let passes = (code & ~dead_bit) == place;
 #endif
       if (passes) {
-        sum += grad_y[sample * outputs + output];
+        sum += grad_y[plane * out_plane + out_at];
       }
     }
   }

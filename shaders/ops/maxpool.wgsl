@@ -1,10 +1,12 @@
-// Max-pooling without padding. An invocation computes the outputs whose codes share one word. A code is the winner's place
-// in the window, row by row, the first of equals winning, with the top bit set where the winner is not above zero
-// (behind a ReLU no gradient passes there).
+// Max-pooling without padding. A code is the winner's place in the window, row by row, the first of equals winning, with
+// the top bit set where the winner is not above zero (behind a ReLU no gradient passes there). An invocation computes the
+// outputs whose codes share a word: those of 32 / CODE_BITS neighbouring channels, so that a convolution with 8 channels
+// of a window in its registers can write the same word (conv-output.wgsl).
+// codes [samples, channels / (32 / CODE_BITS), out_height, out_width], rounded up.
 struct Params {
   grid_first: u32,
   grid_end: u32,
-  planes: u32, // samples * channels, of which each sample has `channels`
+  samples: u32,
   channels: u32,
   height: u32,
   width: u32,
@@ -28,24 +30,23 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let group = workgroup_index(workgroup, workgroups, params.grid_first);
-  let per_word = 32u / CODE_BITS;
-  let outputs = params.channels * params.out_height * params.out_width; // of one sample
-  let words = (outputs + per_word - 1u) / per_word;
   let word = group * 64u + lane;
-  let samples = params.planes / params.channels;
-  if (group >= params.grid_end || word >= samples * words) {
+  let per_word = 32u / CODE_BITS;
+  let blocks = (params.channels + per_word - 1u) / per_word; // of channels, in a sample
+  let out_plane = params.out_height * params.out_width;
+  let sample = word / (blocks * out_plane);
+  if (group >= params.grid_end || sample >= params.samples) {
     return;
   }
-  let sample = word / words;
-  let first = (word % words) * per_word;
-  let count = min(per_word, outputs - first);
+  let first = word / out_plane % blocks * per_word;
+  let count = min(per_word, params.channels - first);
+  let out_at = word % out_plane;
+  let row = out_at / params.out_width * params.stride;
+  let column = out_at % params.out_width * params.stride;
   var packed = 0u;
   for (var i = 0u; i < count; i++) {
-    let output = first + i;
-    let column = (output % params.out_width) * params.stride;
-    let row = (output / params.out_width % params.out_height) * params.stride;
-    let channel = output / (params.out_width * params.out_height);
-    let base = ((sample * params.channels + channel) * params.height + row) * params.width + column;
+    let plane = sample * params.channels + first + i;
+    let base = (plane * params.height + row) * params.width + column;
     var best = x[base];
     var winner = 0u;
     for (var r = 0u; r < params.kernel; r++) {
@@ -57,7 +58,7 @@ fn main(
         }
       }
     }
-    y[sample * outputs + output] = best;
+    y[plane * out_plane + out_at] = best;
     let dead = select(1u << (CODE_BITS - 1u), 0u, best > 0.0);
     packed |= (winner | dead) << (i * CODE_BITS);
   }

@@ -29,7 +29,7 @@ export function kernel(
   return { source, flags: variant.flags ?? {}, constants: variant.constants ?? {} };
 }
 
-/** 'conv2d.3x3[BIAS,RELU]': how a variant is called in labels and messages. */
+/** 'conv2d.broadcast[BIAS,RELU]': how a variant is called in labels and messages. */
 export function kernelLabel({ source, flags, constants }: Kernel): string {
   const set = Object.entries({ ...source.flags, ...flags })
     .filter(([, on]) => on)

@@ -3,11 +3,12 @@
  * which tensors exist from which step to which, and which of them share a buffer.
  */
 import { LimitError, OptionError } from '../errors.ts';
+import { finishesOutputs } from '../ops/conv2d.ts';
 import { denseScratch } from '../ops/dense.ts';
 import { maxpoolCodeWords } from '../ops/maxpool.ts';
 import { reluMaskWords } from '../ops/relu.ts';
-import { type Convention, elementsOf, type Graph, type GraphNode } from './graph.ts';
-import { convShape, denseShape, poolShape } from './shapes.ts';
+import { type Convention, elementsOf, type Graph, type GraphNode, type MaxpoolNode } from './graph.ts';
+import { convShape, denseShape, mapsShape, poolShape } from './shapes.ts';
 
 /** The limits that matter here. */
 export interface PlanLimits {
@@ -26,6 +27,12 @@ export interface PlanRequest {
   readonly batch?: number;
   readonly limits: PlanLimits;
 }
+
+/**
+ * Bytes of a batch's network buffers, all together, beyond which a batch is split: enough rows of VGG to fill a
+ * large GPU, and no more memory than a phone's browser gives. A single sample may take more.
+ */
+export const WORKING_BYTES = 128 * 2 ** 20;
 
 /** A batch: `noisy` samples beginning with number `firstSample`, then the clean picture if `clean` is 1. */
 export interface Batch {
@@ -47,10 +54,12 @@ export interface TensorPlan {
 }
 
 export type Step =
-  | { readonly kind: 'noise' }
-  | { readonly kind: 'forward' | 'mask' | 'capture'; readonly node: GraphNode }
+  | { readonly kind: 'input' }
+  /** A node's output; with `pool`, that of the max-pooling behind it instead. */
+  | { readonly kind: 'forward'; readonly node: GraphNode; readonly pool?: MaxpoolNode }
+  | { readonly kind: 'mask' | 'capture'; readonly node: GraphNode }
   | { readonly kind: 'logits' | 'seed' | 'moments' }
-  | { readonly kind: 'relu-gradient' | 'gradient'; readonly node: GraphNode };
+  | { readonly kind: 'gradient' | 'relu-gradient'; readonly node: GraphNode };
 
 export interface Plan {
   readonly batches: readonly Batch[];
@@ -91,6 +100,8 @@ export function planExplanation(request: PlanRequest): Plan {
     }
     maxRows = Math.min(maxRows, fits);
   }
+  const rowBytes = shareBuffers(tensors, 1).bufferBytes.reduce((sum, bytes) => sum + bytes, 0);
+  maxRows = Math.min(maxRows, Math.max(1, Math.floor(WORKING_BYTES / rowBytes)));
   const batches = splitSamples(samples, maxRows);
   const rows = Math.max(...batches.map(({ noisy, clean }) => noisy + clean));
   return { batches, rows, steps, ...shareBuffers(tensors, rows) };
@@ -124,9 +135,34 @@ export function hasRelu(node: GraphNode): boolean {
   return (node.op === 'conv2d' || node.op === 'dense') && node.activation === 'relu';
 }
 
-/** Whether a ReLU's gradient takes a mask; behind one that a max-pool reads, the pool's codes say where it was zero. */
-function needsMask(graph: Graph, node: GraphNode): boolean {
-  return hasRelu(node) && graph.consumer(node.name)?.op !== 'maxpool';
+/**
+ * How the gradient with respect to a node's output is brought to the front of the node's ReLU:
+ *   'codes' by the max-pooling that reads it, whose codes say where it was zero;
+ *   'activation' by the fully connected layer that reads it, from the output itself;
+ *   'mask' by a bit for each element.
+ */
+export function reluGate(graph: Graph, node: GraphNode): 'codes' | 'activation' | 'mask' | undefined {
+  if (!hasRelu(node)) return undefined;
+  const reader = graph.consumer(node.name);
+  if (reader?.op === 'maxpool') return 'codes';
+  return reader?.op === 'dense' ? 'activation' : 'mask';
+}
+
+/** Whether the gradient step of `reader` applies the mask of its input's ReLU by itself. */
+export function appliesMask(graph: Graph, reader: GraphNode): boolean {
+  return reader.op === 'conv2d' && finishesOutputs(convShape(graph, reader));
+}
+
+/** Whether the forward step of a node writes its ReLU's mask by itself. */
+export function writesMask(graph: Graph, node: GraphNode): boolean {
+  return node.op === 'conv2d' && finishesOutputs(convShape(graph, node));
+}
+
+/** The max-pooling that a convolution can do with its outputs, unless these are wanted themselves. */
+function fusedPool(graph: Graph, node: GraphNode, target: string | undefined): MaxpoolNode | undefined {
+  if (node.op !== 'conv2d' || node.name === target || !finishesOutputs(convShape(graph, node))) return undefined;
+  const reader = graph.consumer(node.name);
+  return reader?.op === 'maxpool' && reader.kernel === 2 && reader.stride === 2 ? reader : undefined;
 }
 
 /** A flatten in C, H, W order changes no byte. */
@@ -136,19 +172,28 @@ function isView(node: GraphNode, convention: Convention): boolean {
 
 function listSteps({ graph, convention, target }: PlanRequest): Step[] {
   const behind = nodesBehind(graph, target);
-  const steps: Step[] = [{ kind: 'noise' }];
+  const steps: Step[] = [{ kind: 'input' }];
+  const pooled = new Set<GraphNode>();
   for (const node of graph.nodes) {
     if (node.op === 'input' || node.op === 'softmax') continue;
-    if (!isView(node, convention)) steps.push({ kind: 'forward', node });
-    if (behind.includes(node) && needsMask(graph, node)) steps.push({ kind: 'mask', node });
+    const pool = fusedPool(graph, node, target);
+    if (pool) pooled.add(pool);
+    if (!isView(node, convention) && !pooled.has(node)) steps.push({ kind: 'forward', node, ...(pool && { pool }) });
+    if (behind.includes(node) && reluGate(graph, node) === 'mask' && !writesMask(graph, node)) {
+      steps.push({ kind: 'mask', node });
+    }
     if (node.name === target) steps.push({ kind: 'capture', node });
   }
   steps.push({ kind: 'logits' });
   if (target === undefined) return steps;
   steps.push({ kind: 'seed' });
   for (const node of behind.toReversed()) {
-    if (needsMask(graph, node)) steps.push({ kind: 'relu-gradient', node });
     if (!isView(node, convention)) steps.push({ kind: 'gradient', node });
+    // The target's own gradient is wanted behind its ReLU, every other layer's in front.
+    const input = graph.node(node.inputs[0]);
+    if (input.name !== target && reluGate(graph, input) === 'mask' && !appliesMask(graph, node)) {
+      steps.push({ kind: 'relu-gradient', node: input });
+    }
   }
   steps.push({ kind: 'moments' });
   return steps;
@@ -174,23 +219,24 @@ function findLifetimes({ graph, convention, target }: PlanRequest, steps: readon
     use(tensorName.activation(stored(name)), elementsOf(graph.shape(stored(name))), at);
   const useGradient = (name: string, at: number) =>
     use(tensorName.gradient(stored(name)), elementsOf(graph.shape(stored(name))), at);
-  const useMask = (node: GraphNode, at: number) =>
-    use(tensorName.mask(node.name), reluMaskWords(elementsOf(graph.shape(node.name))), at);
+  const useMask = (name: string, at: number) => use(tensorName.mask(name), reluMaskWords(mapsShape(graph, name)), at);
   const logits = graph.logits.name;
   const behind = nodesBehind(graph, target);
 
   steps.forEach((step, at) => {
     switch (step.kind) {
-      case 'noise':
+      case 'input':
         useActivation(graph.input.name, at);
         break;
       case 'forward': {
-        const { node } = step;
+        const { node, pool = node.op === 'maxpool' ? node : undefined } = step;
         useActivation(node.inputs[0], at);
-        useActivation(node.name, at);
-        if (node.op === 'maxpool' && behind.includes(node)) {
-          use(tensorName.codes(node.name), maxpoolCodeWords(poolShape(graph, node)), at);
+        useActivation((pool ?? node).name, at);
+        if (pool && behind.includes(pool)) {
+          use(tensorName.codes(pool.name), maxpoolCodeWords(poolShape(graph, pool)), at);
         }
+        if (behind.includes(node) && reluGate(graph, node) === 'mask' && writesMask(graph, node))
+          useMask(node.name, at);
         if (node.op === 'dense') {
           const words = denseScratch(denseShape(graph, node, convention), 'forward');
           if (words > 0) use(tensorName.scratch(node.name, 'forward'), words, at);
@@ -199,7 +245,7 @@ function findLifetimes({ graph, convention, target }: PlanRequest, steps: readon
       }
       case 'mask':
         useActivation(step.node.name, at);
-        useMask(step.node, at);
+        useMask(step.node.name, at);
         break;
       case 'capture':
         useActivation(step.node.name, at);
@@ -211,17 +257,23 @@ function findLifetimes({ graph, convention, target }: PlanRequest, steps: readon
         useGradient(logits, at);
         break;
       case 'relu-gradient':
-        useMask(step.node, at);
+        useMask(step.node.name, at);
         useGradient(step.node.name, at);
         break;
       case 'gradient': {
         const { node } = step;
+        const input = graph.node(node.inputs[0]);
         useGradient(node.name, at);
-        useGradient(node.inputs[0], at);
+        useGradient(input.name, at);
         if (node.op === 'maxpool') use(tensorName.codes(node.name), 0, at);
         if (node.op === 'dense') {
           const words = denseScratch(denseShape(graph, node, convention), 'grad-input');
           if (words > 0) use(tensorName.scratch(node.name, 'grad-input'), words, at);
+        }
+        if (input.name !== target) {
+          const gate = reluGate(graph, input);
+          if (gate === 'activation') useActivation(input.name, at);
+          if (gate === 'mask' && appliesMask(graph, node)) useMask(input.name, at);
         }
         break;
       }

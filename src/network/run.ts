@@ -6,11 +6,11 @@ import { conv2d, conv2dGradInput } from '../ops/conv2d.ts';
 import { dense, denseGradInput } from '../ops/dense.ts';
 import { flatten, flattenGradInput } from '../ops/flatten.ts';
 import { maxpool, maxpoolGradInput } from '../ops/maxpool.ts';
-import { relu, reluGradInput } from '../ops/relu.ts';
-import { elementsOf, type Graph, type GraphNode } from './graph.ts';
+import { reluGradInput, reluMask } from '../ops/relu.ts';
+import type { Graph, GraphNode, MaxpoolNode } from './graph.ts';
 import type { Parameters } from './parameters.ts';
-import { hasRelu, type Plan, storedNode, tensorName } from './plan.ts';
-import { convShape, denseShape, flattenShape, poolShape } from './shapes.ts';
+import { appliesMask, type Plan, reluGate, storedNode, tensorName } from './plan.ts';
+import { convShape, denseShape, flattenShape, mapsShape, poolShape } from './shapes.ts';
 
 /** What the steps of a plan work on. */
 export interface RunContext {
@@ -40,27 +40,28 @@ export function gradientSlice(context: RunContext, node: string): BufferSlice {
   return tensorSlice(context, tensorName.gradient(stored));
 }
 
-/** A node's output from its input. */
-export function forwardStep(context: RunContext, node: GraphNode, rows: number): Dispatch[] {
-  const { traits, graph, parameters, plan } = context;
+/** A node's output from its input; with `pool`, the output of the max-pooling behind it. */
+export function forwardStep(context: RunContext, node: GraphNode, rows: number, pool?: MaxpoolNode): Dispatch[] {
+  const { traits, graph, parameters } = context;
   const x = activationSlice(context, node.inputs[0]);
-  const y = activationSlice(context, node.name);
+  const y = activationSlice(context, (pool ?? node).name);
   switch (node.op) {
     case 'conv2d': {
       const relu = node.activation === 'relu';
-      return [conv2d(traits, convShape(graph, node), rows, { x, y, relu, ...parameters.conv(node.name) })];
+      const after = pool
+        ? { pool: true, codes: plannedSlice(context, tensorName.codes(pool.name)) }
+        : { mask: plannedSlice(context, tensorName.mask(node.name)) };
+      return [conv2d(traits, convShape(graph, node), rows, { x, y, relu, ...after, ...parameters.conv(node.name) })];
     }
-    case 'maxpool': {
-      const codes = plan.tensors.has(tensorName.codes(node.name))
-        ? tensorSlice(context, tensorName.codes(node.name))
-        : undefined;
-      return [maxpool(poolShape(graph, node), rows, { x, y, codes })];
-    }
+    case 'maxpool':
+      return [
+        maxpool(poolShape(graph, node), rows, { x, y, codes: plannedSlice(context, tensorName.codes(node.name)) }),
+      ];
     case 'flatten':
       return [flatten(flattenShape(graph, node), rows, { x, y })];
     case 'dense': {
       const relu = node.activation === 'relu';
-      const scratch = scratchSlice(context, node, 'forward');
+      const scratch = plannedSlice(context, tensorName.scratch(node.name, 'forward'));
       const shape = denseShape(graph, node, parameters.convention);
       return dense(shape, rows, { x, y, relu, scratch, ...parameters.dense(node.name) });
     }
@@ -69,58 +70,62 @@ export function forwardStep(context: RunContext, node: GraphNode, rows: number):
   }
 }
 
-/** The mask that the gradient of a node's ReLU will need. */
+/** The mask that the gradient of a node's ReLU will need, where its own step does not write it. */
 export function maskStep(context: RunContext, node: GraphNode, rows: number): Dispatch {
   const x = activationSlice(context, node.name);
   const mask = tensorSlice(context, tensorName.mask(node.name));
-  return relu(elementsOf(context.graph.shape(node.name)), rows, { x, mask });
+  return reluMask(mapsShape(context.graph, node.name), rows, { x, mask });
 }
 
 /** The gradient with respect to a node's output, brought to the front of its ReLU, in place. */
 export function reluGradientStep(context: RunContext, node: GraphNode, rows: number): Dispatch {
   const mask = tensorSlice(context, tensorName.mask(node.name));
   const grad = gradientSlice(context, node.name);
-  return reluGradInput(elementsOf(context.graph.shape(node.name)), rows, { mask, grad });
+  return reluGradInput(mapsShape(context.graph, node.name), rows, { mask, grad });
 }
 
-/** The gradient with respect to a node's input from that with respect to its output. */
+/**
+ * The gradient with respect to a node's input from that with respect to its output; where the step can, brought to the
+ * front of the input's ReLU. The target's own gradient is wanted behind it.
+ */
 export function gradientStep(context: RunContext, node: GraphNode, rows: number): Dispatch[] {
   const { traits, graph, parameters, target } = context;
   const gradY = gradientSlice(context, node.name);
   const gradX = gradientSlice(context, node.inputs[0]);
+  const input = graph.node(node.inputs[0]);
+  const gate = input.name === target ? undefined : reluGate(graph, input);
   switch (node.op) {
-    case 'conv2d':
+    case 'conv2d': {
+      const masks = gate === 'mask' && appliesMask(graph, node);
       return [
         conv2dGradInput(traits, convShape(graph, node), rows, {
           gradY,
           gradX,
           weights: parameters.transposed(node.name),
+          gate: masks ? tensorSlice(context, tensorName.mask(input.name)) : undefined,
         }),
       ];
+    }
     case 'maxpool': {
       const codes = tensorSlice(context, tensorName.codes(node.name));
-      const input = graph.node(node.inputs[0]);
-      // The target's gradient is wanted behind its ReLU, every other layer's in front.
-      const rectified = input.name !== target && hasRelu(input);
-      return [maxpoolGradInput(poolShape(graph, node), rows, { gradY, codes, gradX, rectified })];
+      return [maxpoolGradInput(poolShape(graph, node), rows, { gradY, codes, gradX, rectified: gate === 'codes' })];
     }
     case 'flatten':
       return [flattenGradInput(flattenShape(graph, node), rows, { gradY, gradX })];
-    case 'dense': {
-      const scratch = scratchSlice(context, node, 'grad-input');
-      const shape = denseShape(graph, node, parameters.convention);
-      return denseGradInput(shape, rows, { gradY, gradX, scratch, slices: parameters.dense(node.name).slices });
-    }
+    case 'dense':
+      return denseGradInput(denseShape(graph, node, parameters.convention), rows, {
+        gradY,
+        gradX,
+        scratch: plannedSlice(context, tensorName.scratch(node.name, 'grad-input')),
+        slices: parameters.dense(node.name).slices,
+        gate: gate === 'activation' ? activationSlice(context, input.name) : undefined,
+      });
     default:
       throw new Error(`${node.op} has no gradient step`);
   }
 }
 
-function scratchSlice(
-  context: RunContext,
-  node: GraphNode,
-  direction: 'forward' | 'grad-input',
-): BufferSlice | undefined {
-  const name = tensorName.scratch(node.name, direction);
+/** The buffer of a tensor that not every plan has. */
+function plannedSlice(context: RunContext, name: string): BufferSlice | undefined {
   return context.plan.tensors.has(name) ? tensorSlice(context, name) : undefined;
 }

@@ -17,7 +17,12 @@ export function poolShape(graph: Graph, node: GraphNode & { op: 'maxpool' }): Ma
 }
 
 export function flattenShape(graph: Graph, node: GraphNode): FlattenShape {
-  const [channels, height, width] = graph.shape(node.inputs[0]);
+  return mapsShape(graph, node.inputs[0]);
+}
+
+/** A node's output. */
+export function mapsShape(graph: Graph, name: string): { channels: number; height: number; width: number } {
+  const [channels, height, width] = graph.shape(name);
   return { channels, height, width };
 }
 

@@ -1,11 +1,12 @@
 /**
- * Convolution, batched over samples: forward with bias and ReLU, and the exact gradient with respect to the input.
- * Tensors are float32 [samples, channels, height, width].
+ * Convolution, batched over samples: forward with bias, ReLU, max-pooling and the bits that its gradient will need, and
+ * the exact gradient with respect to the input. Tensors are float32 [samples, channels, height, width].
  */
-
+import conv3x3Lib from '../../shaders/lib/conv-3x3.wgsl?raw';
 import rectifyLib from '../../shaders/lib/rectify.wgsl?raw';
-import tiledSource from '../../shaders/ops/conv2d.3x3.wgsl?raw';
+import broadcastSource from '../../shaders/ops/conv2d.broadcast.wgsl?raw';
 import gradInputSource from '../../shaders/ops/conv2d.grad-input.wgsl?raw';
+import registerTileSource from '../../shaders/ops/conv2d.register-tile.wgsl?raw';
 import transposeSource from '../../shaders/ops/conv2d.transpose-weights.wgsl?raw';
 import generalSource from '../../shaders/ops/conv2d.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
@@ -13,6 +14,7 @@ import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { MEMORY_FLOPS, source, WORKGROUP_SIZE } from './common.ts';
+import { type Conv2dOutput, OUTPUT_FLAGS, OUTPUT_LIBS, outputVariant } from './conv2d.output.ts';
 
 export interface Conv2dShape {
   readonly inChannels: number;
@@ -31,9 +33,13 @@ export interface Conv2dShape {
 export const CHANNEL_BLOCK = 8;
 
 const GENERAL = source('conv2d', generalSource, { libs: [rectifyLib], flags: { RELU: false } });
-const TILED = source('conv2d.3x3', tiledSource, {
-  libs: [rectifyLib],
-  flags: { SUBGROUPS: false, SUBGROUP_4: false, BIAS: false, RELU: false },
+const REGISTER_TILE = source('conv2d.register-tile', registerTileSource, {
+  libs: [conv3x3Lib, ...OUTPUT_LIBS],
+  flags: OUTPUT_FLAGS,
+});
+const BROADCAST = source('conv2d.broadcast', broadcastSource, {
+  libs: [conv3x3Lib, ...OUTPUT_LIBS],
+  flags: { ...OUTPUT_FLAGS, SUBGROUP_4: false },
 });
 const GRAD_INPUT = source('conv2d.grad-input', gradInputSource);
 const TRANSPOSE = source('conv2d.transpose-weights', transposeSource);
@@ -69,14 +75,26 @@ export function transposedShape(shape: Conv2dShape): Conv2dShape {
   return { ...shape, inChannels: shape.outChannels, outChannels: shape.inChannels };
 }
 
-/** y = conv(x, weights) + bias, then ReLU if asked. `bias` holds outChannels values. */
+/** Whether kernels of this shape can do more with their outputs than bias and ReLU: mask, pool, gate. */
+export function finishesOutputs({ kernel, stride, padding }: Conv2dShape): boolean {
+  return kernel === 3 && stride === 1 && padding === 1;
+}
+
+export interface Conv2dInput {
+  readonly x: BufferSlice;
+  /** Packed as packedIndex says. */
+  readonly weights: BufferSlice;
+}
+
+/** y = conv(x, weights) + bias, then what `Conv2dOutput` asks for, so far as finishesOutputs() allows. */
 export function conv2d(
   traits: KernelTraits,
   shape: Conv2dShape,
   samples: number,
-  { x, weights, bias, y, relu = false }: Conv2dBuffers & { bias: BufferSlice; relu?: boolean },
+  buffers: Conv2dInput & Conv2dOutput & { bias: BufferSlice },
 ): Dispatch {
-  if (isTiled(shape)) return tiled(traits, shape, samples, { x, weights, bias, y }, relu);
+  if (finishesOutputs(shape)) return direct3x3(traits, shape, samples, buffers);
+  const { x, weights, bias, y, relu = false } = buffers;
   const out = conv2dOutput(shape);
   const tiles = samples * out.height * Math.ceil(out.width / 4);
   return {
@@ -88,21 +106,19 @@ export function conv2d(
   };
 }
 
-export interface Conv2dBuffers {
-  readonly x: BufferSlice;
-  /** Packed as packedIndex says. */
-  readonly weights: BufferSlice;
-  readonly y: BufferSlice;
-}
-
-/** grad_x = the transposed convolution of grad_y. `weights` are those that transposeWeights made. */
+/**
+ * grad_x = the transposed convolution of grad_y. `weights` are those that transposeWeights made. With a `gate`, which
+ * finishesOutputs() must allow, x was a ReLU's output, and the gradient is brought to the front of that ReLU.
+ */
 export function conv2dGradInput(
   traits: KernelTraits,
   shape: Conv2dShape,
   samples: number,
-  { gradY, weights, gradX }: { gradY: BufferSlice; weights: BufferSlice; gradX: BufferSlice },
+  { gradY, weights, gradX, gate }: { gradY: BufferSlice; weights: BufferSlice; gradX: BufferSlice; gate?: BufferSlice },
 ): Dispatch {
-  if (isTiled(shape)) return tiled(traits, transposedShape(shape), samples, { x: gradY, weights, y: gradX }, false);
+  if (finishesOutputs(shape)) {
+    return direct3x3(traits, transposedShape(shape), samples, { x: gradY, weights, y: gradX, gate });
+  }
   const tiles = samples * shape.height * Math.ceil(shape.width / 4);
   return {
     kernel: kernel(GRAD_INPUT),
@@ -127,27 +143,22 @@ export function transposeWeights(
   };
 }
 
-function isTiled({ kernel, stride, padding }: Conv2dShape): boolean {
-  return kernel === 3 && stride === 1 && padding === 1;
-}
-
-function tiled(
+function direct3x3(
   traits: KernelTraits,
   shape: Conv2dShape,
   samples: number,
-  { x, weights, bias, y }: Conv2dBuffers & { bias?: BufferSlice },
-  relu: boolean,
+  { x, weights, ...output }: Conv2dInput & Conv2dOutput,
 ): Dispatch {
   // Sharing weights between lanes doubles the speed of CPU adapters, whose subgroups are 4 or 8 lanes wide.
-  const SUBGROUP_4 = traits.subgroupSize === 4;
-  const SUBGROUPS = SUBGROUP_4 || traits.subgroupSize === 8;
-  const [tile, channels] = SUBGROUPS ? [2, 8] : [4, 4];
+  const broadcasts = traits.subgroupSize === 4 || traits.subgroupSize === 8;
+  const tile = broadcasts ? 2 : 4;
   const tiles = samples * Math.ceil(shape.height / tile) * Math.ceil(shape.width / tile);
+  const { flags, bindings } = outputVariant(output);
   return {
-    kernel: kernel(TILED, {
-      flags: { SUBGROUPS, SUBGROUP_4, BIAS: bias !== undefined, RELU: relu },
-    }),
-    bindings: bias ? { x, weights, bias, y } : { x, weights, y },
+    kernel: broadcasts
+      ? kernel(BROADCAST, { flags: { ...flags, SUBGROUP_4: traits.subgroupSize === 4 } })
+      : kernel(REGISTER_TILE, { flags }),
+    bindings: { x, weights, ...bindings },
     uniforms: {
       samples,
       in_channels: shape.inChannels,
@@ -155,7 +166,7 @@ function tiled(
       height: shape.height,
       width: shape.width,
     },
-    workgroups: Math.ceil(tiles / WORKGROUP_SIZE) * Math.ceil(shape.outChannels / channels),
+    workgroups: Math.ceil(tiles / WORKGROUP_SIZE) * Math.ceil(shape.outChannels / CHANNEL_BLOCK),
     flops: samples * conv2dFlops(shape),
   };
 }

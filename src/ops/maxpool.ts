@@ -34,10 +34,10 @@ function codeBits({ kernel }: MaxpoolShape): 4 | 8 {
   return kernel ** 2 <= 8 ? 4 : 8;
 }
 
-/** 32-bit words of the codes of one sample. */
+/** 32-bit words of the codes of one sample: those of neighbouring channels share a word. */
 export function maxpoolCodeWords(shape: MaxpoolShape): number {
   const out = maxpoolOutput(shape);
-  return Math.ceil((shape.channels * out.height * out.width * codeBits(shape)) / 32);
+  return Math.ceil((shape.channels * codeBits(shape)) / 32) * out.height * out.width;
 }
 
 /** y [samples, channels, out height, out width]; `codes` [samples, maxpoolCodeWords(shape)], where given, is for the gradient. */
@@ -89,7 +89,7 @@ export function maxpoolGradInput(
 function uniforms(shape: MaxpoolShape, samples: number): Record<string, number> {
   const out = maxpoolOutput(shape);
   return {
-    planes: samples * shape.channels,
+    samples,
     channels: shape.channels,
     height: shape.height,
     width: shape.width,

@@ -1,45 +1,53 @@
-/** ReLU: one bit per element is all that its gradient needs. */
-
+/** ReLU's gradient, for convolutions that do not finish it themselves: a bit per element is all that it needs. */
+import maskLib from '../../shaders/lib/mask-blocks.wgsl?raw';
 import gradInputSource from '../../shaders/ops/relu.grad-input.wgsl?raw';
 import forwardSource from '../../shaders/ops/relu.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
 
-const FORWARD = source('relu', forwardSource, { flags: { RECTIFY: false } });
-const GRAD_INPUT = source('relu.grad-input', gradInputSource);
-
-/** 32-bit words of the mask of one sample. */
-export function reluMaskWords(elements: number): number {
-  return Math.ceil(elements / 32);
+export interface ReluShape {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
 }
 
-/**
- * Writes the mask [samples, reluMaskWords(elements)] of x > 0. With `rectify`, x is replaced by max(x, 0) as well; without,
- * x must be rectified already (a convolution with fused ReLU).
- */
-export function relu(
-  elements: number,
+const FORWARD = source('relu', forwardSource, { libs: [maskLib] });
+const GRAD_INPUT = source('relu.grad-input', gradInputSource, { libs: [maskLib] });
+
+/** 32-bit words of the mask of one sample: [channels / 8, height / 2, width / 2], rounded up. */
+export function reluMaskWords({ channels, height, width }: ReluShape): number {
+  return Math.ceil(channels / 8) * Math.ceil(height / 2) * Math.ceil(width / 2);
+}
+
+/** Writes the mask [samples, reluMaskWords(shape)] of x > 0; x [samples, channels, height, width] is a ReLU's output. */
+export function reluMask(
+  shape: ReluShape,
   samples: number,
-  { x, mask, rectify = false }: { x: BufferSlice; mask: BufferSlice; rectify?: boolean },
+  { x, mask }: { x: BufferSlice; mask: BufferSlice },
 ): Dispatch {
-  return elementwise(FORWARD, samples * reluMaskWords(elements), {
-    flags: { RECTIFY: rectify },
-    bindings: { x, mask },
-    uniforms: { samples, elements },
-    flopsEach: 32 * MEMORY_FLOPS,
-  });
+  return blockwise(FORWARD, shape, samples, { x, mask });
 }
 
-/** Gradient with respect to ReLU's input, in place: `grad` [samples, elements] is zeroed where the mask is not set. */
+/** Gradient with respect to ReLU's input, in place: `grad` [samples, channels, height, width] is zeroed where the mask is not set. */
 export function reluGradInput(
-  elements: number,
+  shape: ReluShape,
   samples: number,
   { mask, grad }: { mask: BufferSlice; grad: BufferSlice },
 ): Dispatch {
-  return elementwise(GRAD_INPUT, samples * reluMaskWords(elements), {
-    bindings: { mask, grad },
-    uniforms: { samples, elements },
+  return blockwise(GRAD_INPUT, shape, samples, { mask, grad });
+}
+
+function blockwise(
+  from: typeof FORWARD,
+  shape: ReluShape,
+  samples: number,
+  bindings: Record<string, BufferSlice>,
+): Dispatch {
+  const { channels, height, width } = shape;
+  return elementwise(from, samples * reluMaskWords(shape), {
+    bindings,
+    uniforms: { samples, channels, height, width },
     flopsEach: 32 * MEMORY_FLOPS,
   });
 }

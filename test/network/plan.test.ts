@@ -10,6 +10,7 @@ import {
   type Step,
   splitSamples,
   tensorName,
+  WORKING_BYTES,
 } from '../../src/network/plan.ts';
 import { VGG_NAMES, vgg } from '../../src/network/vgg.ts';
 
@@ -79,21 +80,26 @@ describe('splitSamples', () => {
 });
 
 describe('planExplanation', () => {
-  it('splits 25 samples of VGG-16 in three under the default limits', () => {
+  it('splits 25 samples of VGG-16 in four under the default limits', () => {
     const { batches, rows } = plan({ samples: 25 });
-    expect(batches.map(({ noisy, clean }) => noisy + clean)).toEqual([9, 9, 8]);
-    expect(rows).toBe(9);
+    expect(batches.map(({ noisy, clean }) => noisy + clean)).toEqual([7, 7, 6, 6]);
+    expect(rows).toBe(7);
   });
 
-  it.each(Object.keys(LIMITS) as (keyof typeof LIMITS)[])('uses %s limits as far as they go', (name) => {
+  it.each(Object.keys(LIMITS) as (keyof typeof LIMITS)[])('uses %s limits and its memory as far as they go', (name) => {
     const limits = LIMITS[name];
-    const maxRows = Math.floor(limits.maxStorageBufferBindingSize / LARGEST_TENSOR_BYTES);
     for (const target of targets()) {
       for (const samples of [0, 1, 2, 5, 9, 10, 25, 100]) {
-        const { batches, rows, bufferBytes } = plan({ ...target, samples, limits });
-        expect(batches.length).toBe(Math.ceil((samples + 1) / maxRows));
+        const { batches, rows, tensors, bufferBytes } = plan({ ...target, samples, limits });
         expect(rows).toBe(Math.max(...batches.map(({ noisy, clean }) => noisy + clean)));
-        expect(Math.max(...bufferBytes)).toBe(rows * LARGEST_TENSOR_BYTES);
+        const largestTensor = 4 * Math.max(...[...tensors.values()].map(({ words }) => words));
+        const rowBytes = bufferBytes.reduce((a, b) => a + b, 0) / rows;
+        const fits = (count: number) =>
+          count * largestTensor <= limits.maxStorageBufferBindingSize &&
+          (count === 1 || count * rowBytes <= WORKING_BYTES);
+        expect(fits(rows)).toBe(true);
+        // One batch less would not do.
+        if (batches.length > 1) expect(fits(Math.ceil((samples + 1) / (batches.length - 1)))).toBe(false);
       }
     }
   });
@@ -160,30 +166,29 @@ describe('planExplanation', () => {
   });
 
   it('runs forward in full, and back to the layer alone', () => {
-    const steps = ({ kind, ...step }: Step) => ('node' in step ? `${kind} ${step.node.name}` : kind);
-    expect(plan({ convention: 'keras' }).steps.slice(-19).map(steps)).toEqual([
+    const steps = ({ kind, ...step }: Step) => {
+      const pool = 'pool' in step && step.pool ? ` + ${step.pool.name}` : '';
+      return 'node' in step ? `${kind} ${step.node.name}${pool}` : kind;
+    };
+    expect(plan({ convention: 'keras' }).steps.slice(-15).map(steps)).toEqual([
       'forward block5_conv3',
       'capture block5_conv3',
       'forward block5_pool',
       'forward flatten',
       'forward fc1',
-      'mask fc1',
       'forward fc2',
-      'mask fc2',
       'forward predictions',
       'logits',
       'seed',
       'gradient predictions',
-      'relu-gradient fc2',
       'gradient fc2',
-      'relu-gradient fc1',
       'gradient fc1',
       'gradient flatten',
       'gradient block5_pool',
       'moments',
     ]);
     expect(plan({ target: undefined }).steps.map(steps).slice(-5)).toEqual([
-      'forward block5_pool',
+      'forward block5_conv3 + block5_pool',
       'forward fc1',
       'forward fc2',
       'forward predictions',
@@ -229,21 +234,28 @@ function simulate(graph: Graph, convention: Convention, { steps, tensors, buffer
   const size = (name: string) => elementsOf(graph.shape(name));
   const activation = (name: string) => tensorName.activation(stored(name));
   const gradient = (name: string) => tensorName.gradient(stored(name));
+  /** Words of a tensor of bits that has one for `side` × `side` cells of 8 maps. */
+  const bitWords = (name: string, side: number) => {
+    const [maps, height, width] = graph.shape(name);
+    return Math.ceil(maps / 8) * Math.ceil(height / side) * Math.ceil(width / side);
+  };
   const logits = graph.logits.name;
 
   for (const step of steps) {
     switch (step.kind) {
-      case 'noise':
+      case 'input':
         write(activation(graph.input.name), size(graph.input.name));
         break;
       case 'forward': {
         const { node } = step;
+        const output = step.pool ?? node;
         read(activation(node.inputs[0]!));
         for (const scratch of scratchOf(node.name, 'forward')) write(scratch, 0);
-        write(activation(node.name), size(node.name));
-        // Four bits tell the winner of a 2 × 2 window.
-        if (tensors.has(tensorName.codes(node.name)))
-          write(tensorName.codes(node.name), Math.ceil(size(node.name) / 8));
+        write(activation(output.name), size(output.name));
+        // Four bits tell the winner of a 2 × 2 window, those of 8 maps share a word.
+        if (tensors.has(tensorName.codes(output.name))) write(tensorName.codes(output.name), bitWords(output.name, 1));
+        // The mask of a 3 × 3 convolution is written with its output, a word for 2 × 2 cells of 8 maps.
+        if (tensors.has(tensorName.mask(node.name))) write(tensorName.mask(node.name), bitWords(node.name, 2));
         read(activation(node.inputs[0]!));
         for (const scratch of scratchOf(node.name, 'forward')) read(scratch);
         break;
@@ -253,7 +265,7 @@ function simulate(graph: Graph, convention: Convention, { steps, tensors, buffer
         break;
       case 'mask':
         read(activation(step.node.name));
-        write(tensorName.mask(step.node.name), Math.ceil(size(step.node.name) / 32));
+        write(tensorName.mask(step.node.name), bitWords(step.node.name, 2));
         break;
       case 'logits':
         read(activation(logits));
@@ -271,6 +283,11 @@ function simulate(graph: Graph, convention: Convention, { steps, tensors, buffer
         for (const scratch of scratchOf(node.name, 'grad-input')) write(scratch, 0);
         write(gradient(node.inputs[0]!), size(node.inputs[0]!));
         if (node.op === 'maxpool') read(tensorName.codes(node.name));
+        if (node.op === 'conv2d' && tensors.has(tensorName.mask(node.inputs[0]!)))
+          read(tensorName.mask(node.inputs[0]!));
+        // Behind a fully connected layer's ReLU its output says where the gradient passes.
+        const input = graph.node(node.inputs[0]!);
+        if (node.op === 'dense' && input.op === 'dense') read(activation(input.name));
         read(gradient(node.name));
         for (const scratch of scratchOf(node.name, 'grad-input')) read(scratch);
         break;

@@ -10,7 +10,8 @@ import {
   transposedShape,
   transposeWeights,
 } from '../../src/ops/conv2d.ts';
-import { relu, reluGradInput, reluMaskWords } from '../../src/ops/relu.ts';
+import { maxpool, maxpoolCodeWords } from '../../src/ops/maxpool.ts';
+import { reluGradInput, reluMask, reluMaskWords } from '../../src/ops/relu.ts';
 import { thorough } from '../harness/adapter.ts';
 import { assertAdjoint, assertClose, assertSameBits } from '../harness/assertions.ts';
 import { batchedDifferences } from '../harness/finite-differences.ts';
@@ -101,6 +102,10 @@ function makeData([samples, shape]: Case) {
   };
 }
 type Data = ReturnType<typeof makeData>;
+
+function outputMaps(shape: Conv2dShape) {
+  return { channels: shape.outChannels, ...conv2dOutput(shape) };
+}
 
 function packed(shape: Conv2dShape, weights: Float32Array): Float32Array {
   const taps = shape.kernel ** 2;
@@ -208,6 +213,65 @@ describe('conv2d', () => {
     });
   }
 
+  for (const each of TILED) {
+    const [samples, shape] = each;
+    opTest(`finishes its outputs as the ops of their own do: ${title(each)}`, async (op) => {
+      const data = makeData(each);
+      const layer = {
+        x: op.input(data.x),
+        weights: op.input(packed(shape, data.weights)),
+        bias: op.input(data.bias),
+        relu: true,
+      };
+      const maps = outputMaps(shape);
+      const elements = samples * maps.channels * maps.height * maps.width;
+      const pooling = { ...maps, kernel: 2, stride: 2 };
+      const pooledElements = samples * maps.channels * Math.floor(maps.height / 2) * Math.floor(maps.width / 2);
+      const y = op.output(elements);
+      const mask = op.output(samples * reluMaskWords(maps));
+      const pooled = op.output(pooledElements);
+      const codes = op.output(samples * maxpoolCodeWords(pooling));
+      await op.run(conv2d(op.gpu.traits, shape, samples, { ...layer, y }), reluMask(maps, samples, { x: y, mask }));
+      if (pooledElements > 0) await op.run(maxpool(pooling, samples, { x: y, y: pooled, codes }));
+      // The gate is that of the layer in front: of the convolution's input.
+      const input = { channels: shape.inChannels, height: shape.height, width: shape.width };
+      const gate = op.output(samples * reluMaskWords(input));
+      const transposed = op.output(packedLength(transposedShape(shape)));
+      const backward = { gradY: op.input(data.gradY), weights: transposed };
+      const gradX = op.output(data.x.length);
+      await op.run(
+        reluMask(input, samples, { x: layer.x, mask: gate }),
+        transposeWeights(shape, { weights: layer.weights, transposed }),
+        conv2dGradInput(op.gpu.traits, shape, samples, { ...backward, gradX }),
+        reluGradInput(input, samples, { mask: gate, grad: gradX }),
+      );
+
+      for (const traits of [op.gpu.traits, WITHOUT_SUBGROUPS]) {
+        const [fusedY, fusedMask] = [op.output(elements), op.output(mask.count)];
+        await op.run(conv2d(traits, shape, samples, { ...layer, y: fusedY, mask: fusedMask }));
+        assertSameBits(await op.floats(fusedY), await op.floats(y), { what: 'y' });
+        assertClose(await op.words(fusedMask), await op.words(mask), { what: 'mask', tolerance: 0 });
+        if (pooledElements > 0) {
+          const [fusedPool, fusedCodes, bare] = [
+            op.output(pooled.count),
+            op.output(codes.count),
+            op.output(pooled.count),
+          ];
+          await op.run(
+            conv2d(traits, shape, samples, { ...layer, y: fusedPool, pool: true, codes: fusedCodes }),
+            conv2d(traits, shape, samples, { ...layer, y: bare, pool: true }),
+          );
+          assertSameBits(await op.floats(fusedPool), await op.floats(pooled), { what: 'pooled' });
+          assertSameBits(await op.floats(bare), await op.floats(pooled), { what: 'pooled without codes' });
+          assertClose(await op.words(fusedCodes), await op.words(codes), { what: 'codes', tolerance: 0 });
+        }
+        const gated = op.output(gradX.count);
+        await op.run(conv2dGradInput(traits, shape, samples, { ...backward, gradX: gated, gate }));
+        assertClose(await op.floats(gated), await op.floats(gradX), { what: 'gated grad x', tolerance: 0 });
+      }
+    });
+  }
+
   for (const each of [tiled(5, 9, 17, 7, 5), general(5, [3, 9], [8, 7], [5, 2, 2])]) {
     opTest(`gives the same bits for a sample alone, in a part and in the whole batch: ${title(each)}`, async (op) => {
       const [samples, shape] = each;
@@ -244,11 +308,11 @@ describe('conv2d', () => {
       const rectifiedForward = (batch: Float32Array, samples: number) =>
         forward(op, [samples, shape], { ...data, x: batch, bias: offKink }, { relu: true });
 
-      const elements = gradY.length;
+      const outputs = outputMaps(shape);
       const y = await rectifiedForward(data.x, 1);
-      const mask = op.output(reluMaskWords(elements));
+      const mask = op.output(reluMaskWords(outputs));
       const grad = op.input(data.gradY);
-      await op.run(relu(elements, 1, { x: op.input(y), mask }), reluGradInput(elements, 1, { mask, grad }));
+      await op.run(reluMask(outputs, 1, { x: op.input(y), mask }), reluGradInput(outputs, 1, { mask, grad }));
       const gradX = await gradInput(op, each, { ...data, gradY: await op.floats(grad) });
 
       const differences = await batchedDifferences(rectifiedForward, data.x, data.gradY, 2 ** -6);

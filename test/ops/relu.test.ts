@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { relu, reluGradInput, reluMaskWords } from '../../src/ops/relu.ts';
+import { type ReluShape, reluGradInput, reluMask, reluMaskWords } from '../../src/ops/relu.ts';
 import { assertAdjoint, assertClose } from '../harness/assertions.ts';
 import { batchedDifferences } from '../harness/finite-differences.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
@@ -9,98 +9,103 @@ import { tensor } from '../reference/tensor.ts';
 
 const EXACT = { tolerance: 0 };
 
-const SHAPES = [
-  [1, 1],
-  [2, 31],
-  [3, 32],
-  [5, 33],
-  [4, 97],
-  [1, 2048 + 1],
-  [3, 64 * 32 + 65],
-] as const;
+type Case = readonly [samples: number, shape: ReluShape];
 
-/** Positive, negative, both zeros, infinities. */
-function values(count: number, seed: number): Float32Array {
+function maps(samples: number, channels: number, height: number, width: number): Case {
+  return [samples, { channels, height, width }];
+}
+
+const CASES = [
+  maps(1, 1, 1, 1),
+  maps(2, 31, 1, 1),
+  maps(3, 8, 2, 2),
+  maps(5, 9, 3, 5),
+  maps(4, 7, 4, 1),
+  maps(2, 17, 1, 6),
+  // More words than one workgroup.
+  maps(3, 16, 13, 12),
+];
+
+function elementsOf([samples, { channels, height, width }]: Case): number {
+  return samples * channels * height * width;
+}
+
+/** What a ReLU may give: zero, infinity, tiny and ordinary values. */
+function rectified(count: number, seed: number): Float32Array {
   const draw = random(seed);
-  const special = [0, -0, Infinity, -Infinity, 1e-30, -1e-30];
+  const special = [0, Infinity, 1e-30];
   return Float32Array.from({ length: count }, () =>
-    draw.integer(0, 4) === 0 ? special[draw.integer(0, special.length - 1)]! : draw.normal(),
+    draw.integer(0, 4) === 0 ? special[draw.integer(0, special.length - 1)]! : Math.max(0, draw.normal()),
   );
 }
 
-async function rectify(op: OpBench, elements: number, samples: number, x: Float32Array) {
+async function maskOf(op: OpBench, [samples, shape]: Case, x: Float32Array) {
   const operand = op.input(x);
-  const mask = op.output(samples * reluMaskWords(elements));
-  await op.run(relu(elements, samples, { x: operand, mask, rectify: true }));
-  return { y: await op.floats(operand), mask };
+  const mask = op.output(samples * reluMaskWords(shape));
+  await op.run(reluMask(shape, samples, { x: operand, mask }));
+  return mask;
 }
 
-/** Whether the mask has the bits of x > 0 and no others, each sample beginning with a new word. */
-function expectedMask(elements: number, samples: number, x: Float32Array): Uint32Array {
-  const words = reluMaskWords(elements);
-  const mask = new Uint32Array(samples * words);
+/** The bits of x > 0 and no others: a word for 2 × 2 cells of 8 channels, cells before channels. */
+function expectedMask([samples, { channels, height, width }]: Case, x: Float32Array): Uint32Array {
+  const [blocks, rows, columns] = [Math.ceil(channels / 8), Math.ceil(height / 2), Math.ceil(width / 2)];
+  const mask = new Uint32Array(samples * blocks * rows * columns);
   x.forEach((value, index) => {
-    const element = index % elements;
-    if (value > 0) mask[Math.floor(index / elements) * words + (element >>> 5)] |= 1 << (element % 32);
+    const [column, row] = [index % width, Math.floor(index / width) % height];
+    const [channel, sample] = [
+      Math.floor(index / (width * height)) % channels,
+      Math.floor(index / (width * height * channels)),
+    ];
+    const plane = sample * blocks + Math.floor(channel / 8);
+    const word = (plane * rows + Math.floor(row / 2)) * columns + Math.floor(column / 2);
+    if (value > 0) mask[word]! |= 1 << ((channel % 8) * 4 + (row % 2) * 2 + (column % 2));
   });
   return mask;
 }
 
 describe('relu', () => {
-  for (const [samples, elements] of SHAPES) {
-    opTest(`${samples} × ${elements} elements`, async (op) => {
-      const count = samples * elements;
-      const x = values(count, elements);
-      const gradY = random(samples).normals(count);
-      const oracle = tensor([samples, elements], x);
-
-      const { y, mask } = await rectify(op, elements, samples, x);
-      assertClose(y, reference.relu(oracle).data, { what: 'y', ...EXACT });
-      assertClose(await op.words(mask), expectedMask(elements, samples, x), { what: 'mask', ...EXACT });
+  for (const each of CASES) {
+    const [samples, shape] = each;
+    const sizes = [samples, shape.channels, shape.height, shape.width];
+    opTest(sizes.join(' × '), async (op) => {
+      const x = rectified(elementsOf(each), shape.channels);
+      const gradY = random(samples).normals(x.length);
+      const mask = await maskOf(op, each, x);
+      assertClose(await op.words(mask), expectedMask(each, x), { what: 'mask', ...EXACT });
 
       const grad = op.input(gradY);
-      await op.run(reluGradInput(elements, samples, { mask, grad }));
-      const expected = reference.reluGradInput(tensor([samples, elements], gradY), oracle);
-      const gradX = await op.floats(grad);
-      assertClose(gradX, expected.data, { what: 'grad x', shape: expected.shape, ...EXACT });
+      await op.run(reluGradInput(shape, samples, { mask, grad }));
+      const expected = reference.reluGradInput(tensor(sizes, gradY), tensor(sizes, x));
+      assertClose(await op.floats(grad), expected.data, { what: 'grad x', shape: expected.shape, ...EXACT });
     });
   }
 
-  opTest('makes the same mask of what is rectified already, and leaves it alone', async (op) => {
-    const [samples, elements] = [3, 77];
-    const x = values(samples * elements, 3);
-    const { y, mask } = await rectify(op, elements, samples, x);
-    const rectified = op.input(y);
-    const again = op.output(samples * reluMaskWords(elements));
-    await op.run(relu(elements, samples, { x: rectified, mask: again }));
-    assertClose(await op.words(again), await op.words(mask), EXACT);
-    assertClose(await op.floats(rectified), y, EXACT);
-  });
-
   opTest('stops a gradient that is not finite', async (op) => {
-    const x = Float32Array.of(-1, 0, 2, -3, 4);
-    const { mask } = await rectify(op, x.length, 1, x);
+    const each = maps(1, 5, 1, 1);
+    const [samples, shape] = each;
+    const mask = await maskOf(op, each, Float32Array.of(0, 0, 2, 0, 4));
     const grad = op.input(Float32Array.of(Number.NaN, Infinity, Infinity, -Infinity, Number.NaN));
-    await op.run(reluGradInput(x.length, 1, { mask, grad }));
+    await op.run(reluGradInput(shape, samples, { mask, grad }));
     assertClose(await op.floats(grad), [0, 0, Infinity, 0, Number.NaN]);
   });
 
   opTest('has the gradient of finite differences, and is self-adjoint at a point', async (op) => {
-    const elements = 67;
+    const each = maps(1, 11, 3, 2);
+    const [samples, shape] = each;
     const draw = random(4);
-    const x = Float32Array.from({ length: elements }, () => draw.integer(-4, 3) + 0.5);
-    const gradY = Float32Array.from({ length: elements }, () => draw.integer(-9, 9));
-    const { mask } = await rectify(op, elements, 1, x);
+    const x = Float32Array.from({ length: elementsOf(each) }, () => draw.integer(-4, 3) + 0.5);
+    const gradY = Float32Array.from(x, () => draw.integer(-9, 9));
+    const relu = (values: Float32Array) => values.map((value) => Math.max(0, value));
+    const mask = await maskOf(op, each, relu(x));
     const backward = async (values: Float32Array) => {
       const grad = op.input(values);
-      await op.run(reluGradInput(elements, 1, { mask, grad }));
+      await op.run(reluGradInput(shape, samples, { mask, grad }));
       return op.floats(grad);
     };
 
-    const forward = async (batch: Float32Array, samples: number) => (await rectify(op, elements, samples, batch)).y;
     const gradX = await backward(gradY);
-    assertClose(gradX, await batchedDifferences(forward, x, gradY, 0.25), EXACT);
-    const direction = draw.normals(elements);
+    assertClose(gradX, await batchedDifferences(async (batch) => relu(batch), x, gradY, 0.25), EXACT);
+    const direction = draw.normals(x.length);
     assertAdjoint({ x: direction, y: gradY, Ax: await backward(direction), Aty: gradX });
   });
 });
