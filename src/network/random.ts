@@ -1,5 +1,5 @@
 /** Seeded random weights for a network: for tests, benchmarks and trying things out. Their maps mean nothing. */
-import { OptionError } from '../errors.ts';
+import { OptionError, throwIfAborted } from '../errors.ts';
 import type { TensorInfo, WeightsFile } from '../weights/source.ts';
 import { elementsOf, type Graph } from './graph.ts';
 import { convShape } from './shapes.ts';
@@ -13,13 +13,9 @@ export function randomWeights(graph: Graph, seed: number): WeightsFile {
     throw new OptionError('weights', `random:${seed}`, 'random:SEED with a whole number from 0 to 4294967295');
   }
   const origin = `random:${seed}`;
-  const tensors = new Map<string, TensorInfo>();
-  const limits = new Map<string, number>();
-  const centers = new Map<string, number>();
+  const drawn: RandomTensor[] = [];
   const add = (name: string, shape: number[], limit: number, center = 0) => {
-    tensors.set(name, { name, shape, dtype: 'float32', file: origin });
-    limits.set(name, limit);
-    centers.set(name, center);
+    drawn.push({ info: { name, shape, dtype: 'float32', file: origin }, center, limit });
   };
   for (const node of graph.nodes) {
     if (node.op === 'conv2d') {
@@ -46,17 +42,16 @@ export function randomWeights(graph: Graph, seed: number): WeightsFile {
   return {
     format: 'tfjs-layers',
     origin,
-    tensors,
+    tensors: new Map(drawn.map(({ info }) => [info.name, info])),
     integerTensors: new Map(),
-    async *stream({ wanted, pieceElements = 1 << 20, onProgress } = {}) {
-      const totalBytes = [...tensors.values()].reduce((sum, { shape }) => sum + 4 * product(shape), 0);
+    async *stream({ wanted, pieceElements = 1 << 20, signal, onProgress } = {}) {
+      const totalBytes = drawn.reduce((sum, { info }) => sum + 4 * product(info.shape), 0);
       let loadedBytes = 0;
       let state = (seed ^ 0x9e3779b9) >>> 0 || 1;
-      for (const tensor of tensors.values()) {
-        const limit = limits.get(tensor.name) as number;
-        const center = centers.get(tensor.name) as number;
-        const total = product(tensor.shape);
+      for (const { info, center, limit } of drawn) {
+        const total = product(info.shape);
         for (let offset = 0; offset < total; offset += pieceElements) {
+          throwIfAborted(signal);
           const values = new Float32Array(Math.min(pieceElements, total - offset));
           for (let i = 0; i < values.length; i++) {
             // xorshift32 (Marsaglia 2003): quick, and good enough for weights that mean nothing.
@@ -67,13 +62,20 @@ export function randomWeights(graph: Graph, seed: number): WeightsFile {
           }
           loadedBytes += values.byteLength;
           onProgress?.({ loadedBytes, totalBytes, file: origin });
-          if (!wanted || wanted(tensor.name)) yield { tensor, offset, values };
+          if (!wanted || wanted(info.name)) yield { tensor: info, offset, values };
         }
       }
     },
     checksum: () => undefined,
     close: async () => {},
   };
+}
+
+/** A tensor of numbers from center - limit to center + limit, all as likely. */
+interface RandomTensor {
+  readonly info: TensorInfo;
+  readonly center: number;
+  readonly limit: number;
 }
 
 function product(shape: readonly number[]): number {

@@ -248,6 +248,20 @@ describe('loadModel', () => {
     assertEqual(gpu.memory.currentBytes, before);
   });
 
+  gpuTest('draws no more random weights than it was told to', async (gpu) => {
+    const before = gpu.memory.currentBytes;
+    const controller = new AbortController();
+    const shares: number[] = [];
+    const onProgress = ({ loadedBytes, totalBytes }: LoadProgress) => {
+      shares.push(loadedBytes / totalBytes);
+      if (shares.length === 3) controller.abort();
+    };
+    const options = { weights: { random: 1 }, width: 1 / 16, signal: controller.signal, onProgress };
+    await assertRejects(() => loadModel(gpu, 'vgg11', options), AbortError, /stopped/);
+    assertEqual(shares.length, 3);
+    assertEqual(gpu.memory.currentBytes, before);
+  });
+
   gpuTest('refuses sizes and labels that no network has', async (gpu) => {
     const weights = { random: 1 } as const;
     for (const [options, message] of [
