@@ -106,6 +106,13 @@ export class DeviceLostError extends GradcamError {
   }
 }
 
+/** Something was used after its dispose(). */
+export class DisposedError extends GradcamError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('disposed', message, options);
+  }
+}
+
 /** The caller's AbortSignal stopped the work. */
 export class AbortError extends GradcamError {
   constructor(message = 'the work was stopped by its AbortSignal', options?: ErrorOptions) {

@@ -26,9 +26,10 @@ import { type ClassifyOptions, type ExplainOptions, resolveClassifyOptions, reso
  * Explains why the model gives a picture its class.
  *
  * @throws OptionError, ImageError, LimitError (one sample does not fit the device), OverflowError,
- * DeviceLostError, AbortError
+ * DeviceLostError, DisposedError, AbortError
  */
 export async function explain(model: Model, image: ImageInput, options: ExplainOptions = {}): Promise<Explanation> {
+  model.throwIfDisposed();
   const clock = stopwatch();
   const resolved = resolveOptions(options, model);
   const { signal, onProgress } = options;
@@ -79,6 +80,9 @@ export async function explain(model: Model, image: ImageInput, options: ExplainO
     clock.lap('read');
     progress(done);
     return finish(model, picture, input.view, resolved, layer.shape, result, { ...clock.times(), gpu: gpuMs });
+  } catch (error) {
+    model.throwIfDisposed(error);
+    throw error;
   } finally {
     workspace.release();
   }
@@ -95,6 +99,7 @@ export function gradCamPlusSmooth(
 
 /** The most probable classes of a picture, best first. */
 export async function classify(model: Model, image: ImageInput, options: ClassifyOptions = {}): Promise<Prediction[]> {
+  model.throwIfDisposed();
   const { topK, fit } = resolveClassifyOptions(options);
   const picture = await readPicture(image);
   throwIfAborted(options.signal);
@@ -128,6 +133,9 @@ export async function classify(model: Model, image: ImageInput, options: Classif
     ]);
     const [logitValues, probabilityValues] = bytes.map((b) => new Float32Array(b));
     return rankPredictions(model, logitValues, probabilityValues, topK);
+  } catch (error) {
+    model.throwIfDisposed(error);
+    throw error;
   } finally {
     workspace.release();
   }

@@ -3,6 +3,7 @@ export type { Outcome } from './cam/outcome.ts';
 export {
   AbortError,
   DeviceLostError,
+  DisposedError,
   GpuUnavailableError,
   GradcamError,
   ImageError,

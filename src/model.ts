@@ -1,5 +1,5 @@
 /** A network with its weights on a GPU. */
-import { OptionError } from './errors.ts';
+import { DisposedError, OptionError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { type FeatureShape, Graph, type GraphNode, type NetworkTable } from './network/graph.ts';
 import { findModel, type KnownModel, type ModelName } from './network/models.ts';
@@ -49,6 +49,7 @@ export class Model {
   readonly preprocessing: ChannelScaling;
   readonly labels: readonly string[] | undefined;
   readonly weights: { readonly origin: string; readonly format: string; readonly checksum: string | undefined };
+  #isDisposed = false;
 
   constructor(
     gpu: Gpu,
@@ -92,9 +93,16 @@ export class Model {
     return { name: node.name, shape: this.graph.shape(node.name), node };
   }
 
-  /** Frees the weights. */
+  /** Frees the weights; work that still runs on them ends with a DisposedError. */
   dispose(): void {
     this.parameters.dispose();
+    this.#isDisposed = true;
+  }
+
+  /** @throws DisposedError */
+  throwIfDisposed(cause?: unknown): void {
+    if (!this.#isDisposed) return;
+    throw new DisposedError(`the model ${this.name} was disposed: its weights are gone. Load it again.`, { cause });
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,13 @@
 /** What an explanation is besides its numbers: outcomes, stopping, memory, several at once, and a device that goes away. */
 import { describe, expect, it } from 'vitest';
-import { AbortError, DeviceLostError, ImageError, OptionError, OverflowError } from '../../src/errors.ts';
+import {
+  AbortError,
+  DeviceLostError,
+  DisposedError,
+  ImageError,
+  OptionError,
+  OverflowError,
+} from '../../src/errors.ts';
 import { classify, explain, gradCamPlusSmooth } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
@@ -451,6 +458,24 @@ describe('a failure on the way', () => {
     // The uniforms of the longest run are all that is kept.
     expect(gpu.memory.currentBytes).toBeLessThan(weightBytes / 10);
     gpu.dispose();
+  });
+});
+
+describe('a model that was disposed', () => {
+  gpuTest('says so, before the work and while it is done', async (gpu) => {
+    const model = await loadSmallVgg(gpu, VGG);
+    const result = await explain(model, PICTURE);
+    const onProgress = ({ done }: ExplainProgress) => done === 2 && model.dispose();
+    for (const use of [
+      () => explain(model, PICTURE, { ...SMOOTH, batch: 1, onProgress }),
+      () => explain(model, PICTURE),
+      () => classify(model, PICTURE),
+    ]) {
+      const error = await assertRejects(use, DisposedError, /the model vgg11 was disposed: .* Load it again/);
+      expect(error).toMatchObject({ code: 'disposed' });
+    }
+    // What was made with it stays.
+    expect((await result.overlay()).width).toBe(48);
   });
 });
 
