@@ -21,6 +21,7 @@ import { convolutionsBehind, planExplanation } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
 import { softmax } from './ops/softmax.ts';
 import { type ClassifyOptions, type ExplainOptions, resolveClassifyOptions, resolveOptions } from './options.ts';
+import { sha256Of } from './weights/sha256.ts';
 
 /**
  * Explains why the model gives a picture its class.
@@ -51,6 +52,9 @@ export async function explain(model: Model, image: ImageInput, options: ExplainO
     const job = await prepareJob(model, resolved, plan, workspace);
     const input = await prepareInput(model, picture, resolved.fit, workspace, job.input);
     await model.parameters.prepareGradients(convolutionsBehind(model.graph, layer.name));
+    // Meanwhile: a large picture takes a while.
+    const checksum = sha256Of(picture.data);
+    checksum.catch(() => {}); // awaited below, unless something else fails before
     clock.lap('prepare');
 
     const progress = progressReporter(resolved.nSamples + 1, onProgress);
@@ -79,7 +83,8 @@ export async function explain(model: Model, image: ImageInput, options: ExplainO
     const result = await readResult(job);
     clock.lap('read');
     progress(done);
-    return finish(model, picture, input.view, resolved, layer.shape, result, { ...clock.times(), gpu: gpuMs });
+    const identified = { ...picture, checksum: `sha256-${await checksum}` };
+    return finish(model, identified, input.view, resolved, layer.shape, result, { ...clock.times(), gpu: gpuMs });
   } catch (error) {
     model.throwIfDisposed(error);
     throw error;

@@ -8,6 +8,7 @@ import type { Picture } from './image/picture.ts';
 import { upsampleMaps } from './image/upsample.ts';
 import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
+import type { ModelVariant } from './network/models.ts';
 import type { ResolvedOptions } from './options.ts';
 import { VERSION } from './version.ts';
 
@@ -41,8 +42,15 @@ export interface Timings {
 export interface Provenance {
   readonly library: string;
   readonly model: string;
+  /** The network's sizes, as loadModel takes them. */
+  readonly variant: ModelVariant;
   readonly weights: { readonly origin: string; readonly format: string; readonly checksum: string | undefined };
-  readonly picture: { readonly width: number; readonly height: number };
+  readonly picture: {
+    readonly width: number;
+    readonly height: number;
+    /** 'sha256-<hex>' of its bytes in R, G, B, A order, row by row; A is 255 where it was given without. */
+    readonly checksum: string;
+  };
   readonly options: ResolvedOptions;
   /** The class that was explained, chosen or given. */
   readonly classIndex: number;
@@ -87,7 +95,7 @@ export interface RawResult {
 
 export function finish(
   model: Model,
-  picture: Picture,
+  picture: Picture & { readonly checksum: string },
   view: View,
   options: ResolvedOptions,
   [maps, height, width]: readonly [number, number, number],
@@ -114,8 +122,9 @@ export function finish(
     provenance: {
       library: `gradcam-webgpu ${VERSION}`,
       model: model.name,
+      variant: model.variant,
       weights: model.weights,
-      picture: { width: picture.width, height: picture.height },
+      picture: { width: picture.width, height: picture.height, checksum: picture.checksum },
       options,
       classIndex: result.classIndex,
       adapter: model.gpu.adapterInfo,

@@ -21,7 +21,7 @@ export type { OverlayImage, OverlayOptions } from './image/overlay.ts';
 export type { ImageInput, Pixels } from './image/picture.ts';
 export { METHOD_TABLE, METHODS, type Method, type MethodName } from './methods.ts';
 export { type LoadModelOptions, loadModel, Model, type RandomWeights } from './model.ts';
-export { type KnownModel, MODELS, type ModelName, type ModelSource } from './network/models.ts';
+export { type KnownModel, MODELS, type ModelName, type ModelSource, type ModelVariant } from './network/models.ts';
 export {
   type Cell,
   type ClassifyOptions,

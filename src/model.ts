@@ -2,7 +2,7 @@
 import { DisposedError, OptionError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { type FeatureShape, Graph, type GraphNode, type NetworkTable } from './network/graph.ts';
-import { findModel, type KnownModel, type ModelName } from './network/models.ts';
+import { findModel, type KnownModel, type ModelName, type ModelVariant, modelTable } from './network/models.ts';
 import { type LoadOptions, Parameters } from './network/parameters.ts';
 import { randomWeights } from './network/random.ts';
 import type { ChannelScaling } from './ops/preprocess.ts';
@@ -15,17 +15,17 @@ export interface RandomWeights {
   readonly random: number;
 }
 
-export interface LoadModelOptions extends LoadOptions, Pick<OpenWeightsOptions, 'store' | 'cache' | 'checksum'> {
-  /** A URL, a list of File objects, an opened weights file, or random weights. Default: the model's own source. */
+export interface LoadModelOptions
+  extends LoadOptions,
+    ModelVariant,
+    Pick<OpenWeightsOptions, 'store' | 'cache' | 'checksum'> {
+  /**
+   * A URL, File objects, an opened weights file, or random weights; with Node's loadModel also a path or a folder. Default:
+   * the model's own source.
+   */
   weights?: WeightsLocation | WeightsFile | RandomWeights;
   /** Class names in index order. Default: those of the built-in model, none for the others. */
   labels?: readonly string[];
-  /** Multiplies the channels of every hidden layer. Default: the published network's, 1 or for the built-in one 1/8. */
-  width?: number;
-  /** Default: the published network's. */
-  classes?: number;
-  /** Side of the square input, a multiple of 32. Default 224. */
-  inputSize?: number;
 }
 
 const LOAD_OPTIONS: OptionNames<LoadModelOptions> = {
@@ -49,6 +49,7 @@ export class Model {
   readonly preprocessing: ChannelScaling;
   readonly labels: readonly string[] | undefined;
   readonly weights: { readonly origin: string; readonly format: string; readonly checksum: string | undefined };
+  readonly #width: number | undefined;
   #isDisposed = false;
 
   constructor(
@@ -65,6 +66,7 @@ export class Model {
     this.parameters = parameters;
     this.preprocessing = table.preprocessing[parameters.convention];
     this.labels = labels;
+    this.#width = table.width;
     this.weights = { origin: file.origin, format: file.format, checksum: file.checksum() };
   }
 
@@ -75,6 +77,11 @@ export class Model {
 
   get classCount(): number {
     return this.graph.shape(this.graph.logits.name)[0];
+  }
+
+  /** The sizes that loadModel was given, or the published network's. */
+  get variant(): ModelVariant {
+    return { width: this.#width, classes: this.classCount, inputSize: this.inputShape[1] };
   }
 
   /** Layers that can be explained, in forward order. */
@@ -119,21 +126,15 @@ export class Model {
 export async function loadModel(gpu: Gpu, name: ModelName, options: LoadModelOptions = {}): Promise<Model> {
   const known = findModel(name);
   checkOptionNames('loadModel()', options, LOAD_OPTIONS);
-  const { width, classes = known.classes, inputSize = 224 } = options;
-  if (width !== undefined && !(width > 0 && width <= 4))
-    throw new OptionError('width', width, 'a number above 0 and up to 4');
-  if (!Number.isInteger(classes) || classes < 1) throw new OptionError('classes', classes, 'a whole number above 0');
-  if (!Number.isInteger(inputSize) || inputSize < 32 || inputSize % 32 !== 0) {
-    throw new OptionError('inputSize', inputSize, 'a multiple of 32');
-  }
+  const table = modelTable(known, options);
+  const graph = new Graph(table);
+  const classes = graph.shape(graph.logits.name)[0];
   // The classes of random weights are nothing that has a name.
   const isRandom = typeof options.weights === 'object' && 'random' in options.weights;
   const labels = options.labels ?? (classes === known.classes && !isRandom ? known.labels : undefined);
   if (labels && labels.length !== classes) {
     throw new OptionError('labels', `${labels.length} labels`, `one label for each of the ${classes} classes`);
   }
-  const table = known.table({ width, classes, inputSize });
-  const graph = new Graph(table);
   const file = await openFile(graph, known, options);
   try {
     const parameters = await Parameters.load(gpu, graph, file, options);

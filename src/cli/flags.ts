@@ -177,9 +177,7 @@ export function parseShare(text: string): number {
 export function parseFactor(text: string): number {
   const [numerator, denominator, ...rest] = text.split('/').map(parseNumber);
   const factor = numerator! / (denominator ?? 1);
-  if (rest.length > 0 || !(factor > 0) || factor > 1) {
-    throw new InvalidArgumentError('Expected a factor greater than 0 and at most 1, such as 1/8.');
-  }
+  if (rest.length > 0) throw new InvalidArgumentError('Expected a factor, such as 1/8.');
   return factor;
 }
 

@@ -3,7 +3,7 @@ import { GpuUnavailableError, OptionError, WeightsError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { ImageInput, Model, RandomWeights } from '../index.ts';
 import { Graph } from '../network/graph.ts';
-import { BUILT_IN_MODEL, findModel, type KnownModel } from '../network/models.ts';
+import { BUILT_IN_MODEL, findModel, type KnownModel, modelTable } from '../network/models.ts';
 import { quietEnvironment } from '../node/adapters.ts';
 import { chooseDawnAdapter, openDawnGpu } from '../node/dawn.ts';
 import { checkPicture, readPicture } from '../node/image.ts';
@@ -64,7 +64,7 @@ export async function chooseModel(
     throw new OptionError('--width', flags.width, 'to be given with --weights random:SEED only');
   }
   const { width } = flags;
-  const graph = new Graph(known.table({ width }));
+  const graph = new Graph(modelTable(known, { width }));
   const isDefault = flags.model === undefined;
   return {
     known,

@@ -58,6 +58,8 @@ export interface NetworkTable {
   /** In an order in which every node stands behind its inputs. */
   readonly nodes: readonly GraphNode[];
   readonly preprocessing: Readonly<Record<Convention, ChannelScaling>>;
+  /** What the channels of the hidden layers were multiplied by, for tables that come in several widths. */
+  readonly width?: number;
 }
 
 export class Graph {

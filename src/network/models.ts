@@ -9,6 +9,15 @@ export type ModelName = VggName | `${VggName}-bn` | typeof BUILT_IN_MODEL;
 /** The model whose weights are in the package. */
 export const BUILT_IN_MODEL = 'vgg16-scenes';
 
+/** What tells a network from the published one of its name; absent is as published. */
+export interface ModelVariant {
+  /** Multiplies the channels of every hidden layer; above 0 and up to 4. */
+  readonly width?: number;
+  readonly classes?: number;
+  /** Side of the square input, a multiple of 32. */
+  readonly inputSize?: number;
+}
+
 export interface ModelSource {
   readonly url: string;
   readonly format: 'safetensors' | 'tfjs-layers';
@@ -29,7 +38,7 @@ export interface KnownModel {
   readonly bytes: number;
   /** The first is the default. */
   readonly sources: readonly ModelSource[];
-  /** The published network; `options` change what they name. */
+  /** The published network; `options` change what they name. See modelTable, which checks them. */
   table(options?: Omit<VggOptions, 'batchNorm'>): NetworkTable;
 }
 
@@ -91,6 +100,24 @@ const IMAGENET_MODELS: readonly KnownModel[] = VGG_NAMES.flatMap((name) =>
 );
 
 export const MODELS: readonly KnownModel[] = [SCENES_MODEL, ...IMAGENET_MODELS];
+
+/**
+ * The network of a known model.
+ *
+ * @throws OptionError for a size that no network has.
+ */
+export function modelTable(known: KnownModel, { width, classes, inputSize }: ModelVariant = {}): NetworkTable {
+  if (width !== undefined && !(width > 0 && width <= 4)) {
+    throw new OptionError('width', width, 'a number above 0 and up to 4');
+  }
+  if (classes !== undefined && (!Number.isInteger(classes) || classes < 1)) {
+    throw new OptionError('classes', classes, 'a whole number above 0');
+  }
+  if (inputSize !== undefined && (!Number.isInteger(inputSize) || inputSize < 32 || inputSize % 32 !== 0)) {
+    throw new OptionError('inputSize', inputSize, 'a multiple of 32');
+  }
+  return known.table({ width, classes, inputSize });
+}
 
 /** @throws OptionError listing the models. */
 export function findModel(name: string): KnownModel {

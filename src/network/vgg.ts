@@ -81,5 +81,5 @@ export function vgg(
     nodes.push({ name, op: 'dense', inputs: last(), aliases, units, activation });
   }
   nodes.push({ name: 'softmax', op: 'softmax', inputs: last() });
-  return { name: batchNorm ? `${name}-bn` : name, nodes, preprocessing: PREPROCESSING };
+  return { name: batchNorm ? `${name}-bn` : name, nodes, preprocessing: PREPROCESSING, width };
 }

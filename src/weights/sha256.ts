@@ -12,6 +12,15 @@ export function createSha256(): Sha256 {
   const hash = sha256.create();
   return {
     update: (bytes) => hash.update(bytes),
-    hex: () => Array.from(hash.digest(), (byte) => byte.toString(16).padStart(2, '0')).join(''),
+    hex: () => hex(hash.digest()),
   };
+}
+
+/** SHA-256 of bytes that are all there, by WebCrypto, which is present wherever WebGPU is; off the calling thread. */
+export async function sha256Of(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return hex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

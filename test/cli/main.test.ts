@@ -74,6 +74,14 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ['opacity above 1', ['explain', '--opacity', '1.5'], /--opacity.*Expected a number from 0 to 1/],
     ['an unknown colour map', ['explain', '--color-map', 'jet'], /--color-map.*jet.*viridis/],
     ['width for real weights', ['explain', '--weights', 'x', '--width', '1/8'], /--width: got 0\.125/],
+    // The same rule as loadModel's.
+    ['a width of none', [...TINY, '--width', '0'], /--width: got 0; allowed: a number above 0 and up to 4/],
+    [
+      'a width without end',
+      [...TINY, '--width', '1/0'],
+      /--width: got Infinity; allowed: a number above 0 and up to 4/,
+    ],
+    ['a width too large', [...TINY, '--width', '9/2'], /--width: got 4\.5; allowed: a number above 0 and up to 4/],
     [
       'a seed that is no number',
       ['explain', '--weights', 'random:x'],

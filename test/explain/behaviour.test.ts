@@ -1,4 +1,5 @@
 /** What an explanation is besides its numbers: outcomes, stopping, memory, several at once, and a device that goes away. */
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
   AbortError,
@@ -19,7 +20,7 @@ import { VERSION } from '../../src/version.ts';
 import { testAdapter, withErrorScopes } from '../harness/adapter.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest, testGpu } from '../harness/gpu.ts';
-import { loadSmallVgg, noisyPicture, type SmallVgg, smallVgg } from '../network/small-vgg.ts';
+import { loadSmallVgg, noisyPicture, type SmallVgg, sizeOptions, smallVgg } from '../network/small-vgg.ts';
 import { tensor } from '../reference/tensor.ts';
 import { assertExplains } from './oracle.ts';
 
@@ -100,12 +101,23 @@ describe('a result', () => {
       library: `gradcam-webgpu ${VERSION}`,
       model: 'vgg11',
       weights: { origin: 'vgg.safetensors', format: 'safetensors', checksum: model.weights.checksum },
-      picture: { width: 48, height: 40 },
+      variant: sizeOptions(VGG),
+      picture: { width: 48, height: 40, checksum: `sha256-${createHash('sha256').update(PICTURE.data).digest('hex')}` },
       classIndex: result.classIndex,
       adapter: { ...model.gpu.adapterInfo },
     });
     const again = await explain(model, PICTURE, { ...provenance.options, classIndex: provenance.classIndex });
     assertSameBits(again.map.data, result.map.data);
+  });
+
+  modelTest('knows a picture by its pixels, with or without alpha', async (model) => {
+    const { width, height } = PICTURE;
+    const opaque = PICTURE.data.map((value, i) => (i % 4 === 3 ? 255 : value));
+    const colours = opaque.filter((_, i) => i % 4 !== 3);
+    const checksumOf = async (data: Uint8Array) =>
+      (await explain(model, { data, width, height })).provenance.picture.checksum;
+    expect(await checksumOf(colours)).toBe(await checksumOf(opaque));
+    expect(await checksumOf(opaque.with(0, opaque[0]! ^ 1))).not.toBe(await checksumOf(opaque));
   });
 
   modelTest('tells the time of its stages', async (model) => {
