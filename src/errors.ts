@@ -70,8 +70,10 @@ export class OptionError extends GradcamError {
   /** What would have been accepted, in words. */
   readonly allowed: string;
 
+  /** @param value undefined where the option is missing */
   constructor(option: string, value: unknown, allowed: string) {
-    super('option', `${option}: got ${describeValue(value)}; allowed: ${allowed}`);
+    const problem = value === undefined ? 'not given; needed' : `got ${describeValue(value)}; allowed`;
+    super('option', `${option}: ${problem}: ${allowed}`);
     this.option = option;
     this.value = value;
     this.allowed = allowed;

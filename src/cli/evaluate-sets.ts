@@ -42,12 +42,13 @@ const MAX_SCENES = 100_000;
  * @throws OptionError
  */
 export async function chooseSet(flags: SetFlags, seed: number, classIndex: number | undefined): Promise<ExampleSet> {
-  if ((flags.scenes === undefined) === (flags.images === undefined)) {
-    throw new OptionError('--scenes', flags.scenes, 'a number of scenes, or else a folder of pictures with --images');
+  const { scenes, images } = flags;
+  if (images !== undefined) {
+    refuse('--scenes', scenes, 'to be left out with --images');
+    return pictureSet(images, flags, classIndex);
   }
-  return flags.images === undefined
-    ? sceneSet(flags.scenes!, flags, seed, classIndex)
-    : pictureSet(flags.images, flags, classIndex);
+  if (scenes !== undefined) return sceneSet(scenes, flags, seed, classIndex);
+  throw new OptionError('--scenes', undefined, 'a number of scenes, or else a folder of pictures with --images');
 }
 
 function sceneSet(count: number, flags: SetFlags, seed: number, classIndex: number | undefined): ExampleSet {

@@ -25,6 +25,7 @@ import {
   type ExplainFlags,
   explainOnlyOptions,
   explainOptions,
+  idleFlagNotes,
   parseIntegers,
   parseNumber,
 } from './flags.ts';
@@ -103,6 +104,12 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
   const variants = methodVariants(flags);
   const options = variants.map((variant) => checkOptions({ ...variant.options, seed, classIndex }, choice.graph));
   const set = await chooseSet(flags, seed, classIndex);
+  const traits = {
+    isNoisy: options.some(({ nSamples }) => nSamples > 0),
+    hasAlpha: options.some(({ method }) => METHOD_TABLE[method].weights === 'alpha'),
+  };
+  // The seed is also that of the scenes and of the resampling.
+  for (const note of idleFlagNotes({ ...flags, seed: undefined }, traits)) terminal.note(note);
   await checkOutputFolder('--out', folder);
   if (flags.csv !== undefined) await checkCsv(flags.csv);
   if (flags.scenes !== undefined) checkSceneClasses(choice, context);
@@ -126,7 +133,11 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
     const { tally, predicted } = await measureAll(run, journal, settings, context);
     const summary = tally.summarize({ seed });
     if (!summary) {
-      throw new OptionError('--masks', flags.masks, 'ground truth in which at least one pixel is object');
+      throw new OptionError(
+        '--masks',
+        flags.masks ?? flags.images,
+        'ground truth in which at least one pixel is object',
+      );
     }
     if (summary.pictures < FEW_PICTURES) {
       terminal.note(`Of ${summary.pictures} pictures the intervals are rough, and rather too narrow.`);

@@ -1,10 +1,11 @@
 import { OptionError } from '../errors.ts';
 import { explain } from '../index.ts';
+import { METHOD_TABLE } from '../methods.ts';
 import type { Graph } from '../network/graph.ts';
 import { checkOutputFolder } from '../node/output.ts';
 import { type ExplainOptions, type ResolvedOptions, resolveOptions } from '../options.ts';
 import type { Context } from './context.ts';
-import { DEFAULT_FOLDER, type ExplainFlags, explainOptions } from './flags.ts';
+import { DEFAULT_FOLDER, type ExplainFlags, explainOptions, idleFlagNotes } from './flags.ts';
 import { findClasses } from './labels.ts';
 import { resultStem, summarize, toJson, writeResult } from './result.ts';
 import { checkedPictures, chooseModel, classCount, openGpu, openModel, type PictureSource, SCENE } from './setup.ts';
@@ -17,6 +18,9 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
   const options = explainOptions(flags);
   const classes = flags.class === undefined ? [undefined] : findClasses(flags.class, choice.labels);
   for (const classIndex of classes) checkOptions({ ...options, classIndex }, choice.graph);
+  const { nSamples, method } = checkOptions(options, choice.graph);
+  const traits = { isNoisy: nSamples > 0, hasAlpha: METHOD_TABLE[method].weights === 'alpha' };
+  for (const note of idleFlagNotes(flags, traits)) terminal.note(note);
   await checkOutputFolder('--out', folder);
   checkStems(files);
   const pictures: PictureSource[] = files.length > 0 ? await checkedPictures(files) : [SCENE];

@@ -67,6 +67,41 @@ export function explainOptions(flags: ExplainFlags): ExplainOptions {
   };
 }
 
+/** What a call does, as far as flags depend on it. */
+export interface CallTraits {
+  /** Whether there are noisy copies. */
+  readonly isNoisy: boolean;
+  /** Whether a method weights with α. */
+  readonly hasAlpha: boolean;
+}
+
+/** Which flags were given, whatever their values. */
+type GivenFlags = Readonly<Partial<Record<keyof ExplainFlags, unknown>>>;
+
+/** Flags that change nothing in some calls: which, and what they need. */
+const CONDITIONAL_FLAGS: readonly {
+  readonly flags: readonly (keyof ExplainFlags)[];
+  readonly need: string;
+  isMet(traits: CallTraits, flags: GivenFlags): boolean;
+}[] = [
+  {
+    flags: ['stdDev', 'noiseScale', 'seed', 'sampleWeights', 'activations'],
+    need: 'noisy copies of the picture (--samples)',
+    isMet: ({ isNoisy }) => isNoisy,
+  },
+  { flags: ['alphaNumerator'], need: 'a method with alpha', isMet: ({ hasAlpha }) => hasAlpha },
+  { flags: ['combineFilters'], need: '--filters', isMet: (_, { filters }) => filters !== undefined },
+];
+
+/** A note for each flag that was given and changes nothing in this call. */
+export function idleFlagNotes(flags: GivenFlags, traits: CallTraits): string[] {
+  return CONDITIONAL_FLAGS.filter(({ isMet }) => !isMet(traits, flags)).flatMap(({ flags: names, need }) =>
+    names
+      .filter((name) => flags[name] !== undefined)
+      .map((name) => `--${kebabCase(name)} changes nothing here: it goes with ${need}`),
+  );
+}
+
 /** Options whose flag is not simply their name in kebab-case. */
 const FLAG_OF: Readonly<Record<string, keyof ExplainFlags>> = {
   layerName: 'layer',

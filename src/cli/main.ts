@@ -12,7 +12,7 @@ import { modelsCommand } from './models.ts';
 import { exitCodeOf, restartWithSwiftShader } from './restart.ts';
 import { SwiftShaderNeeded } from './setup.ts';
 import { Terminal } from './terminal.ts';
-import { tourCommand } from './tour.ts';
+import { type TourFlags, tourCommand, tourOptions } from './tour.ts';
 
 /** Runs the program in this process and ends it, with nothing of its output lost. */
 export async function run(): Promise<never> {
@@ -113,10 +113,11 @@ function buildProgram(context: Context): Command {
     .action((flags: EvaluateFlags) => translating({}, () => evaluateCommand(flags, context)));
   for (const option of evaluateOptions()) evaluate.addOption(option);
 
-  program
+  const tour = program
     .command('tour')
     .description('explain a drawn scene by every method, side by side; so does gradcam alone')
-    .action(() => tourCommand(context));
+    .action((flags: TourFlags) => tourCommand(flags, context));
+  for (const option of tourOptions()) tour.addOption(option);
 
   program
     .command('doctor')

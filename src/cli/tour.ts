@@ -1,5 +1,6 @@
 /** `gradcam` alone: the built-in model and a scene, by every method, side by side. Needs no download. */
 import { join } from 'node:path';
+import { Option } from 'commander';
 import { sideBySide } from '../image/side-by-side.ts';
 import { explain, SCENE_CLASSES } from '../index.ts';
 import { METHOD_TABLE, METHODS } from '../methods.ts';
@@ -8,19 +9,30 @@ import { encodePng } from '../node/image.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
 import { DEFAULT_OPTIONS } from '../options.ts';
 import type { Context } from './context.ts';
-import { DEFAULT_FOLDER } from './flags.ts';
+import { commonOptions, DEFAULT_FOLDER, type ExplainFlags } from './flags.ts';
 import { percent } from './result.ts';
 import { chooseModel, drawDemoScene, openGpu, openModel } from './setup.ts';
 
 /** Noisy copies of the smooth methods. */
 const SAMPLES = 8;
 
-export async function tourCommand(context: Context): Promise<void> {
+export type TourFlags = Pick<ExplainFlags, 'adapter' | 'limits' | 'out' | 'quiet'>;
+
+export function tourOptions(): Option[] {
+  const shared = ['adapter', 'limits', 'quiet'];
+  return [
+    new Option('--out <folder>', `folder for the picture (default: ${DEFAULT_FOLDER})`),
+    ...commonOptions().filter((option) => shared.includes(option.attributeName())),
+  ];
+}
+
+export async function tourCommand(flags: TourFlags, context: Context): Promise<void> {
   const { terminal, env, signal } = context;
   const started = performance.now();
-  await checkOutputFolder('--out', DEFAULT_FOLDER);
+  const folder = flags.out ?? DEFAULT_FOLDER;
+  await checkOutputFolder('--out', folder);
   const choice = await chooseModel({}, env, false);
-  const gpu = await openGpu({});
+  const gpu = await openGpu(flags);
   try {
     const model = await openModel(gpu, choice, context);
     const scene = drawDemoScene();
@@ -41,8 +53,8 @@ export async function tourCommand(context: Context): Promise<void> {
       pictures.push({ ...scene, ...(await result.overlay()) });
     }
     const name = 'scene.methods.png';
-    await writeFilesAtomically(DEFAULT_FOLDER, new Map([[name, await encodePng(sideBySide(pictures))]]), signal);
-    terminal.print(`The scene and the methods, left to right: ${join(DEFAULT_FOLDER, name)}`);
+    await writeFilesAtomically(folder, new Map([[name, await encodePng(sideBySide(pictures))]]), signal);
+    terminal.print(`The scene and the methods, left to right: ${join(folder, name)}`);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     terminal.print(`${seconds} s on ${adapterTitle(gpu.adapterInfo)}`);
   } finally {

@@ -76,8 +76,12 @@ function journalOf(folder: string): string {
 
 describe('bad calls end with 2, one message, and nothing done', () => {
   it.each([
-    ['nothing to measure on', TINY, /--scenes: got undefined; allowed: a number of scenes, or else .*--images/],
-    ['scenes and pictures', ['--images', 'photos', ...SCENES(1)], /--scenes: got 1/],
+    ['nothing to measure on', TINY, /--scenes: not given; needed: a number of scenes, or else .*--images/],
+    [
+      'scenes and pictures',
+      ['--images', 'photos', ...SCENES(1)],
+      /--scenes: got 1; allowed: to be left out with --images/,
+    ],
     ['no scene', SCENES(0), /--scenes: got 0; allowed: a whole number from 1/],
     ['five instances', ['--instances', '5', ...SCENES(1)], /--instances: got 5; allowed: a whole number from 1 to 4/],
     ['instances of pictures', ['--instances', '2', ...PHOTOS], /--instances: got 2.*--scenes only/],
@@ -130,6 +134,13 @@ describe('on scenes', () => {
     expect(result).toMatchObject({ pictures: 6, set: { kind: 'scenes', seed: 4, count: 6 }, withoutObject: 0 });
     expect(result.instances).toBeGreaterThanOrEqual(6);
     expect(result.journal).toBe(journalOf('a'));
+  });
+
+  it('says which flags change nothing', async () => {
+    const flags = ['--methods', 'grad-cam', '--noise-scale', 'absolute', '--alpha-numerator', 'first'];
+    const { stderr } = await run([...SCENES(1).filter((flag) => flag !== '--quiet'), ...flags, '--out', 'idle']);
+    expect(stderr).toMatch(/^--noise-scale changes nothing here: it goes with noisy copies/m);
+    expect(stderr).toMatch(/^--alpha-numerator changes nothing here: it goes with a method with alpha$/m);
   });
 
   it('explains the main class of each, with noise and scenes of its own', async () => {

@@ -136,7 +136,43 @@ describe('without anything', () => {
   });
 });
 
+describe('tour', () => {
+  it('takes a folder and an adapter', async () => {
+    const { code } = await run(['tour', '--out', 'shown', '--quiet']);
+    expect([code, readdirSync('shown')]).toEqual([0, ['scene.methods.png']]);
+    const wrong = await run(['tour', '--adapter', 'voodoo2']);
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toMatch(/"voodoo2"; found: /);
+    expect((await run(['tour', '--out', 'file'])).stderr).toMatch(/--out: got "file"; allowed: a folder/);
+  });
+});
+
 describe('explain', () => {
+  it('says which flags change nothing', async () => {
+    const idle = [
+      '--std-dev',
+      '0.3',
+      '--seed',
+      '3',
+      '--alpha-numerator',
+      'first',
+      '--combine-filters',
+      'sum',
+      '--method',
+      'grad-cam',
+    ];
+    const { code, stderr } = await run(['explain', ...TINY, ...idle, '--out', 'idle']);
+    expect(code).toBe(0);
+    expect(stderr.trimEnd().split('\n').slice(0, 4)).toEqual([
+      '--std-dev changes nothing here: it goes with noisy copies of the picture (--samples)',
+      '--seed changes nothing here: it goes with noisy copies of the picture (--samples)',
+      '--alpha-numerator changes nothing here: it goes with a method with alpha',
+      '--combine-filters changes nothing here: it goes with --filters',
+    ]);
+    const used = [...idle.slice(0, 8), '--samples', '1', '--filters', '0,1'];
+    expect((await run(['explain', ...TINY, ...used, '--out', 'idle'])).stderr).not.toContain('changes nothing');
+  });
+
   it('without a picture: the built-in model on a scene, and its top class is right', async () => {
     const { code, stdout } = await run(['explain', '--json', '--quiet']);
     expect(code).toBe(0);
