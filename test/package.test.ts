@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as core from '../src/index.ts';
 import { encodePng } from '../src/node/image.ts';
+import { type ExplainOptions, resolveOptions } from '../src/options.ts';
 import { drawScene } from '../src/scenes/scene.ts';
 import { ensureFreshBuild } from './harness/build.ts';
 import { filesBelow, importGraph, ROOT, reachableFrom } from './harness/modules.ts';
@@ -74,7 +75,16 @@ function matchesGlob(path: string, pattern: string): boolean {
 describe('the packed files', () => {
   it('are the programs, the build, the shaders and what everyone should read', () => {
     const folders = new Set(packed.map((path) => path.split('/')[0]));
-    expect([...folders].sort()).toEqual(['LICENSE', 'README.md', 'bin', 'dist', 'models', 'package.json', 'shaders']);
+    expect([...folders].sort()).toEqual([
+      'LICENSE',
+      'README.md',
+      'bin',
+      'dist',
+      'docs',
+      'models',
+      'package.json',
+      'shaders',
+    ]);
     expect(packed.filter((path) => /\.test\.|\.safetensors$|\.npy$/.test(path))).toEqual([
       'models/vgg16-scenes.safetensors',
     ]);
@@ -89,10 +99,57 @@ describe('the packed files', () => {
     expect(targets.filter((target) => !isPacked(target))).toEqual([]);
   });
 
+  it('hold everything that their pages link to', () => {
+    const pages = packed.filter((path) => path.endsWith('.md'));
+    expect(pages).toContain('README.md');
+    const links = pages.flatMap((page) => {
+      const targets = [...readFileSync(join(ROOT, page), 'utf8').matchAll(/\]\(([^)#\s]+)/g)].map(
+        ([, target]) => target!,
+      );
+      return targets.filter((target) => !/^[a-z]+:/.test(target)).map((target) => join(dirname(page), target));
+    });
+    expect(links).toContain('docs/metrics.md');
+    expect(links.filter((path) => !packed.includes(path))).toEqual([]);
+  });
+
   it('hold every shader', () => {
     expect(packed.filter((path) => path.startsWith('shaders/')).sort()).toEqual(filesBelow('shaders', '.wgsl'));
   });
 });
+
+describe('the README', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+
+  it('names every option of explain()', () => {
+    const anyModel = {} as Parameters<typeof resolveOptions>[1];
+    const call = () => resolveOptions({ unknown: 1 } as ExplainOptions, anyModel);
+    const names = /explain\(\) takes (.*)$/.exec(messageOf(call))![1]!.split(', ');
+    expect(names).toContain('nSamples');
+    expect(names.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  it('names every error', () => {
+    const names = Object.keys(core).filter((name) => name.endsWith('Error'));
+    expect(names.length).toBeGreaterThan(9);
+    expect(names.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  it('names every environment variable', () => {
+    const sources = filesBelow('src', '.ts').map((file) => readFileSync(join(ROOT, file), 'utf8'));
+    const names = new Set(sources.flatMap((source) => source.match(/\bGRADCAM_[A-Z]+/g) ?? []));
+    expect(names.size).toBeGreaterThan(3);
+    expect([...names].filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+function messageOf(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error('the call threw nothing');
+}
 
 describe('the core', () => {
   it('imports nothing from outside the package, Node and Dawn included', () => {
