@@ -17,7 +17,7 @@ import {
 } from '../src/ops/conv2d.ts';
 import { type DenseShape, dense, denseGradInput, denseScratch, matrixSlices, rowStride } from '../src/ops/dense.ts';
 import { flatten, flattenGradInput } from '../src/ops/flatten.ts';
-import { map } from '../src/ops/map.ts';
+import { gradientMap, map } from '../src/ops/map.ts';
 import { maxpool, maxpoolCodeWords, maxpoolGradInput } from '../src/ops/maxpool.ts';
 import { MOMENT_FLOATS, moments, momentWeights } from '../src/ops/moments.ts';
 import { inputRange, noise } from '../src/ops/noise.ts';
@@ -29,7 +29,7 @@ import { reluGradInput, reluMask, reluMaskWords } from '../src/ops/relu.ts';
 import { copySample, sampleMean } from '../src/ops/sample-mean.ts';
 import { softmax } from '../src/ops/softmax.ts';
 import { upsample } from '../src/ops/upsample.ts';
-import { alphaWeights, meanGradientWeights } from '../src/ops/weights.ts';
+import { activationShareWeights, alphaWeights, meanGradientWeights } from '../src/ops/weights.ts';
 import type { Workbench } from './workbench.ts';
 
 /** One thing to time. */
@@ -95,18 +95,30 @@ export const OPS: Readonly<Record<string, OpBench>> = {
   },
 
   map: (bench) =>
-    EXPLAINED.map((layer) => {
+    EXPLAINED.flatMap((layer) => {
       const { maps, cells } = featureMaps(layer);
+      const weights = bench.random(maps);
+      const sums = bench.random(maps * cells * MOMENT_FLOATS);
       const buffers = {
         activations: bench.random(maps * cells),
-        weights: bench.random(maps),
         filters: bench.filled(Uint32Array.from({ length: maps }, (_, k) => k)),
         subset: bench.filled(new Uint32Array(cells).fill(1)),
         signed: bench.empty(cells),
         rectified: bench.empty(cells),
       };
-      const dispatches = [map({ maps: 1, filtersPerMap: maps, cells }, buffers)];
-      return { name: layer, dispatches, bytes: bytesOf(...Object.values(buffers)) };
+      const shape = { maps: 1, filtersPerMap: maps, cells, samples: bench.samples };
+      return [
+        {
+          name: `${layer}.per-map`,
+          dispatches: [map(shape, { ...buffers, weights })],
+          bytes: bytesOf(weights, ...Object.values(buffers)),
+        },
+        {
+          name: `${layer}.gradient`,
+          dispatches: [gradientMap(shape, 'positive', { ...buffers, sums })],
+          bytes: bytesOf(sums, ...Object.values(buffers)),
+        },
+      ];
     }),
 
   maxpool: (bench) =>
@@ -290,6 +302,11 @@ export const OPS: Readonly<Record<string, OpBench>> = {
           name: `${layer}.mean-gradient`,
           dispatches: [meanGradientWeights(shape, { sums, weights })],
           bytes: bytesOf(sums, weights),
+        },
+        {
+          name: `${layer}.activation-share`,
+          dispatches: [activationShareWeights(shape, { sums, activations, weights })],
+          bytes: bytesOf(sums, activations, weights),
         },
         { name: `${layer}.alpha`, dispatches: [alpha], bytes: bytesOf(sums, activations, weights) },
       ];

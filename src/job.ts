@@ -24,7 +24,7 @@ import {
   reluGradientStep,
 } from './network/run.ts';
 import { argmax } from './ops/argmax.ts';
-import { map } from './ops/map.ts';
+import { gradientMap, map } from './ops/map.ts';
 import { MOMENT_FLOATS, moments, momentWeights } from './ops/moments.ts';
 import { inputRange, noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
@@ -32,7 +32,7 @@ import { overflow } from './ops/overflow.ts';
 import { type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
 import { copySample, sampleMean } from './ops/sample-mean.ts';
 import { softmax } from './ops/softmax.ts';
-import { alphaWeights, meanGradientWeights } from './ops/weights.ts';
+import { activationShareWeights, alphaWeights, meanGradientWeights } from './ops/weights.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
 
 /** What the batches of one explanation share. */
@@ -230,14 +230,22 @@ function addMoments(job: Job, batch: Batch, logits: BufferSlice): Dispatch[] {
 
 /** From the moments of all samples to the map. */
 export function mapDispatches(job: Job): Dispatch[] {
-  const { options, maps, cells, sums, activations, weights, zeroCells } = job;
-  const shape = { maps, cells, samples: Math.max(1, options.nSamples) };
-  return [
-    METHOD_TABLE[options.method].weights === 'alpha'
-      ? alphaWeights(shape, options.alphaNumerator, { sums, activations, zeroCells, weights })
-      : meanGradientWeights(shape, { sums, weights }),
-    map({ maps: job.heatMaps, filtersPerMap: job.filtersPerMap, cells }, job),
-  ];
+  const { options, maps, cells } = job;
+  const samples = Math.max(1, options.nSamples);
+  const feature = { maps, cells, samples };
+  const heat = { maps: job.heatMaps, filtersPerMap: job.filtersPerMap, cells, samples };
+  switch (METHOD_TABLE[options.method].weights) {
+    case 'mean-gradient':
+      return [meanGradientWeights(feature, job), map(heat, job)];
+    case 'alpha':
+      return [alphaWeights(feature, options.alphaNumerator, job), map(heat, job)];
+    case 'activation-share':
+      return [activationShareWeights(feature, job), map(heat, job)];
+    case 'gradient':
+      return [gradientMap(heat, 'signed', job)];
+    case 'positive-gradient':
+      return [gradientMap(heat, 'positive', job)];
+  }
 }
 
 /** The one read-back. */

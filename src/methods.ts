@@ -3,7 +3,7 @@
 export interface Method {
   readonly title: string;
   /** What the feature maps are weighted with; mapDispatches() in job.ts knows how each is made. */
-  readonly weights: 'mean-gradient' | 'alpha';
+  readonly weights: 'mean-gradient' | 'alpha' | 'activation-share' | 'gradient' | 'positive-gradient';
   /** Noisy copies are part of the method: where methods are compared, it takes some and the others none. */
   readonly isSmooth: boolean;
   /** The map in terms of the feature maps A and the gradient g of the class's logit; with noise, g is averaged. */
@@ -20,6 +20,13 @@ const TABLE = {
     equation: 'L = ReLU(Σ_k W_k A_k), W_k the mean of g_k over its cells',
     source: 'Selvaraju et al. 2017 (arXiv 1610.02391), Eq. 1 and 2',
   },
+  'hires-cam': {
+    title: 'HiResCAM',
+    weights: 'gradient',
+    isSmooth: false,
+    equation: 'L = ReLU(Σ_k g_k ⊙ A_k)',
+    source: 'Draelos and Carin 2020 (arXiv 2011.08891)',
+  },
   'grad-cam++': {
     title: 'Grad-CAM++',
     weights: 'alpha',
@@ -33,6 +40,20 @@ const TABLE = {
     isSmooth: true,
     equation: 'that of Grad-CAM++, with g_k, g_k² and g_k³ averaged over n noisy copies of the picture',
     source: 'Omeiza et al. 2019 (arXiv 1908.01224), Eq. 5 to 8',
+  },
+  'xgrad-cam': {
+    title: 'XGrad-CAM',
+    weights: 'activation-share',
+    isSmooth: false,
+    equation: 'L = ReLU(Σ_k W_k A_k), W_k = Σ_ij (A_k / Σ_ab A_k) g_k',
+    source: 'Fu et al. 2020 (arXiv 2008.02312)',
+  },
+  'layer-cam': {
+    title: 'LayerCAM',
+    weights: 'positive-gradient',
+    isSmooth: false,
+    equation: 'L = ReLU(Σ_k ReLU(g_k) ⊙ A_k)',
+    source: 'Jiang et al. 2021 (doi 10.1109/TIP.2021.3089943)',
   },
 } as const satisfies Readonly<Record<string, Method>>;
 

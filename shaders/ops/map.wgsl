@@ -1,19 +1,41 @@
 // The heat map L = ReLU(Σ_k W_k A_k) over the listed feature maps, and the sum before the ReLU. With several maps of one
 // filter each, map f is that of filters[f]. Cells whose `subset` entry is 0 are zero. An invocation makes one cell.
+//   CELLS: each cell of a feature map has a weight of its own, the mean gradient D1 = sums.x / n there (HiResCAM,
+//   Draelos and Carin 2020); with POSITIVE its positive part (LayerCAM, Jiang et al. 2021).
 struct Params {
   grid_first: u32,
   grid_end: u32,
   maps: u32,
   filters_per_map: u32,
   cells: u32,
+#if CELLS
+  samples: u32, // n
+#endif
 }
 @group(0) @binding(0) var<storage, read> activations: array<f32>;
+#if CELLS
+@group(0) @binding(1) var<storage, read> sums: array<vec4f>;
+#else
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
+#endif
 @group(0) @binding(2) var<storage, read> filters: array<u32>;
 @group(0) @binding(3) var<storage, read> subset: array<u32>;
 @group(0) @binding(4) var<storage, read_write> signed_map: array<f32>;
 @group(0) @binding(5) var<storage, read_write> rectified_map: array<f32>;
 @group(0) @binding(6) var<uniform> params: Params;
+
+fn weight_at(filter_index: u32, cell: u32) -> f32 {
+#if CELLS
+  let slope = sums[filter_index * params.cells + cell].x / f32(params.samples);
+#if POSITIVE
+  return max(slope, 0.0);
+#else
+  return slope;
+#endif
+#else
+  return weights[filter_index];
+#endif
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -32,7 +54,7 @@ fn main(
   if (subset[cell] != 0u) {
     for (var i = first; i < first + params.filters_per_map; i++) {
       let filter_index = filters[i];
-      sum = fma(weights[filter_index], activations[filter_index * params.cells + cell], sum);
+      sum = fma(weight_at(filter_index, cell), activations[filter_index * params.cells + cell], sum);
     }
   }
   signed_map[at] = sum;

@@ -2,7 +2,9 @@
 //   ALPHA: W_k = Σ_ij α ReLU(D1), α = N / (2 D2 + G_k D3), G_k = Σ A_k; N = D2, or D1 with FIRST (Grad-CAM++,
 //   Chattopadhay et al. 2018, Eq. 19; Smooth Grad-CAM++, Omeiza et al. 2019, Eq. 5 and 7). Where the denominator is not
 //   above zero or not finite, α = 0, and the cell is counted.
-//   otherwise: W_k = mean over the cells of D1 (Grad-CAM, Selvaraju et al. 2017).
+//   ACTIVATIONS without ALPHA: W_k = Σ_ij (A_k / G_k) D1, the mean of D1 with each cell counting by its share of the map,
+//   0 for a map that is zero everywhere (XGrad-CAM, Fu et al. 2020).
+//   neither: W_k = mean over the cells of D1 (Grad-CAM, Selvaraju et al. 2017).
 // The sums hold D1 = sum.x / n, D2 = s² sum.y / n, D3 = s³ sum.z / n, so that α ReLU(D1) carries one 1 / n with either
 // numerator.
 struct Params {
@@ -12,8 +14,10 @@ struct Params {
   samples: u32, // n
 }
 @group(0) @binding(0) var<storage, read> sums: array<vec4f>;
-#if ALPHA
+#if ACTIVATIONS
 @group(0) @binding(1) var<storage, read> activations: array<f32>;
+#endif
+#if ALPHA
 @group(0) @binding(2) var<storage, read_write> zero_cells: atomic<u32>;
 #endif
 @group(0) @binding(3) var<storage, read_write> weights: array<f32>;
@@ -37,6 +41,7 @@ fn sum_lanes(lane: u32, value: f32) -> f32 {
 }
 
 const LARGEST = 3.4028234e38;
+const SMALLEST_NORMAL = 1.17549435e-38;
 
 @compute @workgroup_size(64)
 fn main(
@@ -49,12 +54,14 @@ fn main(
     return;
   }
   let base = map * params.cells;
-#if ALPHA
+#if ACTIVATIONS
   var own = 0.0;
   for (var i = lane; i < params.cells; i += 64u) {
     own += activations[base + i];
   }
   let map_sum = sum_lanes(lane, own);
+#endif
+#if ALPHA
   var zeros = 0u;
 #endif
   var weight = 0.0;
@@ -73,6 +80,10 @@ fn main(
     } else {
       zeros++;
     }
+#elif ACTIVATIONS
+    if (map_sum >= SMALLEST_NORMAL) {
+      weight = fma(activations[base + i] / map_sum, sum.x, weight);
+    }
 #else
     weight += sum.x;
 #endif
@@ -84,7 +95,7 @@ fn main(
   }
 #endif
   if (lane == 0u) {
-#if ALPHA
+#if ACTIVATIONS
     weights[map] = total / f32(params.samples);
 #else
     weights[map] = total / (f32(params.samples) * f32(params.cells));

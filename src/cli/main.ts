@@ -76,7 +76,7 @@ function withCommand(args: readonly string[]): string[] {
 function buildProgram(context: Context): Command {
   const { terminal } = context;
   const program = new Command('gradcam')
-    .description('Explains what an image classifier looked at: Grad-CAM, Grad-CAM++ and Smooth Grad-CAM++ on WebGPU.')
+    .description('Explains what an image classifier looked at: Smooth Grad-CAM++ and its family on WebGPU.')
     .version(VERSION)
     .configureOutput({
       writeOut: (text) => terminal.print(text.trimEnd()),

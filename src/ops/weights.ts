@@ -5,7 +5,7 @@ import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { MEMORY_FLOPS, source } from './common.ts';
 
-const WEIGHTS = source('weights', weightsSource, { flags: { ALPHA: false, FIRST: false } });
+const WEIGHTS = source('weights', weightsSource, { flags: { ACTIVATIONS: false, ALPHA: false, FIRST: false } });
 
 export interface WeightsShape {
   readonly maps: number;
@@ -30,6 +30,23 @@ export function meanGradientWeights(
 }
 
 /**
+ * XGrad-CAM (Fu et al. 2020): W_k = Σ_ij (A_k[ij] / Σ A_k) · D1[ij], 0 where map k is zero everywhere. `activations`
+ * [maps, cells] are not negative, `weights` [maps].
+ */
+export function activationShareWeights(
+  { maps, cells, samples }: WeightsShape,
+  { sums, activations, weights }: { sums: BufferSlice; activations: BufferSlice; weights: BufferSlice },
+): Dispatch {
+  return {
+    kernel: kernel(WEIGHTS, { flags: { ACTIVATIONS: true } }),
+    bindings: { sums, activations, weights },
+    uniforms: { cells, samples },
+    workgroups: maps,
+    flops: 3 * maps * cells * MEMORY_FLOPS,
+  };
+}
+
+/**
  * Grad-CAM++ and Smooth Grad-CAM++: W_k = Σ_ij α_k[ij] · ReLU(D1[ij]) with α = N / (2 D2 + G_k D3), N = D2 or D1.
  * Cells with α = 0 are added to `zeroCells` (one u32, zeroed by the caller). `activations` [maps, cells], `weights` [maps].
  */
@@ -49,7 +66,7 @@ export function alphaWeights(
   },
 ): Dispatch {
   return {
-    kernel: kernel(WEIGHTS, { flags: { ALPHA: true, FIRST: numerator === 'first' } }),
+    kernel: kernel(WEIGHTS, { flags: { ACTIVATIONS: true, ALPHA: true, FIRST: numerator === 'first' } }),
     bindings: { sums, activations, zero_cells: zeroCells, weights },
     uniforms: { cells, samples },
     workgroups: maps,

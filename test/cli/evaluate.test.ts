@@ -15,6 +15,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
+import { METHODS } from '../../src/methods.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gradcam-evaluate-'));
 const outsideRoot = process.cwd();
@@ -119,7 +120,7 @@ describe('on scenes', () => {
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout.trim().split('\n')).toHaveLength(1);
     const result = JSON.parse(stdout);
-    expect(Object.keys(result.methods)).toEqual(['grad-cam', 'grad-cam++', 'smooth-grad-cam++']);
+    expect(Object.keys(result.methods)).toEqual(METHODS);
     for (const [name, method] of Object.entries<Record<string, never>>(result.methods)) {
       for (const metric of ['pointing', 'energy', 'iou', 'bestIou', 'recall']) {
         const { value, low, high, difference } = method[metric] as unknown as Record<string, never>;
@@ -181,7 +182,7 @@ describe('on scenes', () => {
     expect(stdout).toMatch(/^less grad-cam:\n(.*\n)*smooth-grad-cam\+\+ +[+-]?\d\.\d{3} \[/m);
     const [header, ...rows] = readFileSync('tables/e.csv', 'utf8').trimEnd().split('\n');
     expect(header!.split(',').slice(0, 5)).toEqual(['method', 'metric', 'value', 'low', 'high']);
-    expect(rows).toHaveLength(3 * 5);
+    expect(rows).toHaveLength(METHODS.length * 5);
     expect(rows.every((row) => row.split(',').length === header!.split(',').length)).toBe(true);
     expect(rows[2]).toMatch(/^grad-cam,iou,.*,,,,0\.4,4,\d+,\d+$/);
   });

@@ -13,7 +13,7 @@ import { classify, explain, gradCamPlusSmooth } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import type { OverlayOptions } from '../../src/image/overlay.ts';
-import { METHOD_TABLE, METHODS } from '../../src/methods.ts';
+import { METHODS } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import type { ExplainOptions, ExplainProgress } from '../../src/options.ts';
 import { VERSION } from '../../src/version.ts';
@@ -27,6 +27,8 @@ import { assertExplains } from './oracle.ts';
 const VGG = smallVgg({ name: 'vgg11' });
 const PICTURE = noisyPicture(1, 48, 40);
 const SMOOTH = { nSamples: 5, stdDev: 0.2, seed: 2 } as const;
+/** Of the clean picture, and with noise. */
+const EVERY_METHOD = METHODS.flatMap((method): ExplainOptions[] => [{ method }, { method, nSamples: 3 }]);
 
 /** A test with the small VGG on the shared Gpu. */
 function modelTest(name: string, work: (model: Model, gpu: Gpu) => Promise<void>): void {
@@ -166,13 +168,24 @@ describe('outcome', () => {
   });
 
   gpuTest('is negative-only where all speaks against it', async (gpu) => {
+    for (const method of ['grad-cam', 'hires-cam', 'xgrad-cam'] as const) {
+      const result = await explained(
+        withClass0((w) => -w),
+        { method },
+      )(gpu);
+      expect(result.outcome).toBe('negative-only');
+      expect(result.map.data.every((value) => value === 0)).toBe(true);
+      expect(Math.min(...result.signed.data)).toBeLessThan(0);
+    }
+  });
+
+  gpuTest('is empty where all speaks against it and only positive gradients count', async (gpu) => {
     const result = await explained(
       withClass0((w) => -w),
-      { method: 'grad-cam' },
+      { method: 'layer-cam' },
     )(gpu);
-    expect(result.outcome).toBe('negative-only');
-    expect(result.map.data.every((value) => value === 0)).toBe(true);
-    expect(Math.min(...result.signed.data)).toBeLessThan(0);
+    expect(result.outcome).toBe('empty');
+    expect(result.signed.data.every((value) => value === 0)).toBe(true);
   });
 
   gpuTest('is degenerate where no α has a positive denominator', async (gpu) => {
@@ -195,9 +208,8 @@ describe('outcome', () => {
 
   gpuTest('is empty for a dead layer, whatever its gradient', async (gpu) => {
     const dead = smallVgg({ name: 'vgg11', shift: (layer) => (layer === layerName ? -1e6 : 0) });
-    for (const method of METHODS) {
-      const nSamples = METHOD_TABLE[method].isSmooth ? 3 : 0;
-      const result = await explained(dead, { method, nSamples })(gpu);
+    for (const options of EVERY_METHOD) {
+      const result = await explained(dead, options)(gpu);
       expect(result.outcome).toBe('empty');
       expect(result.signed.data.every((value) => value === 0)).toBe(true);
     }
@@ -205,7 +217,10 @@ describe('outcome', () => {
 
   gpuTest('is empty or degenerate where a layer behind it is dead', async (gpu) => {
     const dead = smallVgg({ name: 'vgg11', shift: (layer) => (layer === 'fc1' ? -1e6 : 0) });
-    expect((await explained(dead, { method: 'grad-cam' })(gpu)).outcome).toBe('empty');
+    for (const method of ['grad-cam', 'hires-cam', 'xgrad-cam', 'layer-cam'] as const) {
+      expect((await explained(dead, { method })(gpu)).outcome).toBe('empty');
+      expect((await explained(dead, { method, nSamples: 3 })(gpu)).outcome).toBe('empty');
+    }
     expect((await explained(dead, { method: 'grad-cam++' })(gpu)).outcome).toBe('degenerate');
     expect((await explained(dead, { nSamples: 3 })(gpu)).outcome).toBe('degenerate');
   });
@@ -215,10 +230,9 @@ describe('a result is never NaN', () => {
   modelTest('for pictures of one colour', async (model) => {
     for (const value of [0, 127, 255]) {
       const picture = { data: new Uint8Array(4 * 20 * 20).fill(value), width: 20, height: 20 };
-      for (const method of METHODS) {
+      for (const options of EVERY_METHOD) {
         for (const layerName of ['block1_conv1', 'block5_conv2']) {
-          const nSamples = METHOD_TABLE[method].isSmooth ? 3 : 0;
-          assertFinite(await explain(model, picture, { method, layerName, nSamples }));
+          assertFinite(await explain(model, picture, { ...options, layerName }));
         }
       }
     }
@@ -227,10 +241,9 @@ describe('a result is never NaN', () => {
   gpuTest('for weights so small that float32 underflows', async (gpu) => {
     for (const scale of [1e-8, 1e-4, 1e-2]) {
       using model = await loadSmallVgg(gpu, smallVgg({ scale: () => scale }), 'keras');
-      for (const method of METHODS) {
+      for (const options of EVERY_METHOD) {
         for (const layerName of ['block1_conv1', 'block3_conv3', 'block5_conv3']) {
-          const nSamples = METHOD_TABLE[method].isSmooth ? 3 : 0;
-          assertFinite(await explain(model, PICTURE, { method, layerName, nSamples }));
+          assertFinite(await explain(model, PICTURE, { ...options, layerName }));
         }
       }
     }

@@ -20,6 +20,9 @@ const ALL_CASES: ExplainOptions[] = [
   { ...SMOOTH, layerName: 'block4_conv2', sampleWeights: 'score' },
   { ...SMOOTH, layerName: 'block4_conv2', activations: 'mean', alphaNumerator: 'first' },
   { ...SMOOTH, layerName: 'block4_conv2', method: 'grad-cam', filters: [0, 5] },
+  { ...SMOOTH, layerName: 'block3_conv1', method: 'layer-cam' },
+  { ...SMOOTH, layerName: 'block5_conv1', method: 'xgrad-cam' },
+  { ...SMOOTH, layerName: 'block2_pool', method: 'hires-cam' },
 ];
 
 const CASES = thorough ? ALL_CASES : ALL_CASES.filter((_, i) => i % 2 === 0);

@@ -51,6 +51,13 @@ const LAYERS = [
   'block5_pool',
 ] as const;
 
+const WITHOUT_ALPHA = ['hires-cam', 'xgrad-cam', 'layer-cam'] as const;
+const NOISES: readonly ExplainOptions[] = [
+  {},
+  { ...SMOOTH, sampleWeights: 'score' },
+  { ...SMOOTH, activations: 'mean' },
+];
+
 describe('an explanation is the oracle’s', () => {
   for (const layout of ['keras', 'torchvision'] as const) {
     explains(
@@ -88,6 +95,22 @@ describe('an explanation is the oracle’s', () => {
       ),
     ),
   );
+
+  for (const layout of ['keras', 'torchvision'] as const) {
+    explains(
+      'by the methods without α, with and without noise',
+      VGG16,
+      layout,
+      // In turns, so that every third case still has each method with each kind of noise.
+      LAYERS.flatMap((layerName, l) =>
+        WITHOUT_ALPHA.map((_, m) => ({
+          ...NOISES[(Math.floor(l / 3) + m) % 3],
+          method: WITHOUT_ALPHA[(l + m) % 3],
+          layerName,
+        })),
+      ),
+    );
+  }
 
   explains(
     'with feature maps averaged over the samples',
@@ -127,6 +150,10 @@ describe('an explanation is the oracle’s', () => {
     { layerName, filters: Array.from({ length: 16 }, (_, k) => k), combineFilters: 'sum' },
     { layerName, method: 'grad-cam', filters: [1, 2] },
     { layerName, method: 'grad-cam', filters: [1, 2], combineFilters: 'sum' },
+    ...WITHOUT_ALPHA.flatMap((method): ExplainOptions[] => [
+      { layerName, method, filters: [15, 3, 0] },
+      { layerName, method, filters: [15, 3, 3, 0], combineFilters: 'sum' },
+    ]),
     { ...SMOOTH, layerName, filters: [7, 8], activations: 'mean' },
   ]);
 
@@ -147,6 +174,12 @@ describe('an explanation is the oracle’s', () => {
     { ...SMOOTH, layerName, method: 'smooth-grad-cam++', filters: [2, 9], region: true, subset: [[2, 2], [5, 5]] },
     // biome-ignore format: cells on a line
     { layerName, method: 'grad-cam', filters: [2, 9], combineFilters: 'sum', subset: [[2, 2], [5, 5]] },
+    ...WITHOUT_ALPHA.flatMap((method): ExplainOptions[] => [
+      // biome-ignore format: a box to a line
+      { layerName, method, region: true, subset: [[1, 2], [4, 6]] },
+      // biome-ignore format: cells on a line
+      { layerName, method, filters: [2, 9], combineFilters: 'sum', subset: [[2, 2], [5, 5]] },
+    ]),
   ]);
 
   // Areas of one colour: in most windows of the first pools several cells are the largest.
@@ -184,6 +217,7 @@ describe('an explanation is the oracle’s whatever the size of the numbers', ()
       ['block1_conv1', 'block3_conv3', 'block5_conv3'].flatMap((layerName) => [
         { method: 'grad-cam', layerName },
         { method: 'grad-cam++', layerName },
+        ...WITHOUT_ALPHA.map((method) => ({ method, layerName })),
         { ...SMOOTH, layerName },
       ]),
     );

@@ -88,7 +88,7 @@ function pass(network: TfjsVgg, input: Tensor, layerName: string, classIndex?: n
   });
 }
 
-/** Selvaraju et al. 2017; Chattopadhay et al. 2018; Omeiza et al. 2019, its Eq. 5 to 8, over the gradients' own cells. */
+/** The methods' equations as their papers have them, over the gradients' own cells; Omeiza et al. 2019: its Eq. 5 to 8. */
 function heatMap(method: MethodName, clean: Pass, differentiated: readonly Pass[]): Float64Array {
   const [height, width, maps] = clean.shape;
   const cells = height * width;
@@ -102,12 +102,18 @@ function heatMap(method: MethodName, clean: Pass, differentiated: readonly Pass[
     let weight = 0;
     for (let cell = 0; cell < cells; cell++) {
       if (method === 'grad-cam') weight += mean(cell, 1) / cells;
-      else {
+      else if (method === 'xgrad-cam') {
+        if (activationSum > 0) weight += (clean.activations[cell * maps + k]! / activationSum) * mean(cell, 1);
+      } else {
         const denominator = 2 * mean(cell, 2) + activationSum * mean(cell, 3);
         if (denominator > 0) weight += (mean(cell, 2) / denominator) * Math.max(0, mean(cell, 1));
       }
     }
-    for (let cell = 0; cell < cells; cell++) map[cell]! += weight * clean.activations[cell * maps + k]!;
+    for (let cell = 0; cell < cells; cell++) {
+      if (method === 'hires-cam') weight = mean(cell, 1);
+      if (method === 'layer-cam') weight = Math.max(0, mean(cell, 1));
+      map[cell]! += weight * clean.activations[cell * maps + k]!;
+    }
   }
   return map.map((value) => Math.max(0, value));
 }
@@ -139,6 +145,10 @@ describe('TensorFlow.js computes the same', () => {
           [{ method: 'grad-cam' }, [clean]],
           [{ method: 'grad-cam++' }, [clean]],
           [{ method: 'smooth-grad-cam++', nSamples: 3, stdDev: 0.15, seed }, noisy],
+          ...(['hires-cam', 'xgrad-cam', 'layer-cam'] as const).flatMap((method): [ExplainOptions, Pass[]][] => [
+            [{ method }, [clean]],
+            [{ method, nSamples: 3, stdDev: 0.15, seed }, noisy],
+          ]),
         ];
         for (const [options, differentiated] of cases) {
           const result = await explain(model, PICTURE, { ...options, layerName, topK: vgg.classes });

@@ -1,5 +1,7 @@
 import { describe } from 'vitest';
-import { map } from '../../src/ops/map.ts';
+import type { Dispatch } from '../../src/gpu/encoder.ts';
+import { gradientMap, type MapBuffers, type MapShape, map } from '../../src/ops/map.ts';
+import { MOMENT_FLOATS } from '../../src/ops/moments.ts';
 import { assertClose } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
@@ -12,18 +14,33 @@ interface Feature {
   readonly width: number;
 }
 
-async function heatMaps(
+/** Which feature maps each heat map sums, and which cells count. */
+interface Chosen {
+  readonly sums: readonly (readonly number[])[];
+  readonly mask: Uint32Array;
+}
+
+function chosen({ featureMaps, height, width }: Feature, options: reference.MapOptions): Chosen {
+  const all = Array.from({ length: featureMaps }, (_, k) => k);
+  const { filters = all, combineFilters = options.filters ? 'each' : 'sum' } = options;
+  return {
+    sums: combineFilters === 'sum' ? [filters] : filters.map((k) => [k]),
+    mask: Uint32Array.from(reference.subsetMask([height, width], options).data),
+  };
+}
+
+async function runMap(
   op: OpBench,
-  { activations, weights }: { activations: Float32Array; weights: Float32Array },
-  { sums, mask }: { sums: readonly (readonly number[])[]; mask: Uint32Array },
+  activations: Float32Array,
+  { sums, mask }: Chosen,
+  launch: (shape: MapShape, buffers: MapBuffers) => Dispatch,
 ) {
   const shape = { maps: sums.length, filtersPerMap: sums[0]!.length, cells: mask.length };
   const signed = op.output(shape.maps * shape.cells);
   const rectified = op.output(shape.maps * shape.cells);
   await op.run(
-    map(shape, {
+    launch(shape, {
       activations: op.input(activations),
-      weights: op.input(weights),
       filters: op.input(Uint32Array.from(sums.flat())),
       subset: op.input(mask),
       signed,
@@ -31,6 +48,30 @@ async function heatMaps(
     }),
   );
   return { signed: await op.floats(signed), rectified: await op.floats(rectified) };
+}
+
+function heatMaps(
+  op: OpBench,
+  { activations, weights }: { activations: Float32Array; weights: Float32Array },
+  which: Chosen,
+) {
+  return runMap(op, activations, which, (shape, buffers) => map(shape, { ...buffers, weights: op.input(weights) }));
+}
+
+/** @param slopes Σ g over the samples, [maps, cells]; what else moments leaves must not matter */
+function gradientMaps(
+  op: OpBench,
+  { activations, slopes }: { activations: Float32Array; slopes: Float32Array },
+  which: Chosen,
+  { samples, gradients }: { samples: number; gradients: 'signed' | 'positive' },
+) {
+  const sums = new Float32Array(slopes.length * MOMENT_FLOATS).fill(Number.NaN);
+  slopes.forEach((slope, i) => {
+    sums[i * MOMENT_FLOATS] = slope;
+  });
+  return runMap(op, activations, which, (shape, buffers) =>
+    gradientMap({ ...shape, samples }, gradients, { ...buffers, sums: op.input(sums) }),
+  );
 }
 
 const CASES: [string, Feature, reference.MapOptions][] = [
@@ -83,15 +124,12 @@ describe('map', () => {
         activations: draw.uniforms(featureMaps * height * width, 0, 3),
         weights: draw.normals(featureMaps),
       };
-      const all = Array.from({ length: featureMaps }, (_, k) => k);
-      const { filters = all, combineFilters = options.filters ? 'each' : 'sum' } = options;
-      const sums = combineFilters === 'sum' ? [filters] : filters.map((k) => [k]);
-      const mask = Uint32Array.from(reference.subsetMask([height, width], options).data);
-      const found = await heatMaps(op, made, { sums, mask });
+      const which = chosen({ featureMaps, height, width }, options);
+      const found = await heatMaps(op, made, which);
 
       const activations = tensor([featureMaps, height, width], made.activations);
       const expected = reference.explanationMap(activations, tensor([featureMaps], made.weights), options);
-      const close = { shape: expected.signed.shape, terms: sums[0]!.length };
+      const close = { shape: expected.signed.shape, terms: which.sums[0]!.length };
       assertClose(found.signed, expected.signed.data, { what: 'signed', ...close });
       assertClose(
         found.rectified,
@@ -99,6 +137,27 @@ describe('map', () => {
         { what: 'rectified', tolerance: 0 },
       );
     });
+
+    for (const gradients of ['signed', 'positive'] as const) {
+      opTest(`with the gradient for weights, ${gradients}: ${title}`, async (op) => {
+        const draw = random(featureMaps + height);
+        const samples = 3;
+        const shape = [featureMaps, height, width];
+        const made = {
+          activations: draw.uniforms(featureMaps * height * width, 0, 3),
+          slopes: draw.normals(featureMaps * height * width),
+        };
+        const which = chosen({ featureMaps, height, width }, options);
+        const found = await gradientMaps(op, made, which, { samples, gradients });
+
+        const mean = made.slopes.map((slope) => slope / samples);
+        const weights = gradients === 'positive' ? mean.map((slope) => Math.max(0, slope)) : mean;
+        const expected = reference.explanationMap(tensor(shape, made.activations), tensor(shape, weights), options);
+        const close = { shape: expected.signed.shape, terms: which.sums[0]!.length };
+        assertClose(found.signed, expected.signed.data, { what: 'signed', ...close });
+        assertClose(found.rectified, expected.map.data, { what: 'rectified', ...close });
+      });
+    }
   }
 
   opTest('several maps of several filters', async (op) => {
@@ -121,5 +180,14 @@ describe('map', () => {
     const { signed, rectified } = await heatMaps(op, made, { sums: [[0, 1]], mask: Uint32Array.of(1, 0) });
     assertClose(signed, [6, 0], { tolerance: 0 });
     assertClose(rectified, [6, 0], { tolerance: 0 });
+
+    const slopes = Float32Array.of(-2, Number.NaN, 4, 1);
+    const which = { sums: [[0, 1]], mask: Uint32Array.of(1, 0) };
+    const found = await gradientMaps(op, { activations: made.activations, slopes }, which, {
+      samples: 2,
+      gradients: 'signed',
+    });
+    assertClose(found.signed, [3, 0], { tolerance: 0 });
+    assertClose(found.rectified, [3, 0], { tolerance: 0 });
   });
 });

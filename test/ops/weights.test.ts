@@ -1,6 +1,6 @@
 import { describe } from 'vitest';
 import { MOMENT_FLOATS } from '../../src/ops/moments.ts';
-import { alphaWeights, meanGradientWeights, type WeightsShape } from '../../src/ops/weights.ts';
+import { activationShareWeights, alphaWeights, meanGradientWeights, type WeightsShape } from '../../src/ops/weights.ts';
 import { assertClose, assertEqual } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
@@ -92,6 +92,22 @@ describe('weights', () => {
       await op.run(meanGradientWeights(shape, { sums: op.input(sums), weights }));
       const expected = reference.gradCamWeights(momentsOf(sums, shape).first);
       assertClose(await op.floats(weights), expected.data, { terms: cells, scale: 1 / samples });
+    });
+
+    opTest(`of XGrad-CAM: ${title}`, async (op) => {
+      const { sums, activations: unit } = makeSums(shape, 1);
+      // The last map is zero.
+      if (maps > 1) unit.fill(0, (maps - 1) * cells);
+      for (const size of [1e-30, 1, 1e30]) {
+        const activations = unit.map((value) => value * size);
+        const weights = op.output(maps);
+        const buffers = { sums: op.input(sums), activations: op.input(activations), weights };
+        await op.run(activationShareWeights(shape, buffers));
+        const gradient = momentsOf(sums, shape).first;
+        const expected = reference.xGradCamWeights(gradient, tensor(gradient.shape, activations));
+        const what = `weights by shares of activations of ${size}`;
+        assertClose(await op.floats(weights), expected.data, { what, terms: cells, scale: 1 / samples });
+      }
     });
   }
 

@@ -8,7 +8,7 @@ import { moments, sampleWeights } from './moments.ts';
 import { sampleMean } from './sample-mean.ts';
 import { slice, tensor } from './tensor.ts';
 import { upsample } from './upsample.ts';
-import { alphaWeights, gradCamWeights } from './weights.ts';
+import { alphaWeights, gradCamWeights, xGradCamWeights } from './weights.ts';
 
 const FLOAT64 = { tolerance: 1e-13 };
 
@@ -52,6 +52,12 @@ describe('moments', () => {
 describe('weights', () => {
   it('of Grad-CAM are the mean gradient of each map', () => {
     expect([...gradCamWeights(tensor([2, 1, 3], [1, 2, 6, -1, 0, -2])).data]).toEqual([3, -1]);
+  });
+
+  it('of XGrad-CAM are the mean gradient by shares of the map, 0 for a map that is zero', () => {
+    const gradient = tensor([3, 1, 3], [1, 2, 6, -1, 0, -2, 5, 5, 5]);
+    const activations = tensor([3, 1, 3], [1, 1, 2, 4, 0, 0, 0, 0, 0]);
+    expect([...xGradCamWeights(gradient, activations).data]).toEqual([15 / 4, -1, 0]);
   });
 
   it('of one sample are Σ g / (2 + G·g) over the positive gradients', () => {
@@ -149,6 +155,13 @@ describe('explanationMap', () => {
     const sum = explanationMap(activations, weights, { filters: [2, 0], combineFilters: 'sum' });
     expect(sum.map).toEqual(tensor([1, 1, 2], [3.5, 5]));
     expect(() => explanationMap(activations, weights, { filters: [3] })).toThrow('0 … 2');
+  });
+
+  it('takes a weight for each cell, too', () => {
+    const perCell = tensor([3, 1, 2], [1, 0, 2, -1, -3, 4]);
+    expect([...explanationMap(activations, perCell).signed.data]).toEqual([1 + 6 - 15, -4 + 24]);
+    const each = explanationMap(activations, perCell, { filters: [2, 1], subset: [[0, 1]] });
+    assertClose(each.signed.data, [0, 24, 0, -4], { tolerance: 0 });
   });
 
   it('leaves out the cells that are not in the subset', () => {

@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { assertClose, dot } from '../harness/assertions.ts';
 import { finiteDifferenceGradient } from '../harness/finite-differences.ts';
 import { random } from '../harness/random.ts';
-import { explain } from './explain.ts';
+import { explain, type ReferenceMethod } from './explain.ts';
 import { backward, forward, logits, type Network } from './network.ts';
 import { noisySamples } from './noise.ts';
 import { oneHot } from './one-hot.ts';
+import { sampleMean } from './sample-mean.ts';
 import { elementCount, reshape, slice, stack, tensor } from './tensor.ts';
 
 const source = random(1610);
@@ -176,7 +177,7 @@ describe('explain', () => {
       { name: 'logit', op: 'dense', weights: tensor([4, 1], new Array(4).fill(factor)), relu: false },
     ];
     const picture = tensor([1, 2, 2], [1, 2, 0, 3]);
-    const outcome = (method: 'grad-cam' | 'grad-cam++', factor: number, input = picture) =>
+    const outcome = (method: ReferenceMethod, factor: number, input = picture) =>
       explain(sum(factor), input, { method, layerName: 'maps' }).outcome;
     expect(outcome('grad-cam', 1)).toBe('ok');
     expect(outcome('grad-cam', -1)).toBe('negative-only');
@@ -188,9 +189,59 @@ describe('explain', () => {
     expect(outcome('grad-cam++', 0)).toBe('degenerate');
     // g = −0.1: α is finite but ReLU(D1) leaves nothing.
     expect(outcome('grad-cam++', -0.1)).toBe('empty');
+    for (const method of ['hires-cam', 'xgrad-cam'] as const) {
+      expect([1, -1, 0].map((factor) => outcome(method, factor))).toEqual(['ok', 'negative-only', 'empty']);
+      expect(outcome(method, 1, reshape(tensor([4]), [1, 2, 2]))).toBe('empty');
+    }
+    expect([1, -1, 0].map((factor) => outcome('layer-cam', factor))).toEqual(['ok', 'empty', 'empty']);
   });
 
-  it('refuses noisy samples for the methods that take none', () => {
-    expect(() => explain(NETWORK, INPUT, { method: 'grad-cam', layerName, nSamples: 1 })).toThrow(RangeError);
+  it('takes the mean gradient of the noisy samples for every method', () => {
+    const noise = { layerName, nSamples: 3, stdDev: 0.2, seed: 8 };
+    const { gradients, activations } = explain(NETWORK, INPUT, { method: 'hires-cam', ...noise });
+    const mean = sampleMean(gradients);
+    const sums = (weight: (k: number, cell: number) => number) =>
+      Float64Array.from({ length: 64 }, (_, cell) => {
+        let sum = 0;
+        for (let k = 0; k < 6; k++) sum += weight(k, cell) * activations.data[k * 64 + cell]!;
+        return sum;
+      });
+    const cellsOf = (values: Float64Array, k: number) => [...values.subarray(k * 64, (k + 1) * 64)];
+    const meanOf = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+    const signed = (method: ReferenceMethod) => explain(NETWORK, INPUT, { method, ...noise }).signed.data;
+    assertClose(
+      signed('hires-cam'),
+      sums((k, cell) => mean.data[k * 64 + cell]!),
+      { tolerance: 1e-12 },
+    );
+    assertClose(
+      signed('layer-cam'),
+      sums((k, cell) => Math.max(0, mean.data[k * 64 + cell]!)),
+      { tolerance: 1e-12 },
+    );
+    assertClose(
+      signed('grad-cam'),
+      sums((k) => meanOf(cellsOf(mean.data, k))),
+      { tolerance: 1e-12 },
+    );
+    const xGrad = (k: number) => {
+      const [a, g] = [cellsOf(activations.data, k), cellsOf(mean.data, k)];
+      return meanOf(a.map((value, cell) => value * g[cell]!)) / meanOf(a);
+    };
+    assertClose(signed('xgrad-cam'), sums(xGrad), { tolerance: 1e-12 });
+  });
+
+  it('of HiResCAM sums up to the logit where it is linear in the feature maps, and XGrad-CAM’s sum is the same', () => {
+    // Behind block2_pool: flatten, and a dense layer without the ReLU between them.
+    const last = NETWORK.at(-1)!;
+    if (last.op !== 'dense') throw new Error('the last layer should be dense');
+    const linear: Network = [...NETWORK.slice(0, -2), { ...last, weights: normal([28, 4], 0.5), bias: tensor([4]) }];
+    const total = (method: ReferenceMethod) => {
+      const { signed, logits: scores, classIndex } = explain(linear, INPUT, { method, layerName: 'block2_pool' });
+      return signed.data.reduce((a, b) => a + b, 0) / scores.data[classIndex]!;
+    };
+    expect(total('hires-cam')).toBeCloseTo(1, 12);
+    expect(total('xgrad-cam')).toBeCloseTo(1, 12);
+    expect(Math.abs(total('grad-cam') - 1)).toBeGreaterThan(1e-3);
   });
 });

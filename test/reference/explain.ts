@@ -1,19 +1,22 @@
 /** A whole explanation in float64, from the network's input to the map, as the methods' papers state it. */
 import { argmax } from './argmax.ts';
 import { explanationMap, type MapOptions } from './map.ts';
-import { moments, sampleWeights } from './moments.ts';
+import { type Moments, moments, sampleWeights } from './moments.ts';
 import { backward, forward, logits, type Network } from './network.ts';
 import { type NoiseOptions, noisySamples } from './noise.ts';
 import { oneHot } from './one-hot.ts';
+import { relu } from './relu.ts';
 import { sampleMean } from './sample-mean.ts';
 import { softmax } from './softmax.ts';
 import { reshape, slice, stack, type Tensor } from './tensor.ts';
-import { alphaWeights, gradCamWeights } from './weights.ts';
+import { alphaWeights, gradCamWeights, xGradCamWeights } from './weights.ts';
+
+export type ReferenceMethod = 'grad-cam' | 'hires-cam' | 'grad-cam++' | 'smooth-grad-cam++' | 'xgrad-cam' | 'layer-cam';
 
 export interface ReferenceOptions extends MapOptions, Partial<NoiseOptions> {
-  readonly method: 'grad-cam' | 'grad-cam++' | 'smooth-grad-cam++';
+  readonly method: ReferenceMethod;
   readonly layerName: string;
-  /** n; only Smooth Grad-CAM++ takes noisy samples. Default 0: the clean picture's own gradient. */
+  /** n; every method that takes a gradient takes its mean over the samples. Default 0: the clean picture's own gradient. */
   readonly nSamples?: number;
   readonly sampleWeights?: 'uniform' | 'score';
   readonly alphaNumerator?: 'second' | 'first';
@@ -26,7 +29,7 @@ export interface ReferenceExplanation {
   /** [maps, H, W]: before and after the final ReLU. */
   readonly signed: Tensor;
   readonly map: Tensor;
-  /** W, [K]. */
+  /** W: [K], or [K, H, W] where each cell of a map has a weight of its own. */
   readonly weights: Tensor;
   /** A, [K, H, W]. */
   readonly activations: Tensor;
@@ -36,15 +39,15 @@ export interface ReferenceExplanation {
   /** Of the clean picture: all logits and all probabilities, [classes]. */
   readonly logits: Tensor;
   readonly probabilities: Tensor;
-  /** Of α's K·H·W cells; 0 for Grad-CAM, which has no α. */
+  /** Of α's K·H·W cells; 0 of 0 for the methods that have no α. */
   readonly alphaZeroCells: number;
+  readonly alphaCells: number;
   readonly outcome: 'ok' | 'empty' | 'negative-only' | 'degenerate';
 }
 
 /** @param input the network's input after preprocessing, [C, H, W] */
 export function explain(network: Network, input: Tensor, options: ReferenceOptions): ReferenceExplanation {
   const { method, layerName, nSamples = 0, stdDev = 0.15, noiseScale = 'relative', seed = 0 } = options;
-  if (nSamples > 0 && method !== 'smooth-grad-cam++') throw new RangeError(`${method} takes no noisy samples`);
 
   const clean = runOne(network, input, layerName);
   const classIndex = options.classIndex ?? argmax(reshape(clean.logits, [1, clean.logits.data.length]))[0]!;
@@ -59,15 +62,9 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
       ? sampleMean(stack(differentiated.map((run) => run.activations)))
       : clean.activations;
 
-  let weights: Tensor;
-  let alphaZeroCells = 0;
-  if (method === 'grad-cam') {
-    weights = gradCamWeights(slice(gradients, 0));
-  } else {
-    const scores = differentiated.map((run) => run.logits.data[classIndex]!);
-    const d = moments(gradients, sampleWeights(options.sampleWeights ?? 'uniform', scores));
-    ({ weights, alphaZeroCells } = alphaWeights(d, activations, options.alphaNumerator ?? 'second'));
-  }
+  const scores = differentiated.map((run) => run.logits.data[classIndex]!);
+  const d = moments(gradients, sampleWeights(options.sampleWeights ?? 'uniform', scores));
+  const { weights, alphaZeroCells, alphaCells } = weightsOf(method, d, activations, options.alphaNumerator ?? 'second');
   const { signed, map } = explanationMap(activations, weights, options);
   const classes = clean.logits.data.length;
   return {
@@ -80,8 +77,31 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
     logits: clean.logits,
     probabilities: reshape(softmax(reshape(clean.logits, [1, classes])), [classes]),
     alphaZeroCells,
-    outcome: outcomeOf(signed, map, alphaZeroCells === activations.data.length),
+    alphaCells,
+    outcome: outcomeOf(signed, map, alphaCells > 0 && alphaZeroCells === alphaCells),
   };
+}
+
+function weightsOf(
+  method: ReferenceMethod,
+  d: Moments,
+  activations: Tensor,
+  numerator: 'second' | 'first',
+): { weights: Tensor; alphaZeroCells: number; alphaCells: number } {
+  const withoutAlpha = (weights: Tensor) => ({ weights, alphaZeroCells: 0, alphaCells: 0 });
+  switch (method) {
+    case 'grad-cam':
+      return withoutAlpha(gradCamWeights(d.first));
+    case 'hires-cam':
+      return withoutAlpha(d.first);
+    case 'xgrad-cam':
+      return withoutAlpha(xGradCamWeights(d.first, activations));
+    case 'layer-cam':
+      return withoutAlpha(relu(d.first));
+    case 'grad-cam++':
+    case 'smooth-grad-cam++':
+      return { ...alphaWeights(d, activations, numerator), alphaCells: activations.data.length };
+  }
 }
 
 /** One picture through the network: its logits, its feature maps A and, on demand, ∂S_c/∂A. */

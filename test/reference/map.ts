@@ -42,7 +42,7 @@ export function subsetMask([height, width]: readonly [number, number], { region,
  * signed = Σ_k W_k · A_k · mask over the feature maps chosen, map = ReLU(signed).
  *
  * @param activations A, [K, H, W]
- * @param weights W, [K], from the full maps whatever the subset is
+ * @param weights W, from the full maps whatever the subset is: [K], or [K, H, W] with a weight for each cell
  * @returns both [maps, H, W], with one map for each filter where they are wanted each
  */
 export function explanationMap(
@@ -51,7 +51,8 @@ export function explanationMap(
   options: MapOptions = {},
 ): { signed: Tensor; map: Tensor } {
   const [featureMaps, height, width] = activations.shape as readonly number[] as [number, number, number];
-  expectShape('the weights', weights, [featureMaps]);
+  const perCell = weights.shape.length > 1;
+  expectShape('the weights', weights, perCell ? activations.shape : [featureMaps]);
   const { filters, combineFilters = 'each' } = options;
   const all = Array.from({ length: featureMaps }, (_, k) => k);
   const sums = filters === undefined ? [all] : combineFilters === 'sum' ? [filters] : filters.map((k) => [k]);
@@ -62,7 +63,8 @@ export function explanationMap(
     for (const k of summed) {
       if (!(k >= 0 && k < featureMaps)) throw new RangeError(`filter ${k} is outside 0 … ${featureMaps - 1}`);
       for (let cell = 0; cell < cells; cell++) {
-        signed.data[index * cells + cell]! += weights.data[k]! * activations.data[k * cells + cell]! * mask.data[cell]!;
+        const weight = weights.data[perCell ? k * cells + cell : k]!;
+        signed.data[index * cells + cell]! += weight * activations.data[k * cells + cell]! * mask.data[cell]!;
       }
     }
   });

@@ -13,6 +13,30 @@ export function gradCamWeights(gradient: Tensor): Tensor {
   return weights;
 }
 
+/**
+ * XGrad-CAM (Fu et al. 2020): W_k = Σ_ij A_k[ij] / (Σ_ab A_k[ab]) · g_k[ij]; a map that is zero everywhere has no shares
+ * and no weight.
+ *
+ * @param gradient [K, H, W]
+ * @param activations A, [K, H, W], not negative
+ * @returns [K]
+ */
+export function xGradCamWeights(gradient: Tensor, activations: Tensor): Tensor {
+  expectShape('the gradient', gradient, activations.shape);
+  const [maps, height, width] = gradient.shape as readonly number[] as [number, number, number];
+  const cells = height * width;
+  const weights = tensor([maps]);
+  for (let k = 0; k < maps; k++) {
+    const map = activations.data.subarray(k * cells, (k + 1) * cells);
+    const sum = map.reduce((total, value) => total + value, 0);
+    if (sum === 0) continue;
+    map.forEach((value, cell) => {
+      weights.data[k]! += (value / sum) * gradient.data[k * cells + cell]!;
+    });
+  }
+  return weights;
+}
+
 export interface AlphaWeights {
   /** W, [K]. */
   readonly weights: Tensor;
