@@ -1,9 +1,17 @@
 /**
  * The pipeline cache of one device. A key is the expanded source and the constants, so that an edit of either is another
- * pipeline; creation in flight is shared, and a failed one is forgotten.
+ * pipeline; creation in flight is shared, and a failed one is forgotten. What a variant of a source expands to is
+ * remembered: jobs ask for the same few dozen at every batch.
  */
 import { ShaderError } from '../errors.ts';
-import { expandKernel, type Kernel, type KernelInterface, kernelLabel, readInterface } from './kernel.ts';
+import {
+  expandKernel,
+  type Kernel,
+  type KernelInterface,
+  type KernelSource,
+  kernelLabel,
+  readInterface,
+} from './kernel.ts';
 
 export interface CompiledKernel {
   readonly label: string;
@@ -15,6 +23,8 @@ export interface CompiledKernel {
 export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #compiled = new Map<string, Promise<CompiledKernel>>();
+  /** Expanded text and key of each variant asked for. */
+  readonly #expanded = new WeakMap<KernelSource, Map<string, { readonly code: string; readonly key: string }>>();
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -31,8 +41,7 @@ export class PipelineCache {
    * @throws ShaderError with kernel, variant, line and source.
    */
   get(kernel: Kernel): Promise<CompiledKernel> {
-    const code = expandKernel(kernel);
-    const key = JSON.stringify([code, Object.entries(kernel.constants).sort()]);
+    const { code, key } = this.#expand(kernel);
     let compiled = this.#compiled.get(key);
     if (!compiled) {
       compiled = this.#compile(kernel, code);
@@ -40,6 +49,20 @@ export class PipelineCache {
       compiled.catch(() => this.#compiled.delete(key));
     }
     return compiled;
+  }
+
+  #expand(kernel: Kernel): { readonly code: string; readonly key: string } {
+    const { source, flags, constants } = kernel;
+    const variants = this.#expanded.get(source) ?? new Map();
+    this.#expanded.set(source, variants);
+    const variant = JSON.stringify([flags, constants]);
+    let expanded = variants.get(variant);
+    if (!expanded) {
+      const code = expandKernel(kernel);
+      expanded = { code, key: JSON.stringify([code, Object.entries(constants).sort()]) };
+      variants.set(variant, expanded);
+    }
+    return expanded;
   }
 
   async #compile(kernel: Kernel, code: string): Promise<CompiledKernel> {

@@ -65,6 +65,22 @@ describe('PipelineCache', () => {
     expect(created()).toBe(5);
   });
 
+  cacheTest('expands a variant’s text once', async (cache) => {
+    let reads = 0;
+    const counting: KernelSource = {
+      ...FILL,
+      get code() {
+        reads++;
+        return FILL.code;
+      },
+    };
+    const [plain, twice] = [kernel(counting), kernel(counting, { flags: { TWICE: true } })];
+    for (let i = 0; i < 3; i++) await Promise.all([cache.get(plain), cache.get(kernel(counting)), cache.get(twice)]);
+    expect(reads).toBe(2);
+    expect(await cache.get(plain)).toBe(await cache.get(kernel(FILL)));
+    expect(cache.size).toBe(2);
+  });
+
   cacheTest('forgets what did not compile', async (cache, created) => {
     const failing = () => cache.get(kernel(BROKEN));
     await Promise.all([failing, failing].map((get) => assertRejects(get, ShaderError, /broken/)));
