@@ -295,7 +295,8 @@ export class Gpu {
   }
 }
 
-function describeAdapter(info: GPUAdapterInfo | undefined): AdapterInfo {
+/** What an adapter says of itself, complete, and whether it is one in software, which not every driver says. */
+export function describeAdapter(info: Partial<GPUAdapterInfo> | undefined): AdapterInfo {
   const { vendor = '', architecture = '', device = '', description = '' } = info ?? {};
   const text = `${vendor} ${architecture} ${device} ${description}`;
   const isFallback = info?.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|software|\bcpu\b/i.test(text);

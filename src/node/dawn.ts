@@ -1,7 +1,7 @@
 /** Dawn, the WebGPU of npm `webgpu`: its adapters, and a Gpu on the chosen one. */
 import { create } from 'webgpu';
 import { GpuUnavailableError } from '../errors.ts';
-import { type AdapterInfo, Gpu } from '../gpu/gpu.ts';
+import { type AdapterInfo, describeAdapter, Gpu } from '../gpu/gpu.ts';
 import { checkOptionNames } from '../option-names.ts';
 import {
   type AdapterPlan,
@@ -92,8 +92,7 @@ async function dawnAdapters(): Promise<DawnAdapter[]> {
 }
 
 function infoOf({ adapter }: DawnAdapter): AdapterInfo {
-  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
-  return { vendor, architecture, device, description, isFallback: isFallbackAdapter };
+  return describeAdapter(adapter.info);
 }
 
 /** Whether this process was started with swiftShaderEnvironment(). */

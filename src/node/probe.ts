@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import type { AdapterInfo } from '../gpu/gpu.ts';
+import { type AdapterInfo, describeAdapter } from '../gpu/gpu.ts';
 
 export interface AdapterReport extends AdapterInfo {
   /** The limits that matter here, by WebGPU's name. */
@@ -41,11 +41,13 @@ export function probeAdapters(environment: Readonly<Record<string, string>>): Pr
     import { create } from ${JSON.stringify(dawn)};
     const request = (flags) => create(flags).requestAdapter({ powerPreference: 'high-performance' });
     const report = ({ info, limits, features }) => ({
-      vendor: info.vendor,
-      architecture: info.architecture,
-      device: info.device,
-      description: info.description,
-      isFallback: info.isFallbackAdapter,
+      info: {
+        vendor: info.vendor,
+        architecture: info.architecture,
+        device: info.device,
+        description: info.description,
+        isFallbackAdapter: info.isFallbackAdapter,
+      },
       limits: Object.fromEntries(${JSON.stringify(LIMITS)}.map((name) => [name, limits[name]])),
       features: [...features].sort(),
       subgroupSizes: [info.subgroupMinSize ?? 0, info.subgroupMaxSize ?? 0],
@@ -73,8 +75,14 @@ export function probeAdapters(environment: Readonly<Record<string, string>>): Pr
       output += text;
     });
     child.once('error', () => resolve([]));
-    child.once('close', (code) => resolve(code === 0 ? distinct(JSON.parse(output)) : []));
+    child.once('close', (code) => resolve(code === 0 ? distinct(reportsIn(output)) : []));
   });
+}
+
+/** What the child printed. */
+function reportsIn(output: string): AdapterReport[] {
+  const printed: (Omit<AdapterReport, keyof AdapterInfo> & { info: Partial<GPUAdapterInfo> })[] = JSON.parse(output);
+  return printed.map(({ info, ...rest }) => ({ ...describeAdapter(info), ...rest }));
 }
 
 /** The first adapter is reported again under its name. */

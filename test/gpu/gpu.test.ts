@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AbortError, GpuUnavailableError, LimitError, OptionError } from '../../src/errors.ts';
-import { Gpu, type GpuRequestOptions } from '../../src/gpu/gpu.ts';
+import { describeAdapter, Gpu, type GpuRequestOptions } from '../../src/gpu/gpu.ts';
 import { Workspace } from '../../src/gpu/workspace.ts';
 import { testAdapter } from '../harness/adapter.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
@@ -31,6 +31,14 @@ describe('Gpu.request', () => {
     expect(text.trim()).not.toBe('');
     expect(adapterInfo.isFallback).toBe(/llvmpipe|swiftshader/i.test(text));
     expect(traits.subgroupSize === 0 || features.has('subgroups')).toBe(true);
+  });
+
+  it('knows adapters in software that do not call themselves so, and fills in what a driver leaves out', () => {
+    const silent = describeAdapter({ vendor: 'mesa', description: 'llvmpipe (LLVM 15.0.6, 256 bits)' });
+    expect(silent).toMatchObject({ architecture: '', device: '', isFallback: true });
+    expect(describeAdapter({ vendor: 'nvidia', architecture: 'hopper' }).isFallback).toBe(false);
+    expect(describeAdapter({ vendor: 'new', isFallbackAdapter: true }).isFallback).toBe(true);
+    expect(describeAdapter(undefined)).toMatchObject({ vendor: '', isFallback: false });
   });
 
   it('says what is missing', async () => {
