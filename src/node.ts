@@ -4,7 +4,7 @@
  */
 export { type DriverEnvironment, swiftShaderEnvironment } from './node/adapters.ts';
 export { type NodeGpuOptions, requestNodeGpu } from './node/dawn.ts';
-export { fileCache, nodeStore } from './node/files.ts';
+export { type FileCache, fileCache, nodeStore } from './node/files.ts';
 export { encodePng, type Picture, readPicture } from './node/image.ts';
 export { loadModel } from './node/load-model.ts';
 export { encodeNpy } from './node/npy.ts';

@@ -71,13 +71,18 @@ function rethrowReadably(cause: NodeJS.ErrnoException): never {
   throw new Error(reasons[cause.code ?? ''] ?? cause.message);
 }
 
+export interface FileCache extends WeightsCache {
+  /** Removes every entry, so that files are fetched anew. */
+  clear(): Promise<void>;
+}
+
 /**
  * A cache of files in a folder, which is made when the first is kept. Entries are written under another name and
  * renamed when they are whole, so that readers in any process see whole ones only.
  *
  * @param folder default: `weights` in GRADCAM_CACHE or the operating system's cache folder
  */
-export function fileCache(folder: string = join(cacheFolder(), 'weights')): WeightsCache {
+export function fileCache(folder: string = join(cacheFolder(), 'weights')): FileCache {
   const entry = (key: string) => join(folder, createHash('sha256').update(key).digest('hex'));
   return {
     async get(key) {
@@ -102,6 +107,12 @@ export function fileCache(folder: string = join(cacheFolder(), 'weights')): Weig
     },
     async delete(key) {
       await rm(entry(key), { force: true });
+    },
+    async clear() {
+      const names = await readdir(folder).catch(() => []);
+      // What is still being written stays: its writer would fail.
+      const entries = names.filter((name) => /^[0-9a-f]{64}$/.test(name));
+      await Promise.all(entries.map((name) => rm(join(folder, name), { force: true })));
     },
   };
 }

@@ -88,7 +88,11 @@ export type WeightsLocation = string | URL | File | Iterable<File> | ArrayLike<F
 export interface OpenWeightsOptions {
   /** Where a location that is named is looked for; files that are given are read themselves. Default: `fetch`. */
   store?: ByteStore;
-  /** Where downloads are kept. Default: the Cache API where there is one; false: nowhere. */
+  /**
+   * Where downloads are kept. Default: the Cache API where there is one; false: nowhere. What an address gave is kept for
+   * good, unless it turns out broken: without a `checksum`, a file that changes at its address is not noticed.
+   * `caches.delete('gradcam-webgpu')` drops everything, in Node `fileCache().clear()`.
+   */
   cache?: WeightsCache | false;
   /** 'sha256-<hex>' that the weights must have, as `WeightsFile.checksum` counts it. */
   checksum?: string;

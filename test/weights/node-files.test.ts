@@ -143,6 +143,23 @@ describe('the cache of files', () => {
     expect(await readdir(path)).toEqual([]);
   });
 
+  it('can be emptied, but for what is being written', async () => {
+    const path = join(folder, 'emptied');
+    const cache = fileCache(path);
+    await cache.clear();
+    for (const key of ['a', 'b']) {
+      const writer = await cache.put(key, 1);
+      await writer.write(Uint8Array.of(7));
+      await writer.commit();
+    }
+    const writer = await cache.put('c', 1);
+    await cache.clear();
+    expect([await cache.get('a'), await cache.get('b')]).toEqual([undefined, undefined]);
+    await writer.write(Uint8Array.of(8));
+    await writer.commit();
+    expect(await bytesOf(await cache.get('c'))).toEqual(Uint8Array.of(8));
+  });
+
   it('leaves nothing of an entry that is given up', async () => {
     const path = join(folder, 'given-up');
     const writer = await fileCache(path).put('key', undefined);
