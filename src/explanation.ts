@@ -29,13 +29,16 @@ export interface HeatMaps {
 
 /** Milliseconds per stage. */
 export interface Timings {
-  /** Decoding, planning, allocating and uploading. */
+  /**
+   * Decoding, planning, allocating and uploading. A layer's first explanation also makes the weights of its way back here;
+   * of a picture beyond a binding, all bands but the last are resized here.
+   */
   readonly prepare: number;
-  /** From the first submit until the GPU is done; the first call also compiles the kernels here. */
+  /** From the picture's way into the network until the GPU is done; the first call also compiles the kernels here. */
   readonly compute: number;
   readonly read: number;
   readonly total: number;
-  /** On the GPU itself, with the option `timestamps` and where the device can tell. */
+  /** Of `compute`, on the GPU itself, with the option `timestamps` and where the device can tell. */
   readonly gpu?: number;
 }
 
@@ -68,7 +71,10 @@ export interface Explanation {
   /** S of the explained class on the clean picture. */
   readonly logit: number;
   readonly outcome: Outcome;
-  /** Cells whose α was set to zero because its denominator was not above zero, of alphaCells; 0 of 0 for Grad-CAM. */
+  /**
+   * Cells whose α was set to zero because its denominator was not above zero or not finite, of alphaCells: those of all
+   * feature maps, whichever `filters` are shown. 0 of 0 for methods without α.
+   */
   readonly alphaZeroCells: number;
   readonly alphaCells: number;
   /** The options in force, defaults filled in. */

@@ -1,5 +1,6 @@
-// ln and sin/cos to about one unit in the last place from +, * and fma alone: WGSL's own are allowed errors
-// up to 2^-11, differ between drivers, and would make the same seed another noise.
+// ln, sin/cos and √ to about one unit in the last place. WGSL's own are allowed errors up to 2^-11, differ between drivers,
+// and would make the same seed another noise: ln and sin/cos are made of +, * and fma alone, and the driver's √ is
+// corrected.
 
 const PI_OVER_2 = 1.57079632679489662;
 
