@@ -11,86 +11,43 @@ import {
   batchDispatches,
   mapDispatches,
   prepareInput,
-  prepareJob,
+  prepareJobs,
   rangeDispatch,
-  readResult,
+  readResults,
   runContext,
 } from './job.ts';
 import type { Model } from './model.ts';
 import { convolutionsBehind, planExplanation } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
 import { softmax } from './ops/softmax.ts';
-import { type ClassifyOptions, type ExplainOptions, resolveClassifyOptions, resolveOptions } from './options.ts';
+import {
+  type ClassifyOptions,
+  type ExplainClassesOptions,
+  type ExplainOptions,
+  isOfClasses,
+  type ResolvedOptions,
+  resolveClassesOptions,
+  resolveClassifyOptions,
+  resolveOptions,
+} from './options.ts';
 import { sha256Of } from './weights/sha256.ts';
 
 /**
- * Explains why the model gives a picture its class.
+ * Explains why the model gives a picture its class, or each of several classes of the caller's choice: these share the
+ * forward pass, so that a further class costs its way back only.
  *
  * @throws OptionError, ImageError, LimitError (one sample does not fit the device), OverflowError,
- * DeviceLostError, DisposedError, AbortError
+ * DeviceLostError, AbortError
  */
-export async function explain(model: Model, image: ImageInput, options: ExplainOptions = {}): Promise<Explanation> {
-  model.throwIfDisposed();
-  const clock = stopwatch();
-  const resolved = resolveOptions(options, model);
-  const { signal, onProgress } = options;
-  const picture = await readPicture(image);
-  throwIfAborted(signal);
-  const { gpu } = model;
-  const layer = model.resolveLayer(resolved.layerName);
-  const plan = planExplanation({
-    graph: model.graph,
-    convention: model.parameters.convention,
-    target: layer.name,
-    samples: resolved.nSamples,
-    batch: resolved.batch,
-    limits: gpu.limits,
-  });
-  gpu.pool.resetPeak();
-  const workspace = new Workspace(gpu, 'job');
-  try {
-    const job = await prepareJob(model, resolved, plan, workspace);
-    const input = await prepareInput(model, picture, resolved.fit, workspace, job.input);
-    await model.parameters.prepareGradients(convolutionsBehind(model.graph, layer.name));
-    // Meanwhile: a large picture takes a while.
-    const checksum = sha256Of(picture.data);
-    checksum.catch(() => {}); // awaited below, unless something else fails before
-    clock.lap('prepare');
-
-    const progress = progressReporter(resolved.nSamples + 1, onProgress);
-    let done = 0;
-    let gpuMs: number | undefined;
-    for (const [i, batch] of plan.batches.entries()) {
-      const isLast = i === plan.batches.length - 1;
-      const dispatches = [
-        ...(i === 0 ? [...input.dispatches, rangeDispatch(job)] : []),
-        ...batchDispatches(job, batch),
-        ...(isLast ? mapDispatches(job) : []),
-      ];
-      const rows = batch.noisy + batch.clean;
-      const run = await gpu.run(dispatches, {
-        signal,
-        timed: options.timestamps,
-        onProgress: (share) => progress(done + Math.floor(share * rows)),
-      });
-      if (run.gpuMs !== undefined) gpuMs = (gpuMs ?? 0) + run.gpuMs;
-      done += rows;
-      // The last batch is done when its map has been read.
-      if (!isLast) progress(done);
-    }
-    await gpu.device.queue.onSubmittedWorkDone();
-    clock.lap('compute');
-    const result = await readResult(job);
-    clock.lap('read');
-    progress(done);
-    const identified = { ...picture, checksum: `sha256-${await checksum}` };
-    return finish(model, identified, input.view, resolved, layer.shape, result, { ...clock.times(), gpu: gpuMs });
-  } catch (error) {
-    model.throwIfDisposed(error);
-    throw error;
-  } finally {
-    workspace.release();
-  }
+export function explain(model: Model, image: ImageInput, options?: ExplainOptions): Promise<Explanation>;
+export function explain(model: Model, image: ImageInput, options: ExplainClassesOptions): Promise<Explanation[]>;
+export async function explain(
+  model: Model,
+  image: ImageInput,
+  options: ExplainOptions | ExplainClassesOptions = {},
+): Promise<Explanation | Explanation[]> {
+  if (!isOfClasses(options)) return (await explainAll(model, image, [resolveOptions(options, model)], options))[0];
+  return explainAll(model, image, resolveClassesOptions(options, model), options);
 }
 
 /** The paper's call: Smooth Grad-CAM++ with the paper's parameter names, which are those of `explain`. */
@@ -100,6 +57,77 @@ export function gradCamPlusSmooth(
   options: Omit<ExplainOptions, 'method'> = {},
 ): Promise<Explanation> {
   return explain(model, image, { ...options, method: 'smooth-grad-cam++' });
+}
+
+/** @param classes options in force for each class; they differ in the class alone */
+async function explainAll(
+  model: Model,
+  image: ImageInput,
+  classes: readonly ResolvedOptions[],
+  { signal, onProgress, timestamps }: Pick<ExplainOptions, 'signal' | 'onProgress' | 'timestamps'>,
+): Promise<Explanation[]> {
+  const clock = stopwatch();
+  const [common] = classes;
+  const picture = await readPicture(image);
+  throwIfAborted(signal);
+  const { gpu } = model;
+  const layer = model.resolveLayer(common.layerName);
+  const plan = planExplanation({
+    graph: model.graph,
+    convention: model.parameters.convention,
+    target: layer.name,
+    samples: common.nSamples,
+    classes: classes.length,
+    batch: common.batch,
+    limits: gpu.limits,
+  });
+  gpu.pool.resetPeak();
+  const workspace = new Workspace(gpu, 'job');
+  try {
+    const jobs = await prepareJobs(model, classes, plan, workspace);
+    const [job] = jobs;
+    const input = await prepareInput(model, picture, common.fit, workspace, job.input);
+    await model.parameters.prepareGradients(convolutionsBehind(model.graph, layer.name));
+    // Meanwhile: a large picture takes a while.
+    const checksum = sha256Of(picture.data);
+    checksum.catch(() => {}); // awaited below, unless something else fails before
+    clock.lap('prepare');
+
+    const progress = progressReporter(common.nSamples + 1, onProgress);
+    let done = 0;
+    let gpuMs: number | undefined;
+    for (const [i, batch] of plan.batches.entries()) {
+      const isLast = i === plan.batches.length - 1;
+      const dispatches = [
+        ...(i === 0 ? [...input.dispatches, rangeDispatch(job)] : []),
+        ...batchDispatches(jobs, batch),
+        ...(isLast ? jobs.flatMap(mapDispatches) : []),
+      ];
+      const rows = batch.noisy + batch.clean;
+      const run = await gpu.run(dispatches, {
+        signal,
+        timed: timestamps,
+        onProgress: (share) => progress(done + Math.floor(share * rows)),
+      });
+      if (run.gpuMs !== undefined) gpuMs = (gpuMs ?? 0) + run.gpuMs;
+      done += rows;
+      // The last batch is done when its map has been read.
+      if (!isLast) progress(done);
+    }
+    await gpu.device.queue.onSubmittedWorkDone();
+    clock.lap('compute');
+    const results = await readResults(jobs);
+    clock.lap('read');
+    progress(done);
+    const identified = { ...picture, checksum: `sha256-${await checksum}` };
+    const timings = { ...clock.times(), gpu: gpuMs };
+    return results.map((result, c) => finish(model, identified, input.view, classes[c], layer.shape, result, timings));
+  } catch (error) {
+    model.throwIfDisposed(error);
+    throw error;
+  } finally {
+    workspace.release();
+  }
 }
 
 /** The most probable classes of a picture, best first. */

@@ -26,6 +26,7 @@ export {
   type Cell,
   type ClassifyOptions,
   DEFAULT_OPTIONS,
+  type ExplainClassesOptions,
   type ExplainOptions,
   type ExplainProgress,
   type Fit,

@@ -35,7 +35,7 @@ import { softmax } from './ops/softmax.ts';
 import { activationShareWeights, alphaWeights, meanGradientWeights } from './ops/weights.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
 
-/** What the batches of one explanation share. */
+/** One class's explanation. Those of several classes share the forward pass, and with it all buffers up to `activations`. */
 export interface Job {
   readonly context: RunContext;
   readonly options: ResolvedOptions;
@@ -50,19 +50,19 @@ export interface Job {
   /** The clean picture as the network takes it. */
   readonly input: BufferSlice;
   readonly range: BufferSlice;
-  readonly classIndex: BufferSlice;
   readonly cleanLogits: BufferSlice;
   readonly probabilities: BufferSlice;
+  /** Whether the scores of a noisy copy are not finite. */
+  readonly noiseOverflow: BufferSlice;
+  readonly filters: BufferSlice;
+  readonly subset: BufferSlice;
   readonly activations: BufferSlice;
+  readonly classIndex: BufferSlice;
   readonly sums: BufferSlice;
   readonly largestScore: BufferSlice;
   readonly sampleWeights: BufferSlice | undefined;
   readonly weights: BufferSlice;
   readonly zeroCells: BufferSlice;
-  /** Whether the scores of a noisy copy are not finite. */
-  readonly noiseOverflow: BufferSlice;
-  readonly filters: BufferSlice;
-  readonly subset: BufferSlice;
   readonly signed: BufferSlice;
   readonly rectified: BufferSlice;
 }
@@ -78,42 +78,56 @@ export function runContext(model: Model, plan: Plan, target: string | undefined,
   };
 }
 
-/** Allocates inside the error scopes, so that running out of memory is an error of this call. */
-export function prepareJob(model: Model, options: ResolvedOptions, plan: Plan, workspace: Workspace): Promise<Job> {
+/**
+ * A job for each class, in order. Allocates inside the error scopes, so that running out of memory is an error of this
+ * call.
+ *
+ * @param options of each class; they differ in the class alone
+ */
+export function prepareJobs(
+  model: Model,
+  options: readonly ResolvedOptions[],
+  plan: Plan,
+  workspace: Workspace,
+): Promise<Job[]> {
   return model.gpu.guard(async () => {
-    const { name: target, shape } = model.resolveLayer(options.layerName);
+    const [{ layerName, filters, combineFilters, subset, region, sampleWeights }] = options;
+    const { name: target, shape } = model.resolveLayer(layerName);
     const [maps, height, width] = shape;
     const cells = height * width;
     const classes = model.classCount;
-    const each = options.filters !== undefined && options.combineFilters === 'each';
-    const filters = Uint32Array.from(options.filters ?? Array.from({ length: maps }, (_, k) => k));
-    const heatMaps = each ? filters.length : 1;
-    return {
+    const each = filters !== undefined && combineFilters === 'each';
+    const chosen = Uint32Array.from(filters ?? Array.from({ length: maps }, (_, k) => k));
+    const heatMaps = each ? chosen.length : 1;
+    const shared = {
       context: runContext(model, plan, target, workspace),
-      options,
       target,
       classes,
       maps,
       cells,
       heatMaps,
-      filtersPerMap: filters.length / heatMaps,
+      filtersPerMap: chosen.length / heatMaps,
       input: workspace.floats('model input', elementsOf(model.inputShape)),
       range: workspace.floats('input range', 2),
-      classIndex: workspace.filled('class', Uint32Array.of(options.classIndex ?? 0)),
       cleanLogits: workspace.floats('clean logits', classes),
       probabilities: workspace.floats('probabilities', classes),
+      noiseOverflow: workspace.filled('overflow of the noisy copies', Uint32Array.of(0)),
+      filters: workspace.filled('filters', chosen),
+      subset: workspace.filled('subset', subsetMask({ height, width }, subset, region)),
       activations: workspace.floats('explained activations', maps * cells),
+    };
+    return options.map((ofClass) => ({
+      ...shared,
+      options: ofClass,
+      classIndex: workspace.filled('class', Uint32Array.of(ofClass.classIndex ?? 0)),
       sums: workspace.floats('moment sums', maps * cells * MOMENT_FLOATS),
       largestScore: workspace.floats('largest score', 1),
-      sampleWeights: options.sampleWeights === 'score' ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
+      sampleWeights: sampleWeights === 'score' ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
       weights: workspace.floats('map weights', maps),
       zeroCells: workspace.filled('zero cells', Uint32Array.of(0)),
-      noiseOverflow: workspace.filled('overflow of the noisy copies', Uint32Array.of(0)),
-      filters: workspace.filled('filters', filters),
-      subset: workspace.filled('subset', subsetMask({ height, width }, options.subset, options.region)),
       signed: workspace.floats('signed maps', heatMaps * cells),
       rectified: workspace.floats('maps', heatMaps * cells),
-    };
+    }));
   });
 }
 
@@ -149,40 +163,54 @@ export function rangeDispatch(job: Job): Dispatch {
   return inputRange(elementsOf(job.context.graph.input.shape), { x: job.input, range: job.range });
 }
 
-/** One batch, from the noise to the moments. */
-export function batchDispatches(job: Job, batch: Batch): Dispatch[] {
+/** One batch, from the noise to the moments: forward once, back for each class. */
+export function batchDispatches(jobs: readonly Job[], batch: Batch): Dispatch[] {
+  const { steps } = jobs[0].context.plan;
+  const seed = steps.findIndex(({ kind }) => kind === 'seed');
+  const forward = steps.slice(0, seed).flatMap((step) => forwardDispatches(jobs[0], step, batch));
+  if (batch.gradients === 0) return forward;
+  const backward = jobs.flatMap((job) => steps.slice(seed).flatMap((step) => backwardDispatches(job, step, batch)));
+  return [...forward, ...backward];
+}
+
+function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
   const { context, classes } = job;
   const rows = batch.noisy + batch.clean;
   const logits = activationSlice(context, context.graph.logits.name);
-  const backward = batch.gradients > 0;
-  const dispatchesOf = (step: Step): Dispatch[] => {
-    switch (step.kind) {
-      case 'input':
-        return [noiseDispatch(job, batch)];
-      case 'forward':
-        return forwardStep(context, step.node, rows, step.pool);
-      case 'capture':
-        return captureActivations(job, batch);
-      case 'logits':
-        return [
-          ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.noiseOverflow })] : []),
-          ...(batch.clean ? cleanScores(job, batch.noisy, logits) : []),
-        ];
-      case 'mask':
-        return backward ? [maskStep(context, step.node, batch.gradients)] : [];
-      case 'seed': {
-        const y = gradientSlice(context, context.graph.logits.name);
-        return backward ? [oneHot(classes, batch.gradients, { index: job.classIndex, y })] : [];
-      }
-      case 'relu-gradient':
-        return backward ? [reluGradientStep(context, step.node, batch.gradients)] : [];
-      case 'gradient':
-        return backward ? gradientStep(context, step.node, batch.gradients) : [];
-      case 'moments':
-        return backward ? addMoments(job, batch, logits) : [];
-    }
-  };
-  return context.plan.steps.flatMap(dispatchesOf);
+  switch (step.kind) {
+    case 'input':
+      return [noiseDispatch(job, batch)];
+    case 'forward':
+      return forwardStep(context, step.node, rows, step.pool);
+    case 'mask':
+      return batch.gradients > 0 ? [maskStep(context, step.node, batch.gradients)] : [];
+    case 'capture':
+      return captureActivations(job, batch);
+    case 'logits':
+      return [
+        ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.noiseOverflow })] : []),
+        ...(batch.clean ? cleanScores(job, batch.noisy, logits) : []),
+      ];
+    default:
+      throw new Error(`${step.kind} is no step of the forward pass`);
+  }
+}
+
+function backwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
+  const { context, classes } = job;
+  const logits = context.graph.logits.name;
+  switch (step.kind) {
+    case 'seed':
+      return [oneHot(classes, batch.gradients, { index: job.classIndex, y: gradientSlice(context, logits) })];
+    case 'relu-gradient':
+      return [reluGradientStep(context, step.node, batch.gradients)];
+    case 'gradient':
+      return gradientStep(context, step.node, batch.gradients);
+    case 'moments':
+      return addMoments(job, batch, activationSlice(context, logits));
+    default:
+      throw new Error(`${step.kind} is no step of the backward pass`);
+  }
 }
 
 function noiseDispatch({ context, options, input, range }: Job, batch: Batch): Dispatch {
@@ -248,26 +276,31 @@ export function mapDispatches(job: Job): Dispatch[] {
   }
 }
 
-/** The one read-back. */
-export async function readResult(job: Job): Promise<RawResult> {
+/** The one read-back, for all classes. */
+export async function readResults(jobs: readonly Job[]): Promise<RawResult[]> {
   const words = (slice: BufferSlice, count: number): BufferSlice => ({ ...slice, size: 4 * count });
-  const [rectified, signed, logits, probabilities, classIndex, zeroCells, noiseOverflow] =
-    await job.context.parameters.gpu.read([
-      words(job.rectified, job.heatMaps * job.cells),
-      words(job.signed, job.heatMaps * job.cells),
-      words(job.cleanLogits, job.classes),
-      words(job.probabilities, job.classes),
-      words(job.classIndex, 1),
-      words(job.zeroCells, 1),
-      words(job.noiseOverflow, 1),
-    ]);
-  return {
-    rectified: new Float32Array(rectified),
-    signed: new Float32Array(signed),
-    logits: new Float32Array(logits),
-    probabilities: new Float32Array(probabilities),
-    classIndex: new Uint32Array(classIndex)[0],
-    zeroCells: new Uint32Array(zeroCells)[0],
-    noiseOverflow: new Uint32Array(noiseOverflow)[0] === 1,
-  };
+  const [{ context, classes, cleanLogits, probabilities, noiseOverflow }] = jobs;
+  const [logits, shares, overflowed, ...ofClasses] = await context.parameters.gpu.read([
+    words(cleanLogits, classes),
+    words(probabilities, classes),
+    words(noiseOverflow, 1),
+    ...jobs.flatMap(({ heatMaps, cells, rectified, signed, classIndex, zeroCells }) => [
+      words(rectified, heatMaps * cells),
+      words(signed, heatMaps * cells),
+      words(classIndex, 1),
+      words(zeroCells, 1),
+    ]),
+  ]);
+  return jobs.map((_, c) => {
+    const [rectified, signed, classIndex, zeroCells] = ofClasses.slice(4 * c, 4 * c + 4);
+    return {
+      rectified: new Float32Array(rectified),
+      signed: new Float32Array(signed),
+      logits: new Float32Array(logits),
+      probabilities: new Float32Array(shares),
+      classIndex: new Uint32Array(classIndex)[0],
+      zeroCells: new Uint32Array(zeroCells)[0],
+      noiseOverflow: new Uint32Array(overflowed)[0] === 1,
+    };
+  });
 }

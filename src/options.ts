@@ -55,6 +55,12 @@ export interface ExplainOptions {
   onProgress?: (progress: ExplainProgress) => void;
 }
 
+/** For several classes in one call, an explanation each. */
+export interface ExplainClassesOptions extends Omit<ExplainOptions, 'classIndex'> {
+  /** The classes to explain, at least one, none twice. */
+  classIndex: readonly number[];
+}
+
 /** Those of ResolvedOptions, then those that do not change the result. */
 const EXPLAIN_OPTIONS: OptionNames<ExplainOptions> = {
   method: true,
@@ -132,6 +138,24 @@ export interface OptionContext {
   classCount: number;
   /** Resolves a layer name or alias to the node's own name and its feature maps' [maps, height, width]. */
   resolveLayer(name: string | undefined): { name: string; shape: readonly [number, number, number] };
+}
+
+export function isOfClasses(options: ExplainOptions | ExplainClassesOptions): options is ExplainClassesOptions {
+  return Array.isArray(options?.classIndex);
+}
+
+/**
+ * As resolveOptions(), for each class.
+ *
+ * @throws OptionError
+ */
+export function resolveClassesOptions(options: ExplainClassesOptions, model: OptionContext): ResolvedOptions[] {
+  const { classIndex: classes } = options;
+  if (classes.length === 0) throw new OptionError('classIndex', classes, 'a class, or a list of at least one');
+  if (new Set(classes).size < classes.length) {
+    throw new OptionError('classIndex', classes, 'each class once');
+  }
+  return classes.map((classIndex) => resolveOptions({ ...options, classIndex }, model));
 }
 
 /**

@@ -16,8 +16,8 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
   const folder = flags.out ?? DEFAULT_FOLDER;
   const choice = await chooseModel(flags, env, files.length > 0);
   const options = explainOptions(flags);
-  const classes = flags.class === undefined ? [undefined] : findClasses(flags.class, choice.labels);
-  for (const classIndex of classes) checkOptions({ ...options, classIndex }, choice.graph);
+  const classes = flags.class === undefined ? undefined : findClasses(flags.class, choice.labels);
+  for (const classIndex of classes ?? []) checkOptions({ ...options, classIndex }, choice.graph);
   const { nSamples, method } = checkOptions(options, choice.graph);
   const traits = { isNoisy: nSamples > 0, hasAlpha: METHOD_TABLE[method].weights === 'alpha' };
   for (const note of idleFlagNotes(flags, traits)) terminal.note(note);
@@ -36,15 +36,17 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
       const picture = await read();
       const readPictureMs = performance.now() - readStart;
 
-      for (const classIndex of classes) {
-        const bar = terminal.progress('samples', String);
-        const onProgress = ({ done, total }: { done: number; total: number }) => bar.update(done, total);
-        const result = await explain(model, picture, { ...options, classIndex, signal, onProgress }).finally(() =>
-          bar.stop(),
-        );
+      const bar = terminal.progress('samples', String);
+      const onProgress = ({ done, total }: { done: number; total: number }) => bar.update(done, total);
+      const call = { ...options, signal, onProgress };
+      const results = await (classes
+        ? explain(model, picture, { ...call, classIndex: classes })
+        : explain(model, picture, call).then((result) => [result])
+      ).finally(() => bar.stop());
+      for (const result of results) {
         const record = await writeResult(result, {
           file,
-          oneOfSeveralClasses: classes.length > 1,
+          oneOfSeveralClasses: results.length > 1,
           folder,
           flags,
           gpu,

@@ -23,6 +23,8 @@ export interface PlanRequest {
   readonly target: string | undefined;
   /** n; 0 explains the clean picture's own gradient. */
   readonly samples: number;
+  /** Classes that are explained, each with a way back of its own. Default 1. */
+  readonly classes?: number;
   /** Upper bound on the rows of a batch. */
   readonly batch?: number;
   readonly limits: PlanLimits;
@@ -64,7 +66,7 @@ export type Step =
 export interface Plan {
   readonly batches: readonly Batch[];
   readonly rows: number;
-  /** In order; those behind 'seed' are run for the gradient rows only. */
+  /** In order; those from 'seed' on are run for the gradient rows only, once for each class. */
   readonly steps: readonly Step[];
   /** By tensor name: tensorName.activation(node) and its sisters. */
   readonly tensors: ReadonlyMap<string, TensorPlan>;
@@ -207,7 +209,10 @@ export function storedNode(graph: Graph, convention: Convention, name: string): 
 
 type Lifetime = { words: number; first: number; last: number };
 
-function findLifetimes({ graph, convention, target }: PlanRequest, steps: readonly Step[]): Map<string, Lifetime> {
+function findLifetimes(
+  { graph, convention, target, classes = 1 }: PlanRequest,
+  steps: readonly Step[],
+): Map<string, Lifetime> {
   const tensors = new Map<string, Lifetime>();
   const use = (name: string, words: number, at: number) => {
     const known = tensors.get(name);
@@ -284,7 +289,16 @@ function findLifetimes({ graph, convention, target }: PlanRequest, steps: readon
         break;
     }
   });
+  if (classes > 1) keepForWaysBack(tensors, steps);
   return tensors;
+}
+
+/** What the forward pass leaves for the way back is needed until the last of several has begun its last step. */
+function keepForWaysBack(tensors: ReadonlyMap<string, Lifetime>, steps: readonly Step[]): void {
+  const seed = steps.findIndex(({ kind }) => kind === 'seed');
+  for (const lifetime of tensors.values()) {
+    if (lifetime.first < seed && lifetime.last > seed) lifetime.last = steps.length - 1;
+  }
 }
 
 /** Puts tensors whose lifetimes do not meet into the same buffers, the largest first. */

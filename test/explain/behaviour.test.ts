@@ -311,6 +311,13 @@ describe('a wrong call', () => {
     ] as const) {
       await assertRejects(() => explain(model, PICTURE, options), OptionError, message);
     }
+    for (const [classIndex, message] of [
+      [[], /classIndex: got \[\]; allowed: a class, or a list of at least one/],
+      [[3, 4, 3], /classIndex: got \[3,4,3\]; allowed: each class once/],
+      [[3, 10], /classIndex: got 10/],
+    ] as const) {
+      await assertRejects(() => explain(model, PICTURE, { classIndex }), OptionError, message);
+    }
     const nSample = { nSample: 5 } as ExplainOptions;
     await assertRejects(
       () => explain(model, PICTURE, nSample),

@@ -47,6 +47,22 @@ describe('an explanation has the same bits', () => {
       }
     });
 
+    gpuTest(`for a class among several as for it alone (${layout})`, async (gpu) => {
+      using model = await loadSmallVgg(gpu, VGG, layout);
+      const classes = [4, 0, 9];
+      for (const options of CASES) {
+        const together = await explain(model, PICTURE, { ...options, classIndex: classes, batch: 3 });
+        assertEqual(
+          together.map(({ classIndex }) => classIndex),
+          classes,
+        );
+        for (const [i, classIndex] of classes.entries()) {
+          const alone = await explain(model, PICTURE, { ...options, classIndex });
+          assertSame(together[i]!, alone, `${options.layerName}, class ${classIndex}`);
+        }
+      }
+    });
+
     gpuTest(`on a device without optional features (${layout})`, async (gpu) => {
       using model = await loadSmallVgg(gpu, VGG, layout);
       const adapter = await testAdapter();

@@ -139,6 +139,15 @@ describe('planExplanation', () => {
     for (const convention of CONVENTIONS) simulate(VGG16, convention, plan({ convention, target: undefined }));
   });
 
+  it('keeps what the way back needs for every class', () => {
+    for (const target of targets()) {
+      const { steps, ...one } = plan({ ...target, samples: 3, classes: 2 });
+      const seed = steps.findIndex(({ kind }) => kind === 'seed');
+      const twice = [...steps, ...steps.slice(seed)];
+      simulate(target.graph, target.convention, { ...one, steps: twice });
+    }
+  });
+
   it('gives no two tensors that live at once the same buffer, and each buffer the size of its largest', () => {
     for (const target of targets()) {
       const { tensors, bufferBytes, rows } = plan({ ...target, samples: 4 });
