@@ -1,6 +1,6 @@
 /** Seeded random weights for a network: for tests, benchmarks and trying things out. Their maps mean nothing. */
 import { OptionError, throwIfAborted } from '../errors.ts';
-import type { TensorInfo, WeightsFile } from '../weights/source.ts';
+import { type TensorInfo, type WeightsFile, WeightsPiece } from '../weights/source.ts';
 import { elementsOf, type Graph } from './graph.ts';
 import { convShape } from './shapes.ts';
 
@@ -15,7 +15,7 @@ export function randomWeights(graph: Graph, seed: number): WeightsFile {
   const origin = `random:${seed}`;
   const drawn: RandomTensor[] = [];
   const add = (name: string, shape: number[], limit: number, center = 0) => {
-    drawn.push({ info: { name, shape, dtype: 'float32', file: origin }, center, limit });
+    drawn.push({ info: { name, shape, encoding: { dtype: 'float32' }, file: origin }, center, limit });
   };
   for (const node of graph.nodes) {
     if (node.op === 'conv2d') {
@@ -62,7 +62,7 @@ export function randomWeights(graph: Graph, seed: number): WeightsFile {
           }
           loadedBytes += values.byteLength;
           onProgress?.({ loadedBytes, totalBytes, file: origin });
-          if (!wanted || wanted(info.name)) yield { tensor: info, offset, values };
+          if (!wanted || wanted(info.name)) yield new WeightsPiece(info, offset, new Uint8Array(values.buffer));
         }
       }
     },

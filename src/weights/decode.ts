@@ -1,119 +1,107 @@
 /**
- * Stored elements to float32, as fast as the bytes come. Every conversion is exact but `q · scale + min`, which is
+ * Stored elements, and what they are in float32. Every conversion is exact but `q · scale + min`, which is
  * computed in float32 arithmetic as in dequantize_weights of the tensorflowjs converter. Weights of one level share its
  * rounding error, so that the arithmetic shows in the logits (VGG-19 here: 15.02144 against 15.02136 with float64).
  * Stored bytes are little-endian; so is every machine that has WebGPU.
  */
-import type { Encoding } from './layout.ts';
+import type { Encoding, WeightsDtype } from './layout.ts';
 
-/**
- * Decodes `count` elements that start at `bytes[0]`, at any alignment, into `out` from `at` on. A not-a-number keeps
- * its bits.
- */
-type Decode = (bytes: Uint8Array, count: number, out: Float32Array<ArrayBuffer>, at: number) => void;
+export const BYTES_PER_ELEMENT: Readonly<Record<WeightsDtype, number>> = {
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  uint8: 1,
+  uint16: 2,
+};
 
-/** Turns a tensor's bytes, cut anywhere, into float32 pieces of at most `pieceElements` elements. */
-export class PieceDecoder {
-  readonly #decode: Decode;
+/** Cuts a tensor's bytes, which come in chunks of any size, into pieces of at most `pieceElements` whole elements. */
+export class PieceCutter {
   readonly #bytesPerElement: number;
-  readonly #elementCount: number;
-  readonly #pieceElements: number;
+  readonly #pieceBytes: number;
+  /** Of the tensor, from the piece being filled on. */
+  #bytesLeft: number;
   /** Index of the first element of the piece being filled. */
   #offset = 0;
-  #values: Float32Array<ArrayBuffer>;
+  #piece: Uint8Array<ArrayBuffer>;
   #filled = 0;
-  /** First bytes of an element whose others come with the next call. */
-  readonly #split = new Uint8Array(4);
-  #splitLength = 0;
 
-  constructor(encoding: Encoding, elementCount: number, pieceElements: number) {
-    this.#decode = decoderOf(encoding);
-    this.#bytesPerElement = encoding.dtype === 'float32' ? 4 : encoding.dtype === 'uint8' ? 1 : 2;
-    this.#elementCount = elementCount;
-    this.#pieceElements = pieceElements;
-    this.#values = this.#nextValues();
+  constructor(dtype: WeightsDtype, elementCount: number, pieceElements: number) {
+    this.#bytesPerElement = BYTES_PER_ELEMENT[dtype];
+    this.#pieceBytes = pieceElements * this.#bytesPerElement;
+    this.#bytesLeft = elementCount * this.#bytesPerElement;
+    this.#piece = this.#nextPiece();
   }
 
   /** Takes the tensor's next bytes and gives the pieces that they complete. */
-  *push(bytes: Uint8Array): Generator<{ offset: number; values: Float32Array<ArrayBuffer> }> {
-    let rest = bytes;
-    while (rest.length > 0) {
-      rest = rest.subarray(this.#splitLength > 0 ? this.#joinSplit(rest) : this.#decodeWhole(rest));
-      if (this.#filled === this.#values.length) {
-        yield { offset: this.#offset, values: this.#values };
-        this.#offset += this.#filled;
+  *push(bytes: Uint8Array): Generator<{ offset: number; stored: Uint8Array<ArrayBuffer> }> {
+    for (let taken = 0; taken < bytes.length; ) {
+      const part = bytes.subarray(taken, taken + this.#piece.length - this.#filled);
+      this.#piece.set(part, this.#filled);
+      this.#filled += part.length;
+      taken += part.length;
+      if (this.#filled === this.#piece.length) {
+        yield { offset: this.#offset, stored: this.#piece };
+        this.#offset += this.#filled / this.#bytesPerElement;
+        this.#bytesLeft -= this.#filled;
         this.#filled = 0;
-        this.#values = this.#nextValues();
+        this.#piece = this.#nextPiece();
       }
     }
   }
 
-  #nextValues(): Float32Array<ArrayBuffer> {
-    return new Float32Array(Math.min(this.#pieceElements, this.#elementCount - this.#offset));
-  }
-
-  /** Decodes as many whole elements as there are and have room; keeps a cut one. Returns the bytes taken. */
-  #decodeWhole(bytes: Uint8Array): number {
-    const count = Math.min(Math.floor(bytes.length / this.#bytesPerElement), this.#values.length - this.#filled);
-    this.#decode(bytes, count, this.#values, this.#filled);
-    this.#filled += count;
-    return count > 0 ? count * this.#bytesPerElement : this.#joinSplit(bytes);
-  }
-
-  /** Adds bytes to the cut element, and decodes it when it is whole. Returns the bytes taken. */
-  #joinSplit(bytes: Uint8Array): number {
-    const taken = Math.min(this.#bytesPerElement - this.#splitLength, bytes.length);
-    this.#split.set(bytes.subarray(0, taken), this.#splitLength);
-    this.#splitLength += taken;
-    if (this.#splitLength === this.#bytesPerElement) {
-      this.#decode(this.#split, 1, this.#values, this.#filled);
-      this.#filled += 1;
-      this.#splitLength = 0;
-    }
-    return taken;
+  #nextPiece(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(Math.min(this.#pieceBytes, this.#bytesLeft));
   }
 }
 
-function decoderOf(encoding: Encoding): Decode {
+/**
+ * The float32 values of whole elements. A not-a-number keeps its bits; float32 itself is not copied.
+ *
+ * @param stored beginning at a multiple of the element's size in its buffer
+ */
+export function decode(encoding: Encoding, stored: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  const count = stored.length / BYTES_PER_ELEMENT[encoding.dtype];
+  if (encoding.dtype === 'float32') return new Float32Array(stored.buffer, stored.byteOffset, count);
+  const elements = encoding.dtype === 'uint8' ? stored : new Uint16Array(stored.buffer, stored.byteOffset, count);
+  const values = new Float32Array(count);
+  const bits = new Uint32Array(values.buffer);
   switch (encoding.dtype) {
-    case 'float32':
-      return (bytes, count, out, at) => {
-        new Uint8Array(out.buffer, out.byteOffset + 4 * at, 4 * count).set(bytes.subarray(0, 4 * count));
-      };
     case 'float16': {
       const table = float16Table();
-      return (bytes, count, out, at) => {
-        const bits = new Uint32Array(out.buffer, out.byteOffset + 4 * at, count);
-        for (let i = 0; i < count; i++) bits[i] = table[bytes[2 * i]! | (bytes[2 * i + 1]! << 8)]!;
-      };
+      for (let i = 0; i < count; i++) bits[i] = table[elements[i]!]!;
+      break;
     }
     case 'bfloat16':
-      return (bytes, count, out, at) => {
-        const bits = new Uint32Array(out.buffer, out.byteOffset + 4 * at, count);
-        for (let i = 0; i < count; i++) bits[i] = (bytes[2 * i]! << 16) | (bytes[2 * i + 1]! << 24);
-      };
+      for (let i = 0; i < count; i++) bits[i] = elements[i]! << 16;
+      break;
     case 'uint8': {
       const { scale, min } = encoding;
       const table = Float32Array.from({ length: 256 }, (_, q) => dequantise(q, scale, min));
-      return (bytes, count, out, at) => {
-        for (let i = 0; i < count; i++) out[at + i] = table[bytes[i]!]!;
-      };
+      for (let i = 0; i < count; i++) values[i] = table[elements[i]!]!;
+      break;
     }
     case 'uint16': {
       const { scale, min } = encoding;
-      return (bytes, count, out, at) => {
-        for (let i = 0; i < count; i++) out[at + i] = dequantise(bytes[2 * i]! | (bytes[2 * i + 1]! << 8), scale, min);
-      };
+      for (let i = 0; i < count; i++) values[i] = dequantise(elements[i]!, scale, min);
+      break;
     }
   }
+  return values;
 }
 
 function dequantise(q: number, scale: number, min: number): number {
   return Math.fround(q * Math.fround(scale)) + Math.fround(min);
 }
 
+let halves: Uint32Array | undefined;
+
 /** The float32 bits of each of the 65,536 float16 values: 256 KiB, made when a float16 tensor is met. */
 function float16Table(): Uint32Array {
+  halves ??= makeFloat16Table();
+  return halves;
+}
+
+function makeFloat16Table(): Uint32Array {
   const table = new Uint32Array(1 << 16);
   const value = new Float32Array(1);
   const valueBits = new Uint32Array(value.buffer);

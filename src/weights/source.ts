@@ -1,12 +1,13 @@
 /**
- * Reading weights: from a location to float32 pieces of named tensors, in the story's order. Whatever is wrong with the
+ * Reading weights: from a location to pieces of named tensors, in the story's order. Whatever is wrong with the
  * files is a WeightsError that names the file, and the tensor where there is one.
  */
 import { OptionError, throwIfAborted, WeightsError } from '../errors.ts';
 import { checkOptionNames, type OptionNames } from '../option-names.ts';
 import { asWeightsError, ByteReader, displayName } from './byte-reader.ts';
 import { browserCache, type CachingStore, cachingStore, type WeightsCache } from './cache.ts';
-import { MAX_HEADER_BYTES, type WeightsDtype, type WeightsLayout } from './layout.ts';
+import { BYTES_PER_ELEMENT, decode } from './decode.ts';
+import { type Encoding, MAX_HEADER_BYTES, type WeightsLayout } from './layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import { createSha256, type Sha256 } from './sha256.ts';
 import { type ByteStore, fetchStore, fileListStore } from './store.ts';
@@ -14,7 +15,7 @@ import { filesToRead, streamTensors, totalBytes } from './stream.ts';
 import { parseLayersModel } from './tfjs-layers.ts';
 
 export type { CacheWriter, WeightsCache } from './cache.ts';
-export type { WeightsDtype } from './layout.ts';
+export type { Encoding, WeightsDtype } from './layout.ts';
 export type { Sha256 } from './sha256.ts';
 export type { ByteSource, ByteStore } from './store.ts';
 
@@ -22,18 +23,37 @@ export type { ByteSource, ByteStore } from './store.ts';
 export interface TensorInfo {
   readonly name: string;
   readonly shape: readonly number[];
-  /** As stored; pieces are float32 whatever it is. */
-  readonly dtype: WeightsDtype;
+  /** As stored. */
+  readonly encoding: Encoding;
   /** URL or path of the file that declares it: the model.json or the .safetensors. */
   readonly file: string;
 }
 
-export interface WeightsPiece {
+/** Consecutive elements of a tensor; the caller's to keep. */
+export class WeightsPiece {
   readonly tensor: TensorInfo;
   /** Index of the first element, row-major. */
   readonly offset: number;
-  /** Dequantised; the caller's to keep. */
-  readonly values: Float32Array<ArrayBuffer>;
+  /** The elements as the file has them, little-endian, from the beginning of a buffer. */
+  readonly stored: Uint8Array<ArrayBuffer>;
+  #values: Float32Array<ArrayBuffer> | undefined;
+
+  constructor(tensor: TensorInfo, offset: number, stored: Uint8Array<ArrayBuffer>) {
+    this.tensor = tensor;
+    this.offset = offset;
+    this.stored = stored;
+  }
+
+  /** Elements. */
+  get count(): number {
+    return this.stored.length / BYTES_PER_ELEMENT[this.tensor.encoding.dtype];
+  }
+
+  /** The elements in float32, decoded when they are first asked for. */
+  get values(): Float32Array<ArrayBuffer> {
+    this.#values ??= decode(this.tensor.encoding, this.stored);
+    return this.#values;
+  }
 }
 
 export interface LoadProgress {
@@ -218,7 +238,7 @@ class OpenedWeights implements WeightsFile {
     const integerTensors = new Map<string, string>();
     for (const { name, shape, encoding, dtype } of layout.groups.flatMap((group) => group.tensors)) {
       if (encoding === undefined) integerTensors.set(name, dtype);
-      else tensors.set(name, { name, shape, dtype: encoding.dtype, file: origin });
+      else tensors.set(name, { name, shape, encoding, file: origin });
     }
     this.format = layout.format;
     this.origin = origin;
@@ -244,8 +264,8 @@ class OpenedWeights implements WeightsFile {
       if (onProgress) reportProgress(reader, totalBytes(this.#layout), onProgress);
       if (opened === undefined) await reader.readExactly(this.#layout.headerBytes, 'the header');
       const pieces = streamTensors(reader, this.#layout, pieceElements, ({ name }) => wanted(name));
-      for await (const { tensor, offset, values } of pieces) {
-        yield { tensor: this.tensors.get(tensor.name)!, offset, values };
+      for await (const { tensor, offset, stored } of pieces) {
+        yield new WeightsPiece(this.tensors.get(tensor.name)!, offset, stored);
       }
       this.#checksum = this.#verified(`sha256-${reader.sha256()}`);
     } catch (error) {

@@ -1,14 +1,15 @@
 /** From the files of a layout to the tensors in them, a chunk at a time. */
 import { WeightsError } from '../errors.ts';
 import { type ByteReader, displayName, type FileToRead } from './byte-reader.ts';
-import { PieceDecoder } from './decode.ts';
+import { PieceCutter } from './decode.ts';
 import type { StoredTensor, TensorGroup, WeightsLayout } from './layout.ts';
 
 export interface StoredPiece {
   readonly tensor: StoredTensor;
   /** Index of the first element. */
   readonly offset: number;
-  readonly values: Float32Array<ArrayBuffer>;
+  /** Whole elements. */
+  readonly stored: Uint8Array<ArrayBuffer>;
 }
 
 /** A group of tensors with its place among all the files. */
@@ -46,16 +47,16 @@ export async function* streamTensors(
 ): AsyncGenerator<StoredPiece, void, undefined> {
   for (const run of fileRuns(layout)) {
     for (const tensor of run.tensors) {
-      const decoder =
+      const cutter =
         tensor.encoding && isWanted(tensor)
-          ? new PieceDecoder(tensor.encoding, tensor.elementCount, pieceElements)
+          ? new PieceCutter(tensor.encoding.dtype, tensor.elementCount, pieceElements)
           : undefined;
       let bytesLeft = tensor.byteLength;
       while (bytesLeft > 0) {
         const bytes = await reader.read(bytesLeft, run.endFile, tensor.name);
         if (bytes === undefined) throw truncation(reader, run, tensor.name);
         bytesLeft -= bytes.length;
-        for (const piece of decoder?.push(bytes) ?? []) yield { tensor, ...piece };
+        for (const piece of cutter?.push(bytes) ?? []) yield { tensor, ...piece };
       }
     }
     if ((await reader.read(1, run.endFile)) !== undefined) {

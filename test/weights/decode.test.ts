@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { PieceDecoder } from '../../src/weights/decode.ts';
+import { decode, PieceCutter } from '../../src/weights/decode.ts';
 import type { Encoding } from '../../src/weights/layout.ts';
 
 describe('decoding', () => {
   const allUint16 = Uint16Array.from({ length: 65536 }, (_, i) => i);
 
   it('gives every float16 its exact value', () => {
-    const values = decode({ dtype: 'float16' }, allUint16);
+    const values = valuesOf({ dtype: 'float16' }, allUint16);
     expect(values.findIndex((value, bits) => !Object.is(value, floatValue(bits, 5, 10)))).toBe(-1);
     // A few by name, so that the oracle is not trusted alone.
     expect(values[0x0001]).toBe(2 ** -24);
@@ -19,7 +19,7 @@ describe('decoding', () => {
   });
 
   it('gives every bfloat16 its exact value', () => {
-    const values = decode({ dtype: 'bfloat16' }, allUint16);
+    const values = valuesOf({ dtype: 'bfloat16' }, allUint16);
     expect(values.findIndex((value, bits) => !Object.is(value, floatValue(bits, 8, 7)))).toBe(-1);
     expect(values[0x0001]).toBe(2 ** -133);
     expect(values[0x3f80]).toBe(1);
@@ -28,23 +28,23 @@ describe('decoding', () => {
 
   it('keeps the bits of a float32, not-a-numbers included', () => {
     const bits = Uint32Array.of(0x7fc01234, 0xffa00001, 0x80000000, 1, 0x7f800000, 0x3dcccccd);
-    expect([...new Uint32Array(decode({ dtype: 'float32' }, bits).buffer)]).toEqual([...bits]);
+    expect([...new Uint32Array(valuesOf({ dtype: 'float32' }, bits).buffer)]).toEqual([...bits]);
   });
 
-  it('dequantises in float64, rounded once', () => {
-    // Of the Keras VGG-19's first kernel: float32 arithmetic gives other values.
+  it('dequantises in float32, rounded at each step', () => {
+    // Of the Keras VGG-19's first kernel: float64 arithmetic gives other values.
     const [scale, min] = [0.004713413060880175, -0.6504510024014641];
     const bytes = Uint8Array.from({ length: 256 }, (_, q) => q);
-    expect([...decode({ dtype: 'uint8', scale, min }, bytes)]).toEqual(
+    expect([...valuesOf({ dtype: 'uint8', scale, min }, bytes)]).toEqual(
       Array.from(bytes, (q) => Math.fround(Math.fround(q * Math.fround(scale)) + Math.fround(min))),
     );
-    expect([...decode({ dtype: 'uint16', scale, min }, allUint16)]).toEqual(
+    expect([...valuesOf({ dtype: 'uint16', scale, min }, allUint16)]).toEqual(
       Array.from(allUint16, (q) => Math.fround(Math.fround(q * Math.fround(scale)) + Math.fround(min))),
     );
   });
 
   it.each([1, 2, 3, 5, 7, 64])('takes bytes in chunks of %i at any alignment', (chunkBytes) => {
-    const stored: [Encoding, Uint8Array | Uint16Array | Uint32Array][] = [
+    const stored: [Encoding, Elements][] = [
       [{ dtype: 'float32' }, new Uint32Array(Float32Array.from({ length: 37 }, (_, i) => Math.sqrt(i) - 3).buffer)],
       [{ dtype: 'float16' }, Uint16Array.from({ length: 37 }, (_, i) => 0x3c00 + 97 * i)],
       [{ dtype: 'bfloat16' }, Uint16Array.from({ length: 37 }, (_, i) => 0x3f80 + 31 * i)],
@@ -52,33 +52,40 @@ describe('decoding', () => {
       [{ dtype: 'uint8', scale: 0.01, min: -3 }, Uint8Array.from({ length: 37 }, (_, i) => 7 * i)],
     ];
     for (const [encoding, elements] of stored) {
-      const whole = decode(encoding, elements);
+      const whole = valuesOf(encoding, elements);
       for (const pieceElements of [1, 4, 37, 100]) {
-        expect(decode(encoding, elements, chunkBytes, pieceElements)).toEqual(whole);
+        expect(valuesInPieces(encoding, elements, chunkBytes, pieceElements)).toEqual(whole);
       }
     }
   });
 });
 
-function decode(
+type Elements = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+
+function valuesOf(encoding: Encoding, elements: Elements): Float32Array {
+  return decode(encoding, new Uint8Array(elements.buffer));
+}
+
+function valuesInPieces(
   encoding: Encoding,
-  elements: Uint8Array | Uint16Array | Uint32Array,
-  chunkBytes = Infinity,
-  pieceElements = 1000,
+  elements: Elements,
+  chunkBytes: number,
+  pieceElements: number,
 ): Float32Array {
   const bytes = new Uint8Array(elements.buffer);
-  const decoder = new PieceDecoder(encoding, elements.length, pieceElements);
+  const cutter = new PieceCutter(encoding.dtype, elements.length, pieceElements);
   const values = new Float32Array(elements.length).fill(Number.NaN);
   let count = 0;
   for (let at = 0; at < bytes.length; at += chunkBytes) {
     // A copy that starts at an odd address, as a chunk of the network may.
     const chunk = new Uint8Array(Math.min(chunkBytes, bytes.length - at) + 1).subarray(1);
     chunk.set(bytes.subarray(at, at + chunk.length));
-    for (const piece of decoder.push(chunk)) {
-      expect(piece.offset).toBe(count);
-      expect(piece.values.length).toBe(Math.min(pieceElements, elements.length - count));
-      values.set(piece.values, count);
-      count += piece.values.length;
+    for (const { offset, stored } of cutter.push(chunk)) {
+      expect(offset).toBe(count);
+      const piece = decode(encoding, stored);
+      expect(piece.length).toBe(Math.min(pieceElements, elements.length - count));
+      values.set(piece, count);
+      count += piece.length;
     }
   }
   expect(count).toBe(elements.length);

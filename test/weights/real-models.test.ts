@@ -27,7 +27,7 @@ describe('real weights', () => {
   it('of VGG-19 are complete and as the manifest says', async (context) => {
     const folder = folderOf('vgg19-imagenet', context);
     const file = await openWeights(folder, { store: nodeStore() });
-    expect(file.tensors.get('fc1/kernel')).toMatchObject({ shape: [25088, 4096], dtype: 'uint8' });
+    expect(file.tensors.get('fc1/kernel')).toMatchObject({ shape: [25088, 4096], encoding: { dtype: 'uint8' } });
     const { weightsManifest } = JSON.parse(await readFile(join(folder, 'model.json'), 'utf8'));
     const [{ paths, weights }] = weightsManifest as [{ paths: string[]; weights: Weight[] }];
     const dequantise = (q: number, { quantization: { scale, min } }: Weight) =>

@@ -35,10 +35,10 @@ describe('a safetensors file', () => {
     const file = await open(encodeSafetensors([half, weight, brain, bias]));
     expect(file.format).toBe('safetensors');
     expect([...file.tensors.values()]).toEqual([
-      { name: 'half', shape: [2], dtype: 'float16', file: 'vgg.safetensors' },
-      { name: 'features.0.weight', shape: [2, 3], dtype: 'float32', file: 'vgg.safetensors' },
-      { name: 'brain', shape: [], dtype: 'bfloat16', file: 'vgg.safetensors' },
-      { name: 'features.0.bias', shape: [2], dtype: 'float32', file: 'vgg.safetensors' },
+      { name: 'half', shape: [2], encoding: { dtype: 'float16' }, file: 'vgg.safetensors' },
+      { name: 'features.0.weight', shape: [2, 3], encoding: { dtype: 'float32' }, file: 'vgg.safetensors' },
+      { name: 'brain', shape: [], encoding: { dtype: 'bfloat16' }, file: 'vgg.safetensors' },
+      { name: 'features.0.bias', shape: [2], encoding: { dtype: 'float32' }, file: 'vgg.safetensors' },
     ]);
     const values = await readAll(file);
     expect(Object.fromEntries(Array.from(values, ([name, array]) => [name, [...array]]))).toEqual({

@@ -35,7 +35,7 @@ describe('a TensorFlow.js layers-model', () => {
     });
     expect(file.format).toBe('tfjs-layers');
     expect(file.origin).toBe('vgg/model.json');
-    expect([...file.tensors.values()].map(({ name, dtype, shape }) => [name, dtype, shape])).toEqual([
+    expect([...file.tensors.values()].map(({ name, encoding, shape }) => [name, encoding.dtype, shape])).toEqual([
       ['plain', 'float32', [2]],
       ['bytes', 'uint8', [3]],
       ['words', 'uint16', [2]],
