@@ -15,7 +15,15 @@ import {
   transposedShape,
   transposeWeights,
 } from '../src/ops/conv2d.ts';
-import { type DenseShape, dense, denseGradInput, denseScratch, matrixSlices, rowStride } from '../src/ops/dense.ts';
+import {
+  type DenseShape,
+  dense,
+  denseGradInput,
+  denseScratch,
+  type MatrixStorage,
+  matrixSlices,
+  packedBytes,
+} from '../src/ops/dense.ts';
 import { flatten, flattenGradInput } from '../src/ops/flatten.ts';
 import { gradientMap, map } from '../src/ops/map.ts';
 import { maxpool, maxpoolCodeWords, maxpoolGradInput } from '../src/ops/maxpool.ts';
@@ -48,8 +56,13 @@ export type OpBench = (bench: Workbench) => OpCase[];
 
 const TABLE = vgg('vgg16');
 const VGG16 = new Graph(TABLE);
-/** Makers of weights files, who store fully connected layers in different orders. */
-const CONVENTIONS: readonly Convention[] = ['keras', 'torch'];
+/** Makers of weights files, who store fully connected layers in different orders, and in these number formats among others. */
+const MATRICES: readonly { convention: Convention; storage: MatrixStorage }[] = [
+  { convention: 'keras', storage: { dtype: 'float32' } },
+  { convention: 'keras', storage: { dtype: 'uint8', scale: 1 / 128, min: -1 } },
+  { convention: 'torch', storage: { dtype: 'float32' } },
+  { convention: 'torch', storage: { dtype: 'float16' } },
+];
 const CLASSES = elementsOf(VGG16.shape(VGG16.logits.name));
 const INPUT = elementsOf(VGG16.input.shape);
 const INPUT_SIDE = { width: VGG16.input.shape[2], height: VGG16.input.shape[1] };
@@ -72,9 +85,9 @@ export const OPS: Readonly<Record<string, OpBench>> = {
     ]),
 
   dense: (bench) =>
-    CONVENTIONS.flatMap((convention) =>
+    MATRICES.flatMap(({ convention, storage }) =>
       layersOf('dense').flatMap((node) =>
-        denseCases(bench, `${node.name}.${convention}`, denseShape(VGG16, node, convention)),
+        denseCases(bench, `${node.name}.${convention}.${storage.dtype}`, denseShape(VGG16, node, convention), storage),
       ),
     ),
 
@@ -350,20 +363,20 @@ function conv2dFlops(shape: Conv2dShape, samples: number): number {
   return 2 * shape.kernel ** 2 * shape.inChannels * shape.outChannels * out.height * out.width * samples;
 }
 
-function denseCases(bench: Workbench, name: string, shape: DenseShape): OpCase[] {
+function denseCases(bench: Workbench, name: string, shape: DenseShape, storage: MatrixStorage): OpCase[] {
   const { gpu, samples } = bench;
   const { maxBufferSize, maxStorageBufferBindingSize } = gpu.limits;
-  const slices = matrixSlices(shape, Math.min(maxBufferSize, maxStorageBufferBindingSize)).map((slice) => ({
+  const maxBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  const slices = matrixSlices(shape, storage.dtype, maxBytes).map((slice) => ({
     ...slice,
-    weights: bench.random(slice.rows * rowStride(shape)),
+    // Numbers of whatever format these bits are.
+    weights: bench.random(packedBytes(shape, storage.dtype, slice.rows) / 4),
   }));
+  const matrix = { storage, slices };
   const x = bench.random(samples * shape.inputs);
   const y = bench.random(samples * shape.outputs);
   const bias = bench.random(shape.outputs);
-  const scratch = (direction: 'forward' | 'grad-input') => {
-    const floats = denseScratch(shape, direction);
-    return floats > 0 ? bench.empty(samples * floats) : undefined;
-  };
+  const scratch = (direction: 'forward' | 'grad-input') => bench.empty(samples * denseScratch(shape, direction));
   const work = {
     flops: 2 * shape.inputs * shape.outputs * samples,
     bytes: bytesOf(x, y, ...slices.map(({ weights }) => weights)),
@@ -371,12 +384,17 @@ function denseCases(bench: Workbench, name: string, shape: DenseShape): OpCase[]
   return [
     {
       name: `${name}.forward.n${samples}`,
-      dispatches: dense(shape, samples, { x, y, bias, slices, scratch: scratch('forward') }),
+      dispatches: dense(gpu.traits, shape, samples, { x, y, bias, matrix, scratch: scratch('forward') }),
       ...work,
     },
     {
       name: `${name}.grad-input.n${samples}`,
-      dispatches: denseGradInput(shape, samples, { gradY: y, gradX: x, slices, scratch: scratch('grad-input') }),
+      dispatches: denseGradInput(gpu.traits, shape, samples, {
+        gradY: y,
+        gradX: x,
+        matrix,
+        scratch: scratch('grad-input'),
+      }),
       ...work,
     },
   ];

@@ -1,10 +1,10 @@
-// Adds the partial sums of dense.by-columns.wgsl over the chunks, in order: y[sample][column].
+// Adds the partial sums of dense.wgsl over the chunks, in order: y[sample][output].
 struct Params {
   grid_first: u32,
   grid_end: u32,
   samples: u32,
-  columns: u32,
-  columns_4: u32,
+  outputs: u32,
+  outputs_4: u32, // outputs / 4, rounded up
   chunks: u32,
 }
 @group(0) @binding(0) var<storage, read> partial_sums: array<f32>;
@@ -25,17 +25,17 @@ fn main(
 ) {
   let group = workgroup_index(workgroup, workgroups, params.grid_first);
   let at = group * 64u + lane;
-  if (group >= params.grid_end || at >= params.samples * params.columns) {
+  if (group >= params.grid_end || at >= params.samples * params.outputs) {
     return;
   }
-  let column = at % params.columns;
-  let sample = at / params.columns;
+  let output = at % params.outputs;
+  let sample = at / params.outputs;
   var sum = 0.0;
   for (var chunk = 0u; chunk < params.chunks; chunk++) {
-    sum += partial_sums[(chunk * params.samples + sample) * params.columns_4 * 4u + column];
+    sum += partial_sums[(chunk * params.samples + sample) * params.outputs_4 * 4u + output];
   }
 #if BIAS
-  sum += bias[column];
+  sum += bias[output];
 #endif
 #if RELU
   sum = rectify(sum);

@@ -1,13 +1,25 @@
 /**
  * A network's weights on the GPU. Tensors come in pieces in the file's order; convolutions are gathered in the layout of
- * their kernel, fully connected matrices go to the GPU piece by piece as the file has them.
+ * their kernel in float32, fully connected matrices go to the GPU piece by piece in the file's own number format.
  */
 import { WeightsError } from '../errors.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { type Conv2dShape, packedIndex, packedLength, transposedShape, transposeWeights } from '../ops/conv2d.ts';
-import { type MatrixSlice, matrixSlices, rowStride } from '../ops/dense.ts';
-import type { LoadProgress, TensorInfo, WeightsFile } from '../weights/source.ts';
+import {
+  type DenseMatrix,
+  type DenseShape,
+  type MatrixStorage,
+  matrixSize,
+  matrixSlices,
+  packedBytes,
+  packRows,
+  ROW_STEP,
+  rowStride,
+  type StoredElements,
+} from '../ops/dense.ts';
+import { decode } from '../weights/decode.ts';
+import type { LoadProgress, TensorInfo, WeightsFile, WeightsPiece } from '../weights/source.ts';
 import type { Conv2dNode, Convention, DenseNode, Graph } from './graph.ts';
 import { convShape, denseShape } from './shapes.ts';
 
@@ -16,7 +28,7 @@ export interface ConvParameters {
   readonly bias: BufferSlice;
 }
 export interface DenseParameters {
-  readonly slices: readonly (MatrixSlice & { readonly weights: BufferSlice })[];
+  readonly matrix: DenseMatrix;
   readonly bias: BufferSlice;
 }
 
@@ -127,10 +139,11 @@ export class Parameters {
     checkTensors(sinks, file);
     const wanted = (name: string) => sinks.has(name);
     let waiting = 0;
-    for await (const { tensor, offset, values } of file.stream({ wanted, onProgress, signal })) {
-      checkFinite(tensor, offset, values);
-      sinks.get(tensor.name)?.write(offset, values);
-      waiting += values.byteLength;
+    for await (const piece of file.stream({ wanted, onProgress, signal })) {
+      checkFinite(piece);
+      sinks.get(piece.tensor.name)?.write(piece);
+      // In float32 at most.
+      waiting += 4 * piece.count;
       if (waiting >= UPLOAD_WINDOW_BYTES) {
         waiting = 0;
         this.gpu.device.queue.submit([]);
@@ -186,7 +199,7 @@ export class Parameters {
         this.convention === 'keras'
           ? [[kernel, kernel, inChannels, outChannels]]
           : [[outChannels, inChannels, kernel, kernel]],
-      write: (offset, values) => {
+      write: ({ offset, values }) => {
         packed ??= new Float32Array(packedLength(shape));
         for (let i = 0; i < values.length; i++) packed[packedAt(offset + i)] = values[i];
         // Without batch normalisation the weights are final as soon as they are complete.
@@ -203,7 +216,7 @@ export class Parameters {
       sinks.set(biasTensor, {
         node: node.name,
         shapes: [[outChannels]],
-        write: (offset, values) => biasValues.set(values, offset),
+        write: ({ offset, values }) => biasValues.set(values, offset),
         finish: norm ? undefined : () => this.gpu.write(bias.buffer, biasValues),
       });
     }
@@ -213,26 +226,36 @@ export class Parameters {
         sinks.set(findTensor(file, names, BATCH_NORM_SUFFIX[this.convention][part]), {
           node: node.name,
           shapes: [[outChannels]],
-          write: (offset, values) => norm[part].set(values, offset),
+          write: ({ offset, values }) => norm[part].set(values, offset),
         });
       }
     }
   }
 
+  #createMatrix(node: string, shape: DenseShape, storage: MatrixStorage): DenseMatrix {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.gpu.limits;
+    const maxBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    const slices = matrixSlices(shape, storage.dtype, maxBytes).map((slice) => ({
+      ...slice,
+      weights: this.#create(
+        `${node} weights from row ${slice.firstRow}`,
+        packedBytes(shape, storage.dtype, slice.rows) / 4,
+      ),
+    }));
+    return { storage, slices };
+  }
+
   #addDenseSinks(sinks: Map<string, TensorSink>, file: WeightsFile, node: DenseNode): void {
     const shape = denseShape(this.#graph, node, this.convention);
     const bias = this.#create(`${node.name} bias`, shape.outputs);
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.gpu.limits;
-    const slices = matrixSlices(shape, Math.min(maxBufferSize, maxStorageBufferBindingSize)).map((slice) => ({
-      ...slice,
-      weights: this.#create(`${node.name} weights from row ${slice.firstRow}`, slice.rows * rowStride(shape)),
-    }));
-    this.#denses.set(node.name, { slices, bias });
-    const columns = shape.rows === 'inputs' ? shape.outputs : shape.inputs;
+    const kernel = tensorOf(file, node, this.convention, 'kernel');
+    const matrix = this.#createMatrix(node.name, shape, matrixStorage(file.tensors.get(kernel)));
+    this.#denses.set(node.name, { matrix, bias });
+    const writer = new MatrixWriter(this.gpu, shape, matrix);
     const input = this.#graph.shape(node.inputs[0]);
     const flattened = this.#graph.node(node.inputs[0]);
     const maps = flattened.op === 'flatten' ? this.#graph.shape(flattened.inputs[0]) : input;
-    sinks.set(tensorOf(file, node, this.convention, 'kernel'), {
+    sinks.set(kernel, {
       node: node.name,
       shapes:
         this.convention === 'keras'
@@ -242,13 +265,13 @@ export class Parameters {
               [shape.outputs, shape.inputs],
               [shape.outputs, ...maps],
             ],
-      write: (offset, values) => writeMatrix(this.gpu, slices, columns, rowStride(shape), offset, values),
+      write: (piece) => writer.write(piece.offset, elementsOfPiece(piece, matrix.storage)),
     });
     const biasValues = new Float32Array(shape.outputs);
     sinks.set(tensorOf(file, node, this.convention, 'bias'), {
       node: node.name,
       shapes: [[shape.outputs]],
-      write: (offset, values) => biasValues.set(values, offset),
+      write: ({ offset, values }) => biasValues.set(values, offset),
       finish: () => this.gpu.write(bias.buffer, biasValues),
     });
   }
@@ -259,7 +282,7 @@ interface TensorSink {
   readonly node: string;
   /** Shapes that the tensor may have. */
   readonly shapes: readonly (readonly number[])[];
-  write(offset: number, values: Float32Array<ArrayBuffer>): void;
+  write(piece: WeightsPiece): void;
   /** When the whole file has been read. */
   finish?(): void;
 }
@@ -361,7 +384,12 @@ function checkTensors(sinks: ReadonlyMap<string, TensorSink>, file: WeightsFile)
 }
 
 /** One NaN in a weight spreads to every score, or is swallowed by a ReLU and shows nowhere. */
-function checkFinite(tensor: TensorInfo, offset: number, values: Float32Array): void {
+function checkFinite(piece: WeightsPiece): void {
+  const { tensor, offset } = piece;
+  // 8-bit elements need not be decoded for it: all lie between the least and the greatest.
+  if (tensor.encoding.dtype === 'uint8' && decode(tensor.encoding, Uint8Array.of(0, 255)).every(Number.isFinite))
+    return;
+  const { values } = piece;
   let zero = 0;
   for (let i = 0; i < values.length; i++) zero += 0 * values[i];
   if (zero === 0) return;
@@ -382,26 +410,64 @@ function formatShape(shape: readonly number[]): string {
   return `[${shape.join(', ')}]`;
 }
 
-/** Writes a run of the row-major matrix to the slices that hold its rows. */
-function writeMatrix(
-  gpu: Gpu,
-  slices: DenseParameters['slices'],
-  columns: number,
-  stride: number,
-  offset: number,
-  values: Float32Array<ArrayBuffer>,
-): void {
-  for (let done = 0; done < values.length; ) {
-    const element = offset + done;
-    const row = Math.floor(element / columns);
-    const slice = slices.find(({ firstRow, rows }) => row >= firstRow && row < firstRow + rows);
-    if (!slice) throw new Error(`row ${row} is in no slice`);
-    const start = (row - slice.firstRow) * stride + (element % columns);
-    // Rows without a gap between them are one run, up to the slice's end; others go one by one.
-    const room = stride === columns ? slice.rows * columns - start : columns - (element % columns);
-    const count = Math.min(room, values.length - done);
-    gpu.write(slice.weights.buffer, values.subarray(done, done + count), (slice.weights.offset ?? 0) + start * 4);
-    done += count;
+/** The file's own format where the kernels read it; the others are decoded. */
+function matrixStorage(tensor: TensorInfo | undefined): MatrixStorage {
+  // A missing tensor is reported with all others that are wrong.
+  const encoding = tensor?.encoding;
+  if (encoding?.dtype === 'uint8') return { dtype: 'uint8', scale: encoding.scale, min: encoding.min };
+  return { dtype: encoding?.dtype === 'float16' ? 'float16' : 'float32' };
+}
+
+function elementsOfPiece(piece: WeightsPiece, { dtype }: MatrixStorage): StoredElements {
+  // Values are decoded where they are asked for: not before that is known.
+  if (dtype === 'float32') return piece.values;
+  return dtype === 'uint8' ? piece.stored : new Uint16Array(piece.stored.buffer);
+}
+
+/** Gathers a row-major matrix in groups of whole rows, and writes each packed to the slice that holds it. */
+class MatrixWriter {
+  readonly #gpu: Gpu;
+  readonly #shape: DenseShape;
+  readonly #matrix: DenseMatrix;
+  readonly #rows: number;
+  readonly #columns: number;
+  /** ROW_STEP rows, with the gaps of the packed ones. */
+  #group: StoredElements | undefined;
+
+  constructor(gpu: Gpu, shape: DenseShape, matrix: DenseMatrix) {
+    this.#gpu = gpu;
+    this.#shape = shape;
+    this.#matrix = matrix;
+    ({ rows: this.#rows, columns: this.#columns } = matrixSize(shape));
+  }
+
+  /** Takes the elements from `offset` on; each call goes on where the last one ended. */
+  write(offset: number, elements: StoredElements): void {
+    const columns = this.#columns;
+    const stride = rowStride(this.#shape);
+    for (let done = 0; done < elements.length; ) {
+      const row = Math.floor((offset + done) / columns);
+      const column = (offset + done) % columns;
+      const rowInGroup = row % ROW_STEP;
+      const groupRows = Math.min(ROW_STEP, this.#rows - (row - rowInGroup));
+      // Rows without a gap between them are one run, others go one by one.
+      const room = stride === columns ? groupRows * columns - rowInGroup * columns - column : columns - column;
+      const part = elements.subarray(done, done + room);
+      this.#group ??= new (elements.constructor as new (length: number) => StoredElements)(ROW_STEP * stride);
+      this.#group.set(part, rowInGroup * stride + column);
+      done += part.length;
+      if (offset + done === (row - rowInGroup + groupRows) * columns) this.#flush(row - rowInGroup, groupRows);
+    }
+  }
+
+  #flush(firstRow: number, count: number): void {
+    const { slices, storage } = this.#matrix;
+    const slice = slices.find(({ firstRow: first, rows }) => firstRow >= first && firstRow < first + rows);
+    if (!slice || !this.#group) throw new Error(`row ${firstRow} is in no slice`);
+    const rows = this.#group.subarray(0, count * rowStride(this.#shape)) as StoredElements;
+    const at = packedBytes(this.#shape, storage.dtype, firstRow - slice.firstRow);
+    this.#gpu.write(slice.weights.buffer, packRows(this.#shape, rows), (slice.weights.offset ?? 0) + at);
+    if (firstRow + count === this.#rows) this.#group = undefined;
   }
 }
 

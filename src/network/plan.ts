@@ -244,7 +244,7 @@ function findLifetimes(
           useMask(node.name, at);
         if (node.op === 'dense') {
           const words = denseScratch(denseShape(graph, node, convention), 'forward');
-          if (words > 0) use(tensorName.scratch(node.name, 'forward'), words, at);
+          use(tensorName.scratch(node.name, 'forward'), words, at);
         }
         break;
       }
@@ -273,7 +273,7 @@ function findLifetimes(
         if (node.op === 'maxpool') use(tensorName.codes(node.name), 0, at);
         if (node.op === 'dense') {
           const words = denseScratch(denseShape(graph, node, convention), 'grad-input');
-          if (words > 0) use(tensorName.scratch(node.name, 'grad-input'), words, at);
+          use(tensorName.scratch(node.name, 'grad-input'), words, at);
         }
         if (input.name !== target) {
           const gate = reluGate(graph, input);

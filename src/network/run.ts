@@ -61,9 +61,9 @@ export function forwardStep(context: RunContext, node: GraphNode, rows: number, 
       return [flatten(flattenShape(graph, node), rows, { x, y })];
     case 'dense': {
       const relu = node.activation === 'relu';
-      const scratch = plannedSlice(context, tensorName.scratch(node.name, 'forward'));
+      const scratch = tensorSlice(context, tensorName.scratch(node.name, 'forward'));
       const shape = denseShape(graph, node, parameters.convention);
-      return dense(shape, rows, { x, y, relu, scratch, ...parameters.dense(node.name) });
+      return dense(traits, shape, rows, { x, y, relu, scratch, ...parameters.dense(node.name) });
     }
     default:
       throw new Error(`${node.op} has no forward step`);
@@ -113,11 +113,11 @@ export function gradientStep(context: RunContext, node: GraphNode, rows: number)
     case 'flatten':
       return [flattenGradInput(flattenShape(graph, node), rows, { gradY, gradX })];
     case 'dense':
-      return denseGradInput(denseShape(graph, node, parameters.convention), rows, {
+      return denseGradInput(traits, denseShape(graph, node, parameters.convention), rows, {
         gradY,
         gradX,
-        scratch: plannedSlice(context, tensorName.scratch(node.name, 'grad-input')),
-        slices: parameters.dense(node.name).slices,
+        scratch: tensorSlice(context, tensorName.scratch(node.name, 'grad-input')),
+        matrix: parameters.dense(node.name).matrix,
         gate: gate === 'activation' ? activationSlice(context, input.name) : undefined,
       });
     default:

@@ -1,16 +1,16 @@
 /**
- * Fully connected layer, batched over samples. Its matrix stays as the weights file has it, [inputs][outputs] (Keras) or
- * [outputs][inputs] (torch): one kernel sums along rows, the other along columns, and forward and backward take the one
- * that the order asks for. A matrix larger than a binding lies in slices of whole rows; which rows are summed together
- * depends on the shape alone, so the slicing does not change a bit of the result.
+ * Fully connected layer, batched over samples. Its matrix lies in rows as in the weights file, [inputs][outputs] (Keras) or
+ * [outputs][inputs] (torch), in blocks of 4 × 4 that serve forward and backward alike, and in the file's own number format
+ * where that is smaller than float32. A matrix larger than a binding lies in slices of whole rows; which inputs are summed
+ * together depends on the shape alone, so that the slicing does not change a bit of the result.
  */
 import rectifyLib from '../../shaders/lib/rectify.wgsl?raw';
-import byColumnsSource from '../../shaders/ops/dense.by-columns.wgsl?raw';
-import byRowsSource from '../../shaders/ops/dense.by-rows.wgsl?raw';
 import sumSource from '../../shaders/ops/dense.sum.wgsl?raw';
+import denseSource from '../../shaders/ops/dense.wgsl?raw';
 import { LimitError } from '../errors.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
+import type { KernelTraits } from '../gpu/gpu.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source, WORKGROUP_SIZE } from './common.ts';
 
@@ -21,33 +21,98 @@ export interface DenseShape {
   readonly rows: 'inputs' | 'outputs';
 }
 
-/** Consecutive rows of the matrix in a buffer of their own. */
+/** How the elements of a matrix become float32. Those of 8 bits are q · scale + min, rounded to float32 at each step. */
+export type MatrixStorage =
+  | { readonly dtype: 'float32' | 'float16' }
+  | { readonly dtype: 'uint8'; readonly scale: number; readonly min: number };
+
+/** Stored elements: float16 as its bits. */
+export type StoredElements = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
+
+/** Consecutive rows of the matrix in a buffer of their own, as packRows() makes them. */
 export interface MatrixSlice {
   readonly firstRow: number;
   readonly rows: number;
 }
 
-const EPILOGUE_FLAGS = { BIAS: false, RELU: false, GATE: false };
-const BY_COLUMNS = source('dense.by-columns', byColumnsSource, { flags: { MANY: false } });
-const BY_ROWS = source('dense.by-rows', byRowsSource, {
-  libs: [rectifyLib],
-  flags: { MANY: false, ...EPILOGUE_FLAGS },
+export interface DenseMatrix {
+  readonly storage: MatrixStorage;
+  readonly slices: readonly (MatrixSlice & { readonly weights: BufferSlice })[];
+}
+
+type Direction = 'forward' | 'grad-input';
+
+const PARTIAL = source('dense', denseSource, {
+  flags: { SUBGROUPS: false, MANY: false, ROWS_ARE_OUTPUTS: false, FLOAT16: false, UINT8: false },
 });
+const EPILOGUE_FLAGS = { BIAS: false, RELU: false, GATE: false };
 const SUM = source('dense.sum', sumSource, { libs: [rectifyLib], flags: EPILOGUE_FLAGS });
 
-/** Rows that one partial sum covers: enough partial sums to fill a GPU, few enough to add up quickly. */
-const CHUNK_ROWS = 512;
-/** Samples that one invocation serves; below two, a kernel without the others is quicker. */
-const COLUMN_SAMPLES = 8;
-const ROW_SAMPLES = 4;
+/** Side of the blocks that the matrix is made of. */
+const BLOCK = 4;
+/** Samples that one invocation serves; a sample alone has a kernel of its own. */
+const SAMPLES = 8;
+/** Inputs of one partial sum: enough partial sums to fill a GPU, few enough to add up quickly. */
+const CHUNK = { least: 64, most: 512 } as const;
+/** Workgroups that fill a GPU, for which sums are cut into shorter chunks. */
+const ENOUGH_WORKGROUPS = 512;
+const BYTES_PER_ELEMENT = { float32: 4, float16: 2, uint8: 1 } as const;
 
-function matrix({ inputs, outputs, rows }: DenseShape): { rows: number; columns: number } {
+/** Slices, but the last, have a multiple of this many rows. */
+export const ROW_STEP = CHUNK.least;
+
+function roundUp(count: number, step: number): number {
+  return Math.ceil(count / step) * step;
+}
+
+export function matrixSize({ inputs, outputs, rows }: DenseShape): { rows: number; columns: number } {
   return rows === 'inputs' ? { rows: inputs, columns: outputs } : { rows: outputs, columns: inputs };
 }
 
-/** Floats from one row of the stored matrix to the next: rows begin at multiples of four, the gap is zero. */
+/** The product that a direction computes: how long its sums are, how many there are, and along which side they run. */
+function productSize(shape: DenseShape, direction: Direction) {
+  const forward = direction === 'forward';
+  const [inputs, outputs] = forward ? [shape.inputs, shape.outputs] : [shape.outputs, shape.inputs];
+  return { inputs, outputs, rowsAreInputs: (shape.rows === 'inputs') === forward };
+}
+
+/** Inputs that one partial sum covers: a power of two that depends on nothing but the shape. */
+function chunkOf({ inputs, outputs }: { inputs: number; outputs: number }): number {
+  const workgroups = Math.ceil(outputs / (BLOCK * WORKGROUP_SIZE));
+  let chunk: number = CHUNK.most;
+  while (chunk > CHUNK.least && Math.ceil(inputs / chunk) * workgroups < ENOUGH_WORKGROUPS) chunk /= 2;
+  return chunk;
+}
+
+/** Elements from one row of the stored matrix to the next; the gap is filled up. */
 export function rowStride(shape: DenseShape): number {
-  return Math.ceil(matrix(shape).columns / 4) * 4;
+  return roundUp(matrixSize(shape).columns, BLOCK);
+}
+
+/** Bytes of so many packed rows. */
+export function packedBytes(shape: DenseShape, dtype: MatrixStorage['dtype'], rows: number): number {
+  return roundUp(rows, BLOCK) * rowStride(shape) * BYTES_PER_ELEMENT[dtype];
+}
+
+/**
+ * Rows of the matrix, rowStride() elements each, as the kernel takes them: four at a time, in blocks of 4 × 4, each block
+ * row after row. Rows missing from the last four are zeros.
+ */
+export function packRows(shape: DenseShape, rows: StoredElements): Uint32Array<ArrayBuffer> {
+  const stride = rowStride(shape);
+  // In 4-byte words: a row of a block is one, two or four.
+  const words = rows.BYTES_PER_ELEMENT;
+  const blocks = stride / BLOCK;
+  const from = new Uint32Array(rows.buffer, rows.byteOffset, rows.byteLength / 4);
+  const count = rows.length / stride;
+  const packed = new Uint32Array(roundUp(count, BLOCK) * blocks * words);
+  for (let row = 0, read = 0; row < count; row++) {
+    let write = (Math.floor(row / BLOCK) * blocks * BLOCK + (row % BLOCK)) * words;
+    for (let block = 0; block < blocks; block++, write += (BLOCK - 1) * words) {
+      for (let word = 0; word < words; word++) packed[write++] = from[read++];
+    }
+  }
+  return packed;
 }
 
 /**
@@ -55,18 +120,20 @@ export function rowStride(shape: DenseShape): number {
  *
  * @throws LimitError when a single chunk of rows exceeds it.
  */
-export function matrixSlices(shape: DenseShape, maxBytes: number): MatrixSlice[] {
-  const { rows } = matrix(shape);
-  const chunkBytes = Math.min(CHUNK_ROWS, rows) * rowStride(shape) * 4;
-  const chunksPerSlice = Math.floor(maxBytes / chunkBytes);
-  if (chunksPerSlice < 1) {
+export function matrixSlices(shape: DenseShape, dtype: MatrixStorage['dtype'], maxBytes: number): MatrixSlice[] {
+  const { rows } = matrixSize(shape);
+  // A partial sum along the rows must not run from one slice into the next; one along the columns cannot.
+  const step = chunkOf(productSize(shape, shape.rows === 'inputs' ? 'forward' : 'grad-input'));
+  const stepBytes = packedBytes(shape, dtype, Math.min(step, rows));
+  const stepsPerSlice = Math.floor(maxBytes / stepBytes);
+  if (stepsPerSlice < 1) {
     throw new LimitError(`a fully connected layer of ${shape.inputs} × ${shape.outputs}`, {
       limit: 'maxStorageBufferBindingSize',
-      needed: chunkBytes,
+      needed: stepBytes,
       available: maxBytes,
     });
   }
-  const rowsPerSlice = chunksPerSlice * CHUNK_ROWS;
+  const rowsPerSlice = stepsPerSlice * step;
   const slices: MatrixSlice[] = [];
   for (let firstRow = 0; firstRow < rows; firstRow += rowsPerSlice) {
     slices.push({ firstRow, rows: Math.min(rowsPerSlice, rows - firstRow) });
@@ -74,13 +141,10 @@ export function matrixSlices(shape: DenseShape, maxBytes: number): MatrixSlice[]
   return slices;
 }
 
-/** Floats of the scratch tensor [chunks, samples, columns] that a sum along columns needs per sample; 0 if it needs none. */
-export function denseScratch(shape: DenseShape, direction: 'forward' | 'grad-input'): number {
-  return sumsColumns(shape, direction) ? Math.ceil(matrix(shape).rows / CHUNK_ROWS) * rowStride(shape) : 0;
-}
-
-export interface DenseWeights {
-  readonly slices: readonly (MatrixSlice & { readonly weights: BufferSlice })[];
+/** Floats per sample of the scratch tensor, the partial sums [chunks, samples, outputs]. */
+export function denseScratch(shape: DenseShape, direction: Direction): number {
+  const product = productSize(shape, direction);
+  return Math.ceil(product.inputs / chunkOf(product)) * roundUp(product.outputs, BLOCK);
 }
 
 /** What happens to a finished sum, and the buffers that it takes. */
@@ -90,20 +154,23 @@ interface Epilogue {
 }
 const NO_EPILOGUE: Epilogue = { flags: {}, bindings: {} };
 
+interface ProductBuffers {
+  readonly x: BufferSlice;
+  readonly y: BufferSlice;
+  readonly matrix: DenseMatrix;
+  /** denseScratch() floats per sample. */
+  readonly scratch: BufferSlice;
+}
+
 /** y [samples, outputs] = x · W + bias, then ReLU if asked. */
 export function dense(
+  traits: KernelTraits,
   shape: DenseShape,
   samples: number,
-  {
-    x,
-    y,
-    bias,
-    relu = false,
-    ...matrix
-  }: DenseWeights & { x: BufferSlice; bias: BufferSlice; y: BufferSlice; scratch?: BufferSlice; relu?: boolean },
+  { bias, relu = false, ...buffers }: ProductBuffers & { bias: BufferSlice; relu?: boolean },
 ): Dispatch[] {
   const epilogue = { flags: { BIAS: true, RELU: relu }, bindings: { bias } };
-  return multiply(shape, 'forward', samples, { x, y, ...matrix }, epilogue);
+  return multiply(traits, shape, 'forward', samples, buffers, epilogue);
 }
 
 /**
@@ -111,71 +178,76 @@ export function dense(
  * the input itself [samples, inputs]; the gradient is 0 where that is not above 0.
  */
 export function denseGradInput(
+  traits: KernelTraits,
   shape: DenseShape,
   samples: number,
   {
     gradY,
     gradX,
     gate,
-    ...matrix
-  }: DenseWeights & { gradY: BufferSlice; gradX: BufferSlice; gate?: BufferSlice; scratch?: BufferSlice },
+    ...buffers
+  }: Omit<ProductBuffers, 'x' | 'y'> & { gradY: BufferSlice; gradX: BufferSlice; gate?: BufferSlice },
 ): Dispatch[] {
   const epilogue = gate ? { flags: { GATE: true }, bindings: { gate } } : NO_EPILOGUE;
-  return multiply(shape, 'grad-input', samples, { x: gradY, y: gradX, ...matrix }, epilogue);
-}
-
-/** Whether the sum runs along the columns of the stored matrix. */
-function sumsColumns(shape: DenseShape, direction: 'forward' | 'grad-input'): boolean {
-  return (shape.rows === 'inputs') === (direction === 'forward');
+  return multiply(traits, shape, 'grad-input', samples, { x: gradY, y: gradX, ...buffers }, epilogue);
 }
 
 function multiply(
+  traits: KernelTraits,
   shape: DenseShape,
-  direction: 'forward' | 'grad-input',
+  direction: Direction,
   samples: number,
-  { x, y, slices, scratch }: DenseWeights & { x: BufferSlice; y: BufferSlice; scratch?: BufferSlice },
+  { x, y, matrix: { storage, slices }, scratch }: ProductBuffers,
   epilogue: Epilogue,
 ): Dispatch[] {
-  const { rows, columns } = matrix(shape);
-  const columns_4 = rowStride(shape) / 4;
+  const product = productSize(shape, direction);
+  const { inputs, outputs, rowsAreInputs } = product;
+  const chunk = chunkOf(product);
   const MANY = samples > 1;
-  const sliceFlops = (slice: MatrixSlice) => samples * slice.rows * columns_4 * 8;
-  if (!sumsColumns(shape, direction)) {
-    return slices.map(
-      ({ weights, ...slice }): Dispatch => ({
-        kernel: kernel(BY_ROWS, { flags: { MANY, ...epilogue.flags } }),
-        bindings: { x, weights, y, ...epilogue.bindings },
-        uniforms: { samples, rows, columns, columns_4, slice_first_row: slice.firstRow, slice_rows: slice.rows },
-        workgroups: Math.ceil(slice.rows / (2 * WORKGROUP_SIZE)) * (MANY ? Math.ceil(samples / ROW_SAMPLES) : 1),
-        flops: sliceFlops(slice),
-      }),
-    );
-  }
-  if (!scratch) throw new Error('a fully connected layer that sums along columns needs its scratch tensor');
-  const partials = slices.map(
-    ({ weights, ...slice }): Dispatch => ({
-      kernel: kernel(BY_COLUMNS, { flags: { MANY } }),
+  const variant = kernel(PARTIAL, {
+    flags: {
+      // A load is what costs on CPU adapters, and never cheap: lanes share theirs where they can.
+      SUBGROUPS: traits.subgroupSize > 0,
+      MANY,
+      ROWS_ARE_OUTPUTS: !rowsAreInputs,
+      FLOAT16: storage.dtype === 'float16',
+      UINT8: storage.dtype === 'uint8',
+    },
+  });
+  const blocksOf = (elements: number) => Math.ceil(elements / BLOCK);
+  const rowOfBlocks = blocksOf(matrixSize(shape).columns);
+  const sampleBlocks = MANY ? Math.ceil(samples / SAMPLES) : 1;
+  const partials = slices.map(({ weights, firstRow, rows }): Dispatch => {
+    const sliced = { first: blocksOf(firstRow), end: blocksOf(firstRow + rows) };
+    const whole = (elements: number) => ({ first: 0, end: blocksOf(elements) });
+    const [input, output] = rowsAreInputs ? [sliced, whole(outputs)] : [whole(inputs), sliced];
+    const outputGroups = Math.ceil((output.end - output.first) / WORKGROUP_SIZE);
+    const chunks = Math.ceil(((input.end - input.first) * BLOCK) / chunk);
+    return {
+      kernel: variant,
       bindings: { x, weights, partial_sums: scratch },
       uniforms: {
         samples,
-        rows,
-        columns_4,
-        slice_first_row: slice.firstRow,
-        slice_rows: slice.rows,
-        chunk_rows: CHUNK_ROWS,
+        inputs,
+        first_input: input.first,
+        end_input: input.end,
+        first_output: output.first,
+        end_output: output.end,
+        outputs: blocksOf(outputs),
+        chunk: blocksOf(chunk),
+        input_stride: rowsAreInputs ? rowOfBlocks : 1,
+        output_stride: rowsAreInputs ? 1 : rowOfBlocks,
+        ...(storage.dtype === 'uint8' && { scale: storage.scale, min: storage.min, no_bits: 0 }),
       },
-      workgroups:
-        Math.ceil(columns_4 / WORKGROUP_SIZE) *
-        (MANY ? Math.ceil(samples / COLUMN_SAMPLES) : 1) *
-        Math.ceil(slice.rows / CHUNK_ROWS),
-      flops: sliceFlops(slice),
-    }),
-  );
-  const chunks = Math.ceil(rows / CHUNK_ROWS);
-  const sum = elementwise(SUM, samples * columns, {
+      workgroups: sampleBlocks * outputGroups * chunks,
+      flops: 2 * samples * rows * rowStride(shape),
+    };
+  });
+  const chunks = Math.ceil(inputs / chunk);
+  const sum = elementwise(SUM, samples * outputs, {
     flags: epilogue.flags,
     bindings: { partial_sums: scratch, y, ...epilogue.bindings },
-    uniforms: { samples, columns, columns_4, chunks },
+    uniforms: { samples, outputs, outputs_4: blocksOf(outputs), chunks },
     flopsEach: chunks * MEMORY_FLOPS,
   });
   return [...partials, sum];

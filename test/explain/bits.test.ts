@@ -92,7 +92,7 @@ describe('an explanation has the same bits', () => {
       // 720 inputs and 640 units: both exceed the 512 rows of the matrix that are summed together.
       const wide = smallVgg({ name: 'vgg11', channels: 10, inputSize: 96 });
       using model = await loadSmallVgg(gpu, wide, layout);
-      assertEqual(model.parameters.dense('fc1').slices.length, 1);
+      assertEqual(model.parameters.dense('fc1').matrix.slices.length, 1);
       const adapter = await testAdapter();
       const device = await adapter.requestDevice();
       const tight = Gpu.fromDevice(device, adapter.info);
@@ -100,7 +100,7 @@ describe('an explanation has the same bits', () => {
       const limit = 512 * 720 * 4;
       Object.defineProperty(tight, 'limits', { value: { maxBufferSize: limit, maxStorageBufferBindingSize: limit } });
       using sliced = await loadSmallVgg(tight, wide, layout);
-      assertEqual(sliced.parameters.dense('fc1').slices.length, 2);
+      assertEqual(sliced.parameters.dense('fc1').matrix.slices.length, 2);
       await withErrorScopes(device, async () => {
         for (const options of [
           { ...SMOOTH, nSamples: 3, layerName: 'block5_conv2' },

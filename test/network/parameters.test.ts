@@ -7,12 +7,12 @@ import { loadModel, Model } from '../../src/model.ts';
 import { Graph } from '../../src/network/graph.ts';
 import { Parameters } from '../../src/network/parameters.ts';
 import { vgg } from '../../src/network/vgg.ts';
-import type { LoadProgress, WeightsFile } from '../../src/weights/source.ts';
+import { type LoadProgress, openWeights, type WeightsFile } from '../../src/weights/source.ts';
 import { assertClose, assertEqual, assertRejects, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest } from '../harness/gpu.ts';
 import { forward, logits } from '../reference/network.ts';
 import { stack } from '../reference/tensor.ts';
-import type { PlainTensor } from '../weights/made-files.ts';
+import { concat, memoryStore, modelJson, type PlainTensor } from '../weights/made-files.ts';
 import {
   fileTensors,
   float32Tensor,
@@ -83,6 +83,34 @@ describe('weights files', () => {
       }
     }
   });
+
+  for (const [dtype, layout, store] of [
+    ['float16', 'torchvision', storeHalves],
+    ['uint8', 'keras', storeBytes],
+  ] as const) {
+    gpuTest(`keep fully connected matrices in ${dtype}, with the same bits as of float32`, async (gpu) => {
+      const { file, decoded } = await store(fileTensors(VGG, layout));
+      const held: number[] = [];
+      const logits: Float32Array[] = [];
+      for (const opened of [file, decoded]) {
+        for (const pieceElements of [7, 1 << 20]) {
+          const before = gpu.memory.currentBytes;
+          const weights = withStream(opened, (options) => opened.stream({ ...options, pieceElements }));
+          using model = await loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights });
+          held.push(gpu.memory.currentBytes - before);
+          logits.push(await logitsOf(model));
+          for (const layer of ['fc1', 'fc2', 'predictions']) {
+            const { storage } = model.parameters.dense(layer).matrix;
+            assertEqual(storage.dtype, opened === file ? dtype : 'float32');
+          }
+        }
+      }
+      for (const values of logits.slice(1)) assertSameBits(values, logits[0]!);
+      const elements = VGG.dense.reduce((sum, { weights }) => sum + weights.data.length, 0);
+      const saved = elements * (dtype === 'uint8' ? 3 : 2);
+      expect(held[2]! - held[0]!).toBeGreaterThan(0.9 * saved);
+    });
+  }
 
   gpuTest('with batch normalisation are folded into the convolutions', async (gpu) => {
     const normalised = smallVgg({ name: 'vgg11', batchNorm: true, seed: 5, inputSize: 64 });
@@ -309,6 +337,67 @@ describe('loadModel', () => {
     assertEqual(best!.label, `class ${best!.classIndex}`);
   });
 });
+
+interface Pair {
+  readonly file: WeightsFile;
+  /** The same numbers in float32. */
+  readonly decoded: WeightsFile;
+}
+
+const isMatrix = ({ name, shape }: PlainTensor) => shape.length === 2 && /weight$|kernel$/.test(name);
+
+/** Matrices with their elements rounded towards zero to float16. */
+async function storeHalves(tensors: PlainTensor[]): Promise<Pair> {
+  const halves = new Map<string, PlainTensor>();
+  const rounded = new Map<string, PlainTensor>();
+  for (const found of tensors.filter(isMatrix)) {
+    const bits = Uint32Array.from(new Uint32Array(found.bytes.buffer), (word) => {
+      // Of float32's bits those that a float16 has, where its exponent reaches.
+      return ((word >>> 23) & 255) >= 113 ? word & 0xffffe000 : 0;
+    });
+    const half = Uint16Array.from(bits, (word) =>
+      word ? ((word >>> 31) << 15) | (((word & 0x7fffffff) >>> 13) - (112 << 10)) : 0,
+    );
+    halves.set(found.name, { ...found, dtype: 'F16', bytes: new Uint8Array(half.buffer) });
+    rounded.set(found.name, { ...found, bytes: new Uint8Array(bits.buffer) });
+  }
+  const open = (changed: Map<string, PlainTensor>) =>
+    openTensors(
+      tensors.map((found) => changed.get(found.name) ?? found),
+      'torchvision',
+    );
+  return { file: await open(halves), decoded: await open(rounded) };
+}
+
+/** Matrices quantised to 8 bits as the tensorflowjs converter does. */
+async function storeBytes(tensors: PlainTensor[]): Promise<Pair> {
+  const manifest: object[] = [];
+  const parts: Uint8Array[] = [];
+  const decoded = tensors.map((found): PlainTensor => {
+    const { name, shape, bytes } = found;
+    if (!isMatrix(found)) {
+      manifest.push({ name, shape, dtype: 'float32' });
+      parts.push(bytes);
+      return found;
+    }
+    const values = new Float32Array(bytes.buffer);
+    const min = values.reduce((least, value) => Math.min(least, value), 0);
+    const scale = (values.reduce((most, value) => Math.max(most, value), 0) - min) / 255;
+    const quantised = Uint8Array.from(values, (value) => Math.round((value - min) / scale));
+    manifest.push({ name, shape, dtype: 'float32', quantization: { dtype: 'uint8', scale, min } });
+    parts.push(quantised);
+    const inFloat32 = Float32Array.from(quantised, (q) => Math.fround(q * Math.fround(scale)) + Math.fround(min));
+    return { ...found, bytes: new Uint8Array(inFloat32.buffer) };
+  });
+  const files = {
+    'vgg/model.json': modelJson({ paths: ['weights.bin'], weights: manifest }),
+    'vgg/weights.bin': concat(parts),
+  };
+  return {
+    file: await openWeights('vgg/model.json', { store: memoryStore(files) }),
+    decoded: await openTensors(decoded, 'keras'),
+  };
+}
 
 /** The file with another way of reading it. */
 function withStream(file: WeightsFile, stream: WeightsFile['stream']): WeightsFile {

@@ -1,13 +1,18 @@
 import { describe } from 'vitest';
 import { LimitError } from '../../src/errors.ts';
+import type { KernelTraits } from '../../src/gpu/gpu.ts';
 import {
+  type DenseMatrix,
   type DenseShape,
-  type DenseWeights,
   dense,
   denseGradInput,
   denseScratch,
+  type MatrixStorage,
   matrixSlices,
+  packedBytes,
+  packRows,
   rowStride,
+  type StoredElements,
 } from '../../src/ops/dense.ts';
 import { thorough } from '../harness/adapter.ts';
 import {
@@ -26,61 +31,102 @@ import { tensor } from '../reference/tensor.ts';
 
 const ORDERS = ['inputs', 'outputs'] as const;
 
-/** Rows are summed in chunks of 512; an invocation computes 4 columns of up to 8 samples, or 2 rows of up to 4. */
-const CASES: [samples: number, inputs: number, outputs: number][] = [
+const STORAGES: readonly MatrixStorage[] = [
+  { dtype: 'float32' },
+  { dtype: 'float16' },
+  { dtype: 'uint8', scale: 0.0123, min: -1.51 },
+];
+
+/**
+ * Up to 512 inputs make a partial sum, 64 at least. An invocation computes 4 outputs of one sample or of up to 8, a workgroup
+ * 256 outputs.
+ */
+const SIZES: [samples: number, inputs: number, outputs: number][] = [
   [1, 1, 1],
   [2, 5, 3],
-  [3, 64, 129],
-  [5, 513, 10],
   [9, 130, 67],
-  ...(thorough
-    ? ([
-        [1, 7, 4],
-        [1, 511, 127],
-        [4, 512, 6],
-        [6, 1025, 131],
-        [7, 31, 128],
-        [8, 17, 513],
-        [1, 1200, 1100],
-        [2, 257, 1026],
-      ] as const)
-    : []),
-].map(([samples, inputs, outputs]) => [samples!, inputs!, outputs!]);
+  [33, 65, 10],
+];
+const MORE_SIZES: typeof SIZES = [
+  [1, 7, 4],
+  [1, 511, 127],
+  [2, 257, 1026],
+  [3, 64, 129],
+  [4, 512, 6],
+  [5, 513, 10],
+  [6, 1025, 131],
+  [7, 31, 128],
+  [8, 17, 513],
+];
+const CASES = [
+  ...SIZES.flatMap((size) => STORAGES.map((storage) => ({ size, storage }))),
+  ...(thorough ? MORE_SIZES.map((size, i) => ({ size, storage: STORAGES[i % 3]! })) : []),
+];
 
-function makeData(samples: number, { inputs, outputs }: DenseShape) {
+/** The value of a stored element, by the definition of its format. */
+function elementValue(storage: MatrixStorage, element: number): number {
+  if (storage.dtype === 'uint8') {
+    const { scale, min } = storage;
+    return Math.fround(Math.fround(element * Math.fround(scale)) + Math.fround(min));
+  }
+  if (storage.dtype === 'float32') return element;
+  const sign = element & 0x8000 ? -1 : 1;
+  const exponent = (element >> 10) & 31;
+  const fraction = (element & 1023) / 1024;
+  return sign * (exponent === 0 ? fraction * 2 ** -14 : (1 + fraction) * 2 ** (exponent - 15));
+}
+
+/** A matrix [inputs, outputs], as stored and as the numbers that it stands for. */
+interface Weights {
+  readonly storage: MatrixStorage;
+  readonly stored: StoredElements;
+  readonly values: Float32Array;
+}
+
+function weightsOf(storage: MatrixStorage, stored: StoredElements): Weights {
+  return { storage, stored, values: Float32Array.from(stored, (element) => elementValue(storage, element)) };
+}
+
+function randomElements(storage: MatrixStorage, count: number, draw: ReturnType<typeof random>): StoredElements {
+  if (storage.dtype === 'float32') return Float32Array.from(draw.normals(count));
+  if (storage.dtype === 'uint8') return Uint8Array.from({ length: count }, () => draw.integer(0, 255));
+  // Of either sign, from the subnormal numbers up to those below 4.
+  return Uint16Array.from({ length: count }, () => draw.integer(0, 1) * 0x8000 + draw.integer(0, 0x43ff));
+}
+
+function makeData(samples: number, { inputs, outputs }: DenseShape, storage: MatrixStorage = { dtype: 'float32' }) {
   const draw = random(inputs + 7919 * outputs);
   return {
     x: draw.normals(samples * inputs),
-    /** [inputs, outputs], the oracle's order. */
-    weights: draw.normals(inputs * outputs),
+    weights: weightsOf(storage, randomElements(storage, inputs * outputs, draw)),
     bias: draw.normals(outputs),
     gradY: draw.normals(samples * outputs),
   };
 }
 type Data = ReturnType<typeof makeData>;
 
-/** The stored matrix in slices of at most `maxBytes`, its rows padded with zeros. */
-function slices(op: OpBench, shape: DenseShape, weights: Float32Array, maxBytes: number): DenseWeights {
+/** The matrix in slices of at most `maxBytes`. What fills up its rows must not matter. */
+function matrix(op: OpBench, shape: DenseShape, { storage, stored }: Weights, maxBytes: number): DenseMatrix {
   const stride = rowStride(shape);
-  const stored = new Float32Array((shape.rows === 'inputs' ? shape.inputs : shape.outputs) * stride);
-  weights.forEach((weight, index) => {
+  const rows = shape.rows === 'inputs' ? shape.inputs : shape.outputs;
+  const inRows = new (stored.constructor as new (length: number) => StoredElements)(rows * stride).fill(3);
+  stored.forEach((element, index) => {
     const [i, o] = [Math.floor(index / shape.outputs), index % shape.outputs];
-    stored[shape.rows === 'inputs' ? i * stride + o : o * stride + i] = weight;
+    inRows[shape.rows === 'inputs' ? i * stride + o : o * stride + i] = element;
   });
-  return {
-    slices: matrixSlices(shape, maxBytes).map((slice) => ({
-      ...slice,
-      weights: op.input(stored.subarray(slice.firstRow * stride, (slice.firstRow + slice.rows) * stride)),
-    })),
-  };
-}
-
-function scratch(op: OpBench, samples: number, shape: DenseShape, direction: 'forward' | 'grad-input') {
-  const floats = denseScratch(shape, direction);
-  return floats > 0 ? op.output(samples * floats) : undefined;
+  const slices = matrixSlices(shape, storage.dtype, maxBytes).map((slice) => {
+    const packed = packRows(
+      shape,
+      inRows.subarray(slice.firstRow * stride, (slice.firstRow + slice.rows) * stride) as StoredElements,
+    );
+    assertEqual(packed.byteLength, packedBytes(shape, storage.dtype, slice.rows), 'packed bytes');
+    return { ...slice, weights: op.input(packed) };
+  });
+  return { storage, slices };
 }
 
 interface Variant {
+  readonly traits?: KernelTraits;
   readonly relu?: boolean;
   /** Activation whose ReLU the gradient is brought in front of. */
   readonly gate?: Float32Array;
@@ -93,11 +139,18 @@ async function forward(
   samples: number,
   shape: DenseShape,
   { x, weights, bias }: Pick<Data, 'x' | 'weights' | 'bias'>,
-  { relu, maxBytes = Infinity }: Variant = {},
+  { traits = op.gpu.traits, relu, maxBytes = Infinity }: Variant = {},
 ): Promise<Float32Array> {
   const y = op.output(samples * shape.outputs);
-  const buffers = { x: op.input(x), bias: op.input(bias), y, relu, scratch: scratch(op, samples, shape, 'forward') };
-  await op.run(dense(shape, samples, { ...buffers, ...slices(op, shape, weights, maxBytes) }));
+  const buffers = {
+    x: op.input(x),
+    bias: op.input(bias),
+    y,
+    relu,
+    matrix: matrix(op, shape, weights, maxBytes),
+    scratch: op.output(samples * denseScratch(shape, 'forward')),
+  };
+  await op.run(dense(traits, shape, samples, buffers));
   return op.floats(y);
 }
 
@@ -106,39 +159,47 @@ async function gradInput(
   samples: number,
   shape: DenseShape,
   { weights, gradY }: Pick<Data, 'weights' | 'gradY'>,
-  { gate, maxBytes = Infinity }: Variant = {},
+  { traits = op.gpu.traits, gate, maxBytes = Infinity }: Variant = {},
 ): Promise<Float32Array> {
   const gradX = op.output(samples * shape.inputs);
   const buffers = {
     gradY: op.input(gradY),
     gradX,
     gate: gate && op.input(gate),
-    scratch: scratch(op, samples, shape, 'grad-input'),
+    matrix: matrix(op, shape, weights, maxBytes),
+    scratch: op.output(samples * denseScratch(shape, 'grad-input')),
   };
-  await op.run(denseGradInput(shape, samples, { ...buffers, ...slices(op, shape, weights, maxBytes) }));
+  await op.run(denseGradInput(traits, shape, samples, buffers));
   return op.floats(gradX);
 }
 
 describe('dense', () => {
   for (const rows of ORDERS) {
     opTest(`lets overflow be seen behind a ReLU, a row for each of the ${rows}`, async (op) => {
-      const shape = { inputs: 4, outputs: 3, rows };
+      // Inputs 0 and 64 are in different partial sums, so that ∞ meets -∞.
+      const shape = { inputs: 68, outputs: 3, rows };
+      const x = new Float32Array(68);
+      x.set([3e38], 0);
+      x.set([3e38], 64);
       // Sums of -∞, NaN (∞ - ∞) and a number below zero, by columns.
-      const x = Float32Array.of(3e38, 3e38, 1, 0);
-      const weights = Float32Array.of(-3, 3, -1e-38, -3, -3, 0, 0, 0, 0, 0, 0, 0);
+      const columns = new Float32Array(68 * 3);
+      columns.set([-3, 3, -1e-38], 0);
+      columns.set([-3, -3, 0], 64 * 3);
+      const weights = weightsOf({ dtype: 'float32' }, columns);
       const y = await forward(op, 1, shape, { x, weights, bias: new Float32Array(3) }, { relu: true });
       assertSameBits(y, Float32Array.of(Infinity, Infinity, 0));
     });
   }
 
   for (const rows of ORDERS) {
-    for (const [samples, inputs, outputs] of CASES) {
-      opTest(`${samples} × [${inputs} → ${outputs}], a row for each of the ${rows}`, async (op) => {
+    for (const { size, storage } of CASES) {
+      const [samples, inputs, outputs] = size;
+      opTest(`${samples} × [${inputs} → ${outputs}] in ${storage.dtype}, a row for each of the ${rows}`, async (op) => {
         const shape = { inputs, outputs, rows };
-        const data = makeData(samples, shape);
+        const data = makeData(samples, shape, storage);
         const oracle = {
           x: tensor([samples, inputs], data.x),
-          weights: tensor([inputs, outputs], data.weights),
+          weights: tensor([inputs, outputs], data.weights.values),
           bias: tensor([outputs], data.bias),
           gradY: tensor([samples, outputs], data.gradY),
         };
@@ -164,12 +225,12 @@ describe('dense', () => {
 
     opTest(`gives the same bits in one slice and in several, a row for each of the ${rows}`, async (op) => {
       for (const samples of [1, 5]) {
-        const shape = { inputs: 1300, outputs: 1027, rows };
+        const shape = { inputs: 290, outputs: 267, rows };
         const data = makeData(samples, shape);
-        const chunkBytes = 512 * rowStride(shape) * 4;
+        const chunkBytes = 64 * rowStride(shape) * 4;
         const y = await forward(op, samples, shape, data, { relu: true });
         const gradX = await gradInput(op, samples, shape, data);
-        for (const maxBytes of [chunkBytes, Math.floor(1.7 * chunkBytes), 2 * chunkBytes]) {
+        for (const maxBytes of [chunkBytes, Math.floor(1.7 * chunkBytes), 5 * chunkBytes]) {
           const cut = await forward(op, samples, shape, data, { relu: true, maxBytes });
           assertSameBits(cut, y, { what: `y in slices of ${maxBytes} bytes` });
           const cutGrad = await gradInput(op, samples, shape, data, { maxBytes });
@@ -199,22 +260,78 @@ describe('dense', () => {
       }
     });
 
+    for (const storage of STORAGES.slice(1)) {
+      opTest(
+        `multiplies by ${storage.dtype} as by the float32 of the same value, a row for each of the ${rows}`,
+        async (op) => {
+          for (const samples of [1, 8]) {
+            const shape = { inputs: 131, outputs: 70, rows };
+            const data = makeData(samples, shape, storage);
+            const decoded = {
+              ...data,
+              weights: weightsOf({ dtype: 'float32' }, Float32Array.from(data.weights.values)),
+            };
+            assertSameBits(await forward(op, samples, shape, data), await forward(op, samples, shape, decoded));
+            assertSameBits(await gradInput(op, samples, shape, data), await gradInput(op, samples, shape, decoded));
+          }
+        },
+      );
+    }
+
+    opTest(`gives the same bits without subgroups, a row for each of the ${rows}`, async (op) => {
+      for (const samples of [1, 11]) {
+        const shape = { inputs: 203, outputs: 70, rows };
+        const data = makeData(samples, shape);
+        const traits = { ...op.gpu.traits, subgroupSize: 0 };
+        assertSameBits(await forward(op, samples, shape, data, { traits }), await forward(op, samples, shape, data));
+        assertSameBits(
+          await gradInput(op, samples, shape, data, { traits }),
+          await gradInput(op, samples, shape, data),
+        );
+      }
+    });
+
     opTest(`has the gradient of finite differences, a row for each of the ${rows}`, async (op) => {
       const shape = { inputs: 13, outputs: 6, rows };
       const draw = random(2);
       const whole = (count: number) => Float32Array.from({ length: count }, () => draw.integer(-3, 3));
-      const data = { x: whole(13), weights: whole(13 * 6), bias: whole(6), gradY: whole(6) };
+      const weights = weightsOf({ dtype: 'float32' }, whole(13 * 6));
+      const data = { x: whole(13), weights, bias: whole(6), gradY: whole(6) };
       const product = (batch: Float32Array, samples: number) => forward(op, samples, shape, { ...data, x: batch });
       const differences = await batchedDifferences(product, data.x, data.gradY, 0.25);
       assertClose(await gradInput(op, 1, shape, data), differences, { tolerance: 0 });
     });
   }
 
+  opTest('gives every stored element its exact value', async (op) => {
+    const halves = Uint16Array.from({ length: 62 * 1024 }, (_, i) => (i < 31 * 1024 ? i : i + 1024));
+    const bytes = Uint8Array.from({ length: 256 }, (_, q) => q);
+    for (const { storage, stored, values } of [
+      weightsOf({ dtype: 'float16' }, halves),
+      // Of the Keras VGG-19's first kernel: products and sums rounded at once give other values.
+      weightsOf({ dtype: 'uint8', scale: 0.004713413060880175, min: -0.6504510024014641 }, bytes),
+      weightsOf({ dtype: 'uint8', scale: 0.1, min: -12.7 }, bytes),
+      weightsOf({ dtype: 'uint8', scale: 1e-3, min: 1e-5 }, bytes),
+    ]) {
+      const inputs = Math.ceil(stored.length / 2048);
+      const shape = { inputs, outputs: stored.length / inputs, rows: 'inputs' } as const;
+      const unit = new Float32Array(inputs ** 2);
+      for (let i = 0; i < inputs; i++) unit[i * inputs + i] = 1;
+      const data = { x: unit, weights: { storage, stored, values }, bias: new Float32Array(shape.outputs) };
+      // 0 + -0 is 0.
+      assertSameBits(
+        await forward(op, inputs, shape, data),
+        values.map((value) => value + 0),
+        { what: storage.dtype },
+      );
+    }
+  });
+
   opTest('cuts a matrix into whole chunks of rows, as few slices as the limit allows', async () => {
     const shape = { inputs: 25_088, outputs: 4096, rows: 'inputs' } as const;
     const rowBytes = 4096 * 4;
     for (const maxBytes of [rowBytes * 512, 128 * 2 ** 20, 256 * 2 ** 20, 2 ** 30]) {
-      const cut = matrixSlices(shape, maxBytes);
+      const cut = matrixSlices(shape, 'float32', maxBytes);
       let next = 0;
       for (const { firstRow, rows } of cut) {
         assertEqual(firstRow, next, 'first row');
@@ -225,14 +342,8 @@ describe('dense', () => {
       const rowsPerSlice = Math.floor(maxBytes / (512 * rowBytes)) * 512;
       assertEqual(cut.length, Math.ceil(shape.inputs / rowsPerSlice), `slices of up to ${maxBytes} bytes`);
     }
-    const tooSmall = async () => matrixSlices(shape, rowBytes * 512 - 1);
+    assertEqual(matrixSlices(shape, 'uint8', 128 * 2 ** 20).length, 1, 'slices of 8-bit elements');
+    const tooSmall = async () => matrixSlices(shape, 'float32', rowBytes * 512 - 1);
     await assertRejects(tooSmall, LimitError, /maxStorageBufferBindingSize/);
-  });
-
-  opTest('says so when the scratch tensor is missing', async (op) => {
-    const shape = { inputs: 2, outputs: 2, rows: 'inputs' } as const;
-    const operand = op.input(Float32Array.of(1, 2, 3, 4));
-    const buffers = { x: operand, y: operand, bias: operand, slices: [{ firstRow: 0, rows: 2, weights: operand }] };
-    await assertRejects(async () => dense(shape, 1, buffers), Error, /scratch/);
   });
 });
