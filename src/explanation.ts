@@ -2,6 +2,7 @@
 import { type Outcome, outcomeOf } from './cam/outcome.ts';
 import { OverflowError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
+import { type Box, type BoxOptions, boxesOf } from './image/boxes.ts';
 import type { View } from './image/fit.ts';
 import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/overlay.ts';
 import type { Picture } from './image/picture.ts';
@@ -77,6 +78,8 @@ export interface Explanation {
    */
   readonly alphaZeroCells: number;
   readonly alphaCells: number;
+  /** The rectangle of the picture that the maps cover, in its pixels; with fit 'pad' it reaches beyond the picture. */
+  readonly view: View;
   /** The options in force, defaults filled in. */
   readonly options: ResolvedOptions;
   readonly timings: Timings;
@@ -86,6 +89,8 @@ export interface Explanation {
   upsample(size?: { height: number; width: number }): Promise<HeatMaps>;
   /** The heat map over the whole picture, at the picture's size. */
   overlay(options?: OverlayOptions): Promise<OverlayImage>;
+  /** Boxes, in pixels of the picture, around the regions where a map is high; the best first. See boxesOf(). */
+  boxes(options?: BoxOptions): Box[];
 }
 
 export interface RawResult {
@@ -123,6 +128,7 @@ export function finish(
     outcome: outcomeOf(result.signed, { zeroCells: result.zeroCells, cells: alphaCells }),
     alphaZeroCells: result.zeroCells,
     alphaCells,
+    view,
     options,
     timings,
     provenance: {
@@ -138,6 +144,7 @@ export function finish(
     upsample: (size = { height: model.inputShape[1], width: model.inputShape[2] }) =>
       upsampleMaps(model.gpu, heat, size),
     overlay: (overlayOptions) => drawOverlay(model.gpu, picture, heat, view, overlayOptions),
+    boxes: (boxOptions) => boxesOf(heat, { picture, view }, boxOptions),
   };
 }
 

@@ -16,7 +16,9 @@ export {
 export { classify, explain, gradCamPlusSmooth } from './explain.ts';
 export type { Explanation, HeatMaps, Prediction, Provenance, Timings } from './explanation.ts';
 export { type AdapterInfo, Gpu, type GpuRequestOptions } from './gpu/gpu.ts';
+export { type Box, type BoxOptions, boxesOf, drawBoxes, type MapPlace } from './image/boxes.ts';
 export { COLOR_MAPS, type ColorMapName } from './image/color-map.ts';
+export type { View } from './image/fit.ts';
 export type { OverlayImage, OverlayOptions } from './image/overlay.ts';
 export type { ImageInput, Pixels } from './image/picture.ts';
 export { METHOD_TABLE, METHODS, type Method, type MethodName } from './methods.ts';

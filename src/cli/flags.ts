@@ -1,6 +1,7 @@
 /** The options of `explain` and `classify`: from text to the library's own, and back to a flag in messages. */
 import { InvalidArgumentError, Option } from 'commander';
 import { OptionError } from '../errors.ts';
+import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP } from '../image/color-map.ts';
 import { DEFAULT_OPACITY } from '../image/overlay.ts';
 import { METHODS } from '../methods.ts';
@@ -43,6 +44,8 @@ export interface ExplainFlags extends CommonFlags {
   out?: string;
   colorMap?: ColorMapName;
   opacity?: number;
+  /** true without a threshold. */
+  boxes?: number | true;
 }
 
 /** The library's options, but for the class, which depends on labels. resolveOptions checks the values. */
@@ -189,6 +192,11 @@ export function explainOnlyOptions(): Option[] {
     new Option('--opacity <share>', `opacity of the overlay, 0 to 1 (default: ${DEFAULT_OPACITY})`).argParser(
       parseShare,
     ),
+    new Option(
+      '--boxes [threshold]',
+      'draw boxes around the regions where the map reaches this share of its maximum; ' +
+        `the JSON has them in any case (default: ${DEFAULT_THRESHOLD})`,
+    ).argParser(parseThreshold),
     new Option('--out <folder>', `folder for the overlay, the map and its description (default: ${DEFAULT_FOLDER})`),
   ];
 }
@@ -206,6 +214,13 @@ export function parseShare(text: string): number {
   const share = parseNumber(text);
   if (share < 0 || share > 1) throw new InvalidArgumentError('Expected a number from 0 to 1.');
   return share;
+}
+
+export function parseThreshold(text: string): number {
+  const share = Number(text);
+  if (share > 0 && share <= 1) return share;
+  // Behind a flag whose value may be left out, a picture is taken for the value.
+  throw new InvalidArgumentError('Expected a number above 0 and up to 1; pictures go in front of the flag.');
 }
 
 /** '1/8' or '0.125'. */

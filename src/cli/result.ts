@@ -1,6 +1,7 @@
 /** An explanation as files, as JSON, and in words. */
 import { join } from 'node:path';
-import type { AdapterInfo, Explanation, Gpu, Model } from '../index.ts';
+import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
+import { type AdapterInfo, type Box, drawBoxes, type Explanation, type Gpu, type Model } from '../index.ts';
 import { encodePng } from '../node/image.ts';
 import { encodeNpy } from '../node/npy.ts';
 import { stemOf, writeFilesAtomically } from '../node/output.ts';
@@ -20,7 +21,7 @@ export interface ResultContext {
   /** Whether other classes are explained too, so that the class must be in the names. */
   readonly oneOfSeveralClasses: boolean;
   readonly folder: string;
-  readonly flags: Pick<ExplainFlags, 'colorMap' | 'opacity'>;
+  readonly flags: Pick<ExplainFlags, 'colorMap' | 'opacity' | 'boxes'>;
   readonly gpu: Gpu;
   readonly model: Model;
   readonly labels: readonly string[] | undefined;
@@ -39,6 +40,8 @@ export interface ResultRecord
   readonly image: string | undefined;
   readonly label: string | undefined;
   readonly map: { readonly maps: number; readonly height: number; readonly width: number; readonly max: number };
+  /** Regions where a map reaches `threshold` times its maximum; map by map, those of each as boxesOf() has them. */
+  readonly boxes: { readonly threshold: number; readonly found: readonly ({ readonly map: number } & Box)[] };
   readonly model: { readonly name: string; readonly weights: Model['weights'] };
   readonly adapter: AdapterInfo;
   /** Milliseconds per stage. */
@@ -61,16 +64,19 @@ interface ResultFiles {
  * has that name and the next ones STEM.METHOD.map1.png and so on.
  */
 export async function writeResult(result: Explanation, context: ResultContext): Promise<ResultRecord> {
-  const { file, folder, oneOfSeveralClasses, signal } = context;
+  const { file, folder, flags, oneOfSeveralClasses, signal } = context;
   const classPart = oneOfSeveralClasses ? `.c${result.classIndex}` : '';
   const base = `${resultStem(file)}${classPart}.${result.options.method}`;
   const [mapCount, height, width] = result.map.shape;
 
+  const threshold = typeof flags.boxes === 'number' ? flags.boxes : DEFAULT_THRESHOLD;
+  const boxes = Array.from({ length: mapCount }, (_, map) => result.boxes({ map, threshold }));
+
   const overlayStart = performance.now();
   const overlays = new Map<string, Uint8Array>();
   for (let map = 0; map < mapCount; map++) {
-    const { colorMap, opacity } = context.flags;
-    const picture = await result.overlay({ map, colorMap, opacity });
+    const overlay = await result.overlay({ map, colorMap: flags.colorMap, opacity: flags.opacity });
+    const picture = flags.boxes === undefined ? overlay : drawBoxes(overlay, boxes[map]!);
     overlays.set(`${base}${map === 0 ? '' : `.map${map}`}.png`, await encodePng(picture));
   }
   const overlayMs = performance.now() - overlayStart;
@@ -80,6 +86,7 @@ export async function writeResult(result: Explanation, context: ResultContext): 
   const record = describeResult(
     result,
     { ...context, timings: { ...context.timings, ...result.timings, overlay: overlayMs } },
+    { threshold, found: boxes.flatMap((ofMap, map) => ofMap.map((box) => ({ map, ...box }))) },
     {
       overlays: [...overlays.keys()].map((name) => join(folder, name)),
       map: join(folder, `${base}.npy`),
@@ -99,6 +106,7 @@ export function toJson(record: unknown, indent?: number): string {
 function describeResult(
   result: Explanation,
   { file, gpu, model, labels, timings }: ResultContext,
+  boxes: ResultRecord['boxes'],
   files: ResultFiles,
 ): ResultRecord {
   const [mapCount, height, width] = result.map.shape;
@@ -111,6 +119,7 @@ function describeResult(
     logit: result.logit,
     predictions: result.predictions,
     map: { maps: mapCount, height, width, max: result.map.data.reduce((a, b) => Math.max(a, b), 0) },
+    boxes,
     alphaCells: result.alphaCells,
     alphaZeroCells: result.alphaZeroCells,
     options: result.options,

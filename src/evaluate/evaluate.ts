@@ -1,14 +1,13 @@
 /** One picture, explained by each method and measured against its ground truth. */
 import { ImageError } from '../errors.ts';
 import { explain } from '../explain.ts';
-import { fitPicture, viewOf } from '../image/fit.ts';
 import type { Pixels } from '../image/picture.ts';
+import { upsampleToPicture } from '../image/upsample-to-picture.ts';
 import type { Model } from '../model.ts';
 import type { ExplainOptions } from '../options.ts';
 import { type GroundTruth, labelPixels } from './ground-truth.ts';
 import { measure } from './metrics.ts';
 import type { MapMeasures, PictureMeasures } from './tally.ts';
-import { upsampleToPicture } from './upsample.ts';
 
 /** A method with its options, under the name that results have. */
 export interface MethodVariant {
@@ -53,7 +52,6 @@ export async function evaluatePicture(
   const pixels = labelPixels(truth);
   if (pixels.objectPixels === 0) return undefined;
 
-  const [, inputHeight, inputWidth] = model.inputShape;
   const maps: MapMeasures[] = [];
   let explained = classIndex;
   let predictedIndex = 0;
@@ -62,8 +60,7 @@ export async function evaluatePicture(
     explained = result.classIndex;
     predictedIndex = result.predictions[0]!.classIndex;
     const [, height, width] = result.map.shape;
-    const view = viewOf(fitPicture(result.options.fit, picture, { height: inputHeight, width: inputWidth }));
-    const map = upsampleToPicture({ data: result.map.data, height, width }, view, picture);
+    const map = upsampleToPicture({ data: result.map.data, height, width }, result.view, picture);
     maps.push({ outcome: result.outcome, ...measure(map, pixels, threshold) });
   }
   return {

@@ -1,11 +1,9 @@
 /** How well a heat map lies on the objects it should explain. docs/metrics.md has the definitions and their sources. */
+import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import { forEachPixel, type LabelledPixels, PIXEL } from './ground-truth.ts';
 
 /** Shares of the map's maximum among which the best threshold is sought: 0.05, 0.10 … 0.95. */
 export const THRESHOLDS: readonly number[] = Array.from({ length: 19 }, (_, k) => (k + 1) / 20);
-
-/** Grad-CAM's own: 'binarize with threshold of 15 % of the max intensity' (Selvaraju et al. 2017, section 4.1). */
-export const DEFAULT_THRESHOLD = 0.15;
 
 /** Share of an instance's visible pixels that the thresholded map must cover to hit it. */
 export const HIT_COVERAGE = 0.5;

@@ -72,6 +72,8 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ['a region and neurons', ['explain', '--region', '0,0,1,1', '--neurons', '0,0'], /cannot be used with/],
     ['a filter out of range', ['explain', '--filters', '64'], /--filters: got 64.*0 to 63/],
     ['opacity above 1', ['explain', '--opacity', '1.5'], /--opacity.*Expected a number from 0 to 1/],
+    ['a threshold of none', ['explain', '--boxes', '0'], /--boxes.*'0'.*Expected a number above 0 and up to 1/],
+    ['a picture for a threshold', ['explain', '--boxes', 'photo.png'], /--boxes.*photo\.png.*in front of the flag/],
     ['an unknown colour map', ['explain', '--color-map', 'jet'], /--color-map.*jet.*viridis/],
     ['width for real weights', ['explain', '--weights', 'x', '--width', '1/8'], /--width: got 0\.125/],
     // The same rule as loadModel's.
@@ -252,6 +254,25 @@ describe('explain', () => {
         .filter((name) => name.endsWith('.png'))
         .sort(),
     ).toEqual(['photo.smooth-grad-cam++.map1.png', 'photo.smooth-grad-cam++.map2.png', 'photo.smooth-grad-cam++.png']);
+  });
+
+  it('tells the boxes of the maps, and draws them when asked to', async () => {
+    const args = ['explain', 'photo.png', ...TINY, '--filters', '1,2', '--quiet', '--json'];
+    const plain = JSON.parse((await run([...args, '--out', 'plain'])).stdout);
+    const boxed = JSON.parse((await run([...args, '--out', 'boxed', '--boxes'])).stdout);
+    const high = JSON.parse((await run([...args, '--out', 'high', '--boxes', '0.9'])).stdout);
+    expect(boxed.boxes).toEqual(plain.boxes);
+    expect([plain.boxes.threshold, high.boxes.threshold]).toEqual([0.15, 0.9]);
+    const [low, [best]] = [plain, high].map(({ boxes }) => boxes.found.filter(({ map }: { map: number }) => map === 1));
+    expect(low[0].score).toBeGreaterThan(best.score);
+    expect(best).toMatchObject({ max: 1, area: expect.any(Number), mean: expect.any(Number) });
+    const [x, y, width, height] = best.box;
+    expect(x >= 0 && y >= 0 && x + width <= 40 && y + height <= 30).toBe(true);
+
+    const [under, over] = await Promise.all([plain, high].map(({ files }) => readPicture(files.overlays[1])));
+    const pixel = ({ data }: typeof under) => [...data.subarray(3 * (y * 40 + x), 3 * (y * 40 + x) + 3)];
+    expect(pixel(over)).toEqual([255, 255, 255]);
+    expect(pixel(under)).not.toEqual([255, 255, 255]);
   });
 
   it('leaves nothing when it is interrupted, and says so', async () => {

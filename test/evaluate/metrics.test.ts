@@ -1,7 +1,8 @@
 /** Maps and masks small enough to be measured by hand. */
 import { describe, expect, it } from 'vitest';
 import { type GroundTruth, labelPixels, type Region } from '../../src/evaluate/ground-truth.ts';
-import { DEFAULT_THRESHOLD, measure, THRESHOLDS } from '../../src/evaluate/metrics.ts';
+import { measure, THRESHOLDS } from '../../src/evaluate/metrics.ts';
+import { DEFAULT_THRESHOLD } from '../../src/image/boxes.ts';
 
 /** A mask or map drawn in rows of digits; other characters are 0. */
 function drawn(rows: readonly string[]): number[] {

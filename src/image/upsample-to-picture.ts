@@ -1,5 +1,5 @@
 /** A heat map at the size of the picture that it explains. */
-import type { View } from '../image/fit.ts';
+import type { View } from './fit.ts';
 
 /**
  * Spreads a map over the part of the picture that the network saw: bilinear with half-pixel centres, the edges held, as

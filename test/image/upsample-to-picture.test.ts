@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { upsampleToPicture } from '../../src/evaluate/upsample.ts';
 import { fitPicture, viewOf } from '../../src/image/fit.ts';
+import { upsampleToPicture } from '../../src/image/upsample-to-picture.ts';
 import { tensor } from '../reference/tensor.ts';
 import { upsample } from '../reference/upsample.ts';
 
