@@ -6,7 +6,8 @@ export type OptionNames<Options> = Readonly<Record<keyof Options, true>>;
 
 /**
  * @param call its name, for messages
- * @throws OptionError for a name that is not known, naming the nearest, for null, and for options that are no object.
+ * @throws OptionError for a name that is not known, naming the nearest, for null, for options that are no object, and for a
+ * `signal` or `onProgress` that is none.
  */
 export function checkOptionNames<Options>(call: string, options: Options, known: OptionNames<Options>): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
@@ -17,7 +18,16 @@ export function checkOptionNames<Options>(call: string, options: Options, known:
     if (!names.includes(name))
       throw new OptionError(name, value, `${nearest(name, names)}; ${call} takes ${names.join(', ')}`);
     if (value === null) throw new OptionError(name, value, 'a value, or undefined for the default');
+    if (value !== undefined) checkCallOption(name, value);
   }
+}
+
+/** What means the same in every call that takes it. */
+function checkCallOption(name: string, value: unknown): void {
+  if (name === 'signal' && typeof (value as AbortSignal).aborted !== 'boolean') {
+    throw new OptionError(name, value, 'an AbortSignal');
+  }
+  if (name === 'onProgress' && typeof value !== 'function') throw new OptionError(name, value, 'a function');
 }
 
 function nearest(name: string, names: readonly string[]): string {

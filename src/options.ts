@@ -182,6 +182,9 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   if (o.batch !== undefined) integer('batch', o.batch, 1, MAX_SAMPLES);
   if (o.classIndex !== undefined) integer('classIndex', o.classIndex, 0, model.classCount - 1);
   resolveTopK(o.topK);
+  if (o.timestamps !== undefined && typeof o.timestamps !== 'boolean') {
+    throw new OptionError('timestamps', o.timestamps, 'true or false');
+  }
 
   const layer = model.resolveLayer(o.layerName);
   const [maps, height, width] = layer.shape;

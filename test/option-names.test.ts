@@ -39,6 +39,15 @@ describe('checkOptionNames', () => {
     expect(errorOf({ seed: null }).message).toBe('seed: got null; allowed: a value, or undefined for the default');
   });
 
+  it('refuses a signal that cannot fire, and progress that nobody can be told', () => {
+    const known = { signal: true, onProgress: true } as const;
+    const call = { signal: new AbortController().signal, onProgress: () => {} };
+    checkOptionNames('explain()', call, known);
+    const wrong = (options: object) => () => checkOptionNames('explain()', { ...call, ...options }, known);
+    expect(wrong({ signal: new AbortController() })).toThrow(/^signal: got .*; allowed: an AbortSignal/);
+    expect(wrong({ onProgress: 'bar' })).toThrow('onProgress: got "bar"; allowed: a function');
+  });
+
   it.each([[null], [3], ['smooth'], [[]]])('refuses %j for options', (options) => {
     expect(errorOf(options).message).toMatch(/^options of explain\(\): got .*; allowed: an object/);
   });

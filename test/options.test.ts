@@ -116,6 +116,7 @@ describe('resolveOptions', () => {
     ['classIndex', { classIndex: 10 }, /got 10; allowed: a whole number from 0 to 9/],
     ['classIndex', { classIndex: -1 }, /got -1/],
     ['topK', { topK: 0 }, /a whole number from 1/],
+    ['timestamps', { timestamps: 1 }, /got 1; allowed: true or false/],
     ['filters', { filters: [] }, /non-empty list/],
     ['filters', { filters: 3 }, /non-empty list/],
     [
