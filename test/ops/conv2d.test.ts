@@ -14,6 +14,7 @@ import { maxpool, maxpoolCodeWords } from '../../src/ops/maxpool.ts';
 import { reluGradInput, reluMask, reluMaskWords } from '../../src/ops/relu.ts';
 import { thorough } from '../harness/adapter.ts';
 import { assertAdjoint, assertClose, assertSameBits } from '../harness/assertions.ts';
+import { type Conv2dData, conv2dData, packWeights } from '../harness/conv2d.ts';
 import { batchedDifferences } from '../harness/finite-differences.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
@@ -89,44 +90,19 @@ function title([samples, shape]: Case): string {
   return `${samples} × [${inChannels} → ${outChannels}, ${height} × ${width}], ${window}`;
 }
 
-/** Layer and data in the order of the oracle: weights [outChannels, inChannels, kernel, kernel]. */
-function makeData([samples, shape]: Case) {
-  const { inChannels, outChannels, height, width, kernel } = shape;
-  const out = conv2dOutput(shape);
-  const draw = random(samples + 31 * inChannels + 1009 * outChannels + 7 * height + width);
-  return {
-    x: draw.normals(samples * inChannels * height * width),
-    weights: draw.normals(outChannels * inChannels * kernel ** 2),
-    bias: draw.normals(outChannels),
-    gradY: draw.normals(samples * outChannels * out.height * out.width),
-  };
-}
-type Data = ReturnType<typeof makeData>;
-
 function outputMaps(shape: Conv2dShape) {
   return { channels: shape.outChannels, ...conv2dOutput(shape) };
-}
-
-function packed(shape: Conv2dShape, weights: Float32Array): Float32Array {
-  const taps = shape.kernel ** 2;
-  const result = new Float32Array(packedLength(shape));
-  weights.forEach((weight, index) => {
-    const row = Math.floor(index / taps);
-    const [o, i] = [Math.floor(row / shape.inChannels), row % shape.inChannels];
-    result[packedIndex(shape, o, i, index % taps)] = weight;
-  });
-  return result;
 }
 
 async function forward(
   op: OpBench,
   [samples, shape]: Case,
-  { x, weights, bias }: Pick<Data, 'x' | 'weights' | 'bias'>,
+  { x, weights, bias }: Pick<Conv2dData, 'x' | 'weights' | 'bias'>,
   { traits = op.gpu.traits, relu = false }: { traits?: KernelTraits; relu?: boolean } = {},
 ): Promise<Float32Array> {
   const out = conv2dOutput(shape);
   const y = op.output(samples * shape.outChannels * out.height * out.width);
-  const buffers = { x: op.input(x), weights: op.input(packed(shape, weights)), bias: op.input(bias), y, relu };
+  const buffers = { x: op.input(x), weights: op.input(packWeights(shape, weights)), bias: op.input(bias), y, relu };
   await op.run(conv2d(traits, shape, samples, buffers));
   return op.floats(y);
 }
@@ -134,19 +110,19 @@ async function forward(
 async function gradInput(
   op: OpBench,
   [samples, shape]: Case,
-  { gradY, weights }: Pick<Data, 'gradY' | 'weights'>,
+  { gradY, weights }: Pick<Conv2dData, 'gradY' | 'weights'>,
   traits = op.gpu.traits,
 ): Promise<Float32Array> {
   const transposed = op.output(packedLength(transposedShape(shape)));
   const gradX = op.output(samples * shape.inChannels * shape.height * shape.width);
   await op.run(
-    transposeWeights(shape, { weights: op.input(packed(shape, weights)), transposed }),
+    transposeWeights(shape, { weights: op.input(packWeights(shape, weights)), transposed }),
     conv2dGradInput(traits, shape, samples, { gradY: op.input(gradY), weights: transposed, gradX }),
   );
   return op.floats(gradX);
 }
 
-function referenceOperands([samples, shape]: Case, { x, weights, bias, gradY }: Data) {
+function referenceOperands([samples, shape]: Case, { x, weights, bias, gradY }: Conv2dData) {
   const { inChannels, outChannels, height, width, kernel } = shape;
   const out = conv2dOutput(shape);
   return {
@@ -181,7 +157,7 @@ describe('conv2d', () => {
     const forwardTerms = shape.inChannels * shape.kernel ** 2 + 1;
     const backwardTerms = shape.outChannels * shape.kernel ** 2;
     opTest(title(each), async (op) => {
-      const data = makeData(each);
+      const data = conv2dData(...each);
       const oracle = referenceOperands(each, data);
 
       const y = await forward(op, each, data);
@@ -203,7 +179,7 @@ describe('conv2d', () => {
 
   for (const each of TILED) {
     opTest(`gives the same bits with and without subgroups: ${title(each)}`, async (op) => {
-      const data = makeData(each);
+      const data = conv2dData(...each);
       for (const relu of [false, true]) {
         const without = await forward(op, each, data, { traits: WITHOUT_SUBGROUPS, relu });
         assertSameBits(await forward(op, each, data, { relu }), without, { what: relu ? 'y through ReLU' : 'y' });
@@ -216,10 +192,10 @@ describe('conv2d', () => {
   for (const each of TILED) {
     const [samples, shape] = each;
     opTest(`finishes its outputs as the ops of their own do: ${title(each)}`, async (op) => {
-      const data = makeData(each);
+      const data = conv2dData(...each);
       const layer = {
         x: op.input(data.x),
-        weights: op.input(packed(shape, data.weights)),
+        weights: op.input(packWeights(shape, data.weights)),
         bias: op.input(data.bias),
         relu: true,
       };
@@ -275,7 +251,7 @@ describe('conv2d', () => {
   for (const each of [tiled(5, 9, 17, 7, 5), general(5, [3, 9], [8, 7], [5, 2, 2])]) {
     opTest(`gives the same bits for a sample alone, in a part and in the whole batch: ${title(each)}`, async (op) => {
       const [samples, shape] = each;
-      const data = makeData(each);
+      const data = conv2dData(...each);
       const rows = (values: Float32Array, first: number, count: number) => {
         const length = values.length / samples;
         return values.subarray(first * length, (first + count) * length);
@@ -302,7 +278,7 @@ describe('conv2d', () => {
       // Small whole numbers, which float32 sums exactly, and biases that keep every sum half a unit off the kink.
       const draw = random(5);
       const whole = (count: number) => Float32Array.from({ length: count }, () => draw.integer(-3, 3));
-      const { x, weights, gradY, bias } = makeData(each);
+      const { x, weights, gradY, bias } = conv2dData(...each);
       const data = { x: whole(x.length), weights: whole(weights.length), gradY: whole(gradY.length) };
       const offKink = Float32Array.from(bias, () => draw.integer(-5, 5) + 0.5);
       const rectifiedForward = (batch: Float32Array, samples: number) =>
@@ -324,10 +300,10 @@ describe('conv2d', () => {
   for (const each of [tiled(1, 5, 11, 1, 1), tiled(1, 8, 16, 1, 1), general(1, [17, 3], [7, 7], [5, 1, 0])]) {
     const [, shape] = each;
     opTest(`transposes packed weights: ${title(each)}`, async (op) => {
-      const { weights } = makeData(each);
+      const { weights } = conv2dData(...each);
       const back = transposedShape(shape);
       const transposed = op.output(packedLength(back));
-      await op.run(transposeWeights(shape, { weights: op.input(packed(shape, weights)), transposed }));
+      await op.run(transposeWeights(shape, { weights: op.input(packWeights(shape, weights)), transposed }));
 
       const taps = shape.kernel ** 2;
       const expected = new Float32Array(packedLength(back));

@@ -1,0 +1,38 @@
+/** Data for the tests of convolutions, whichever kernels compute them. */
+import { type Conv2dShape, conv2dOutput, packedIndex, packedLength } from '../../src/ops/conv2d.ts';
+import { random } from './random.ts';
+
+export interface Conv2dData {
+  /** [samples, inChannels, height, width]. */
+  readonly x: Float32Array;
+  /** In the order of the oracle: [outChannels, inChannels, kernel, kernel]. */
+  readonly weights: Float32Array;
+  readonly bias: Float32Array;
+  /** Of the output's shape. */
+  readonly gradY: Float32Array;
+}
+
+/** Normal deviates, the same for the same case. */
+export function conv2dData(samples: number, shape: Conv2dShape): Conv2dData {
+  const { inChannels, outChannels, height, width, kernel } = shape;
+  const out = conv2dOutput(shape);
+  const draw = random(samples + 31 * inChannels + 1009 * outChannels + 7 * height + width);
+  return {
+    x: draw.normals(samples * inChannels * height * width),
+    weights: draw.normals(outChannels * inChannels * kernel ** 2),
+    bias: draw.normals(outChannels),
+    gradY: draw.normals(samples * outChannels * out.height * out.width),
+  };
+}
+
+/** From the oracle's order to that of the kernels. */
+export function packWeights(shape: Conv2dShape, weights: Float32Array): Float32Array {
+  const taps = shape.kernel ** 2;
+  const packed = new Float32Array(packedLength(shape));
+  weights.forEach((weight, index) => {
+    const row = Math.floor(index / taps);
+    const [o, i] = [Math.floor(row / shape.inChannels), row % shape.inChannels];
+    packed[packedIndex(shape, o, i, index % taps)] = weight;
+  });
+  return packed;
+}
