@@ -7,8 +7,14 @@ import { convShape, denseShape, flattenShape, poolShape } from '../src/network/s
 import { vgg } from '../src/network/vgg.ts';
 import { argmax } from '../src/ops/argmax.ts';
 import {
+  chooseImplicitGemmTile,
+  IMPLICIT_GEMM_TILE_NAMES,
+  implicitGemmConv2d,
+} from '../src/ops/conv2d.implicit-gemm.ts';
+import {
   type Conv2dShape,
   conv2d,
+  conv2dFlops,
   conv2dGradInput,
   conv2dOutput,
   packedLength,
@@ -79,7 +85,7 @@ export const OPS: Readonly<Record<string, OpBench>> = {
 
   conv2d: (bench) =>
     distinctConvolutions().flatMap(([layer, shape], i) => [
-      convForward(bench, layer, shape),
+      ...convForward(bench, layer, shape),
       // The first convolution's input is the picture, whose gradient nobody needs.
       ...(i === 0 ? [] : [convGradInput(bench, layer, shape), convTranspose(bench, layer, shape)]),
     ]),
@@ -326,17 +332,27 @@ export const OPS: Readonly<Record<string, OpBench>> = {
     }),
 };
 
-function convForward(bench: Workbench, layer: string, shape: Conv2dShape): OpCase {
+/** By the kernel that conv2d() takes, and by each tile of the one that only GPUs are quick with. */
+function convForward(bench: Workbench, layer: string, shape: Conv2dShape): OpCase[] {
   const { gpu, samples } = bench;
   const out = conv2dOutput(shape);
-  const dispatch = conv2d(gpu.traits, shape, samples, {
+  const buffers = {
     x: bench.random(samples * shape.inChannels * shape.height * shape.width),
     weights: bench.random(packedLength(shape)),
     bias: bench.random(shape.outChannels),
     y: bench.empty(samples * shape.outChannels * out.height * out.width),
     relu: true,
-  });
-  return { name: `${layer}.forward.n${samples}`, dispatches: [dispatch], flops: conv2dFlops(shape, samples) };
+  };
+  const tiles = gpu.adapterInfo.isFallback ? [chooseImplicitGemmTile(shape, samples)] : IMPLICIT_GEMM_TILE_NAMES;
+  const flops = samples * conv2dFlops(shape);
+  return [
+    { name: `${layer}.forward.n${samples}`, dispatches: [conv2d(gpu.traits, shape, samples, buffers)], flops },
+    ...tiles.map((tile) => ({
+      name: `${layer}.forward.implicit-gemm-${tile}.n${samples}`,
+      dispatches: [implicitGemmConv2d(shape, samples, tile, buffers)],
+      flops,
+    })),
+  ];
 }
 
 function convGradInput(bench: Workbench, layer: string, shape: Conv2dShape): OpCase {
@@ -347,7 +363,7 @@ function convGradInput(bench: Workbench, layer: string, shape: Conv2dShape): OpC
     weights: bench.random(packedLength(transposedShape(shape))),
     gradX: bench.empty(samples * shape.inChannels * shape.height * shape.width),
   });
-  return { name: `${layer}.grad-input.n${samples}`, dispatches: [dispatch], flops: conv2dFlops(shape, samples) };
+  return { name: `${layer}.grad-input.n${samples}`, dispatches: [dispatch], flops: samples * conv2dFlops(shape) };
 }
 
 function convTranspose(bench: Workbench, layer: string, shape: Conv2dShape): OpCase {
@@ -355,12 +371,6 @@ function convTranspose(bench: Workbench, layer: string, shape: Conv2dShape): OpC
   const transposed = bench.empty(packedLength(transposedShape(shape)));
   const dispatches = [transposeWeights(shape, { weights, transposed })];
   return { name: `${layer}.transpose-weights`, dispatches, bytes: bytesOf(weights, transposed) };
-}
-
-/** Counted as direct convolution: the measure by which every algorithm is compared. */
-function conv2dFlops(shape: Conv2dShape, samples: number): number {
-  const out = conv2dOutput(shape);
-  return 2 * shape.kernel ** 2 * shape.inChannels * shape.outChannels * out.height * out.width * samples;
 }
 
 function denseCases(bench: Workbench, name: string, shape: DenseShape, storage: MatrixStorage): OpCase[] {

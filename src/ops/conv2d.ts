@@ -54,7 +54,7 @@ export function conv2dOutput({ height, width, kernel, stride, padding }: Conv2dS
 }
 
 /** Multiply-adds of one sample, counted as two operations each. */
-function conv2dFlops(shape: Conv2dShape): number {
+export function conv2dFlops(shape: Conv2dShape): number {
   const out = conv2dOutput(shape);
   return 2 * shape.kernel ** 2 * shape.inChannels * shape.outChannels * out.height * out.width;
 }
