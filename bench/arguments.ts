@@ -1,55 +1,55 @@
 /** The bench's command line. */
 import { parseArgs } from 'node:util';
-import type { Effort } from './measure.ts';
+import { type Effort, FULL_EFFORT, QUICK_EFFORT } from './measure.ts';
+import { chooseSections, SECTIONS, type Section } from './sections.ts';
 
 export interface Arguments {
-  /** Stems of the ops to time. */
-  readonly ops: readonly string[];
-  readonly task: boolean;
-  readonly peer: boolean;
-  /** n, samples in a batch. */
+  readonly sections: readonly Section[];
+  /** The words of --only; empty where everything is to be measured. */
+  readonly asked: ReadonlySet<string>;
+  /** n, samples in a batch of the ops. */
   readonly samples: number;
   readonly effort: Effort;
+  readonly quick: boolean;
   readonly jsonFile: string | undefined;
+  /** An earlier report to compare with. */
+  readonly compareFile: string | undefined;
+  readonly torchFile: string | undefined;
   readonly help: boolean;
 }
 
 /** A call that cannot be followed. */
 export class UsageError extends Error {}
 
-const FULL: Effort = { runs: 5, budgetMs: 600_000 };
-const QUICK: Effort = { runs: 2, budgetMs: 60_000 };
 const DEFAULT_SAMPLES = 4;
-const SECTIONS = ['ops', 'task', 'peer'];
+/** What --only understands, the ops apart. */
+const WORDS = [...new Set(SECTIONS.flatMap(({ answersTo }) => answersTo))].filter((word) => !word.startsWith('ops.'));
 
 export const HELP = `npm run bench -- [options]
 
-  --only LIST     comma-separated: ${SECTIONS.join(', ')}, or one op such as ops.conv2d; default: everything
-  --samples N     samples in a batch; default ${DEFAULT_SAMPLES}
-  --quick         ${QUICK.runs} runs of each instead of ${FULL.runs}: to see that it works, not to quote
-  --json FILE     also write {adapter, runtime, date, rows}
+  --only LIST     comma-separated: ${WORDS.join(', ')}, or one op such as ops.conv2d; default: everything
+  --samples N     samples in a batch of the ops and of the task; default ${DEFAULT_SAMPLES}
+  --quick         ${QUICK_EFFORT.runs} runs of each instead of ${FULL_EFFORT.runs}, and against peers on a software adapter n = 1: to see that it works, not to quote
+  --json FILE     also write {adapter, runtime, date, rows, skipped}
+  --compare FILE  also print the ratios to the rows of an earlier --json FILE
+  --torch FILE    times of PyTorch on this GPU, for m11
 
 GRADCAM_TEST_ADAPTER chooses the adapter, as for npm test: auto (default), native, lavapipe, swiftshader.`;
 
 /** @throws UsageError saying what was given and what is allowed */
-export function readArguments(args: readonly string[], opStems: readonly string[]): Arguments {
-  const { only, samples, quick, json, help } = parse(args);
-  const wanted = (only ?? SECTIONS.join(',')).split(',').map((name) => name.trim());
-  for (const name of wanted) {
-    const known = SECTIONS.includes(name) || opStems.some((stem) => name === `ops.${stem}`);
-    if (!known) {
-      const ops = opStems.map((stem) => `ops.${stem}`).join(', ');
-      throw new UsageError(`--only: got "${name}"; allowed: ${SECTIONS.join(', ')}, ${ops}`);
-    }
-  }
+export function readArguments(args: readonly string[]): Arguments {
+  const { only, samples, quick = false, json, compare, torch, help = false } = parse(args);
+  const words = only?.split(',').map((word) => word.trim());
   return {
-    ops: opStems.filter((stem) => wanted.includes('ops') || wanted.includes(`ops.${stem}`)),
-    task: wanted.includes('task'),
-    peer: wanted.includes('peer'),
+    sections: words ? sectionsOf(words) : SECTIONS,
+    asked: new Set(words),
     samples: readSamples(samples),
-    effort: quick ? QUICK : FULL,
+    effort: quick ? QUICK_EFFORT : FULL_EFFORT,
+    quick,
     jsonFile: json,
-    help: help === true,
+    compareFile: compare,
+    torchFile: torch,
+    help,
   };
 }
 
@@ -62,11 +62,23 @@ function parse(args: readonly string[]) {
         samples: { type: 'string' },
         quick: { type: 'boolean' },
         json: { type: 'string' },
+        compare: { type: 'string' },
+        torch: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     }).values;
   } catch (cause) {
     throw new UsageError((cause as Error).message, { cause });
+  }
+}
+
+function sectionsOf(words: readonly string[]): Section[] {
+  try {
+    return chooseSections(words);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const ops = SECTIONS.map(({ name }) => name).filter((name) => name.startsWith('ops.'));
+    throw new UsageError(`--only: got "${error.message}"; allowed: ${[...WORDS, ...ops].join(', ')}`, { cause: error });
   }
 }
 

@@ -1,58 +1,63 @@
-/** `npm run bench`: measures this library and its peer in one process on one adapter. Exit 0 done, 1 failed, 2 wrong call. */
+/** `npm run bench`: measures this library and its peers in one process on one adapter. Exit 0 done, 1 failed, 2 wrong call. */
 import { constants } from 'node:fs';
-import { access, writeFile } from 'node:fs/promises';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { GpuUnavailableError } from '../src/errors.ts';
-import type { Gpu } from '../src/gpu/gpu.ts';
 import { adapterTitle } from '../src/node/adapters.ts';
-import { chooseDawnAdapter, type DawnAdapter, openDawnGpu } from '../src/node/dawn.ts';
-import { type Arguments, HELP, readArguments, UsageError } from './arguments.ts';
-import { OPS } from './ops.ts';
-import { runPeer } from './peer.ts';
-import { formatTable, type Report, type Row } from './report.ts';
-import { runOp } from './run-ops.ts';
-import { runTask } from './task.ts';
+import { chooseDawnAdapter, type DawnAdapter, openDawnGpu, requestNodeGpu } from '../src/node/dawn.ts';
+import { HELP, readArguments, UsageError } from './arguments.ts';
+import type { Bench } from './bench.ts';
+import { formatComparison, parseReport } from './compare.ts';
+import { parseTorchTimes } from './measures/torch.ts';
+import { dawnPeers } from './node/peers.ts';
+import { FULL_SIZE } from './problem.ts';
+import { formatTable, formatTargets, type Report } from './report.ts';
+import { runSections } from './sections.ts';
 
-async function main(): Promise<void> {
-  const options = readArguments(process.argv.slice(2), Object.keys(OPS));
+/** @returns the exit code */
+async function main(): Promise<number> {
+  const options = readArguments(process.argv.slice(2));
   if (options.help) {
     console.log(HELP);
-    return;
+    return 0;
   }
   // Before the work, which may take long.
   if (options.jsonFile !== undefined) await checkWritable(options.jsonFile);
+  const earlier = await readOption('--compare', options.compareFile, parseReport);
+  const torch = await readOption('--torch', options.torchFile, parseTorchTimes);
+
   const adapter = await requestAdapter();
   const gpu = await openDawnGpu(adapter);
   console.log(`${adapterTitle(gpu.adapterInfo)}; ${runtime()}`);
   noteBusyMachine();
 
-  const date = new Date().toISOString();
-  const rows: Row[] = [];
-  for (const { title, run } of sections(options, gpu, adapter)) {
+  const { samples, effort, quick, sections, asked } = options;
+  const bench: Bench = {
+    gpu,
+    openGpu: (limits) => requestNodeGpu({ limits }),
+    peers: dawnPeers(adapter),
+    clock: { isSoftware: gpu.adapterInfo.isFallback, cores: availableParallelism() },
+    samples,
+    effort,
+    quick,
+    size: FULL_SIZE,
+    torch,
     // To standard error: what is printed to standard output is the result.
-    console.error(`${title} …`);
-    const own = await run();
-    console.log(formatTable(own));
-    rows.push(...own);
-  }
-  const report: Report = { adapter: gpu.adapterInfo, runtime: runtime(), date, rows };
+    progress: (text) => console.error(`${text} …`),
+  };
+  const date = new Date().toISOString();
+  const { rows, skipped, failures } = await runSections(bench, sections, {
+    asked,
+    onRows: (_, own) => console.log(formatTable(own)),
+  });
+  for (const { section, error } of failures) console.error(`${section} failed:`, error);
+  const report: Report = { adapter: gpu.adapterInfo, runtime: runtime(), date, rows, skipped };
+  const targets = formatTargets(rows, skipped);
+  if (targets) console.log(`\n${targets}`);
+  if (earlier) console.log(`\n${formatComparison(earlier, report)}`);
   if (options.jsonFile !== undefined) await writeFile(options.jsonFile, `${JSON.stringify(report, undefined, 1)}\n`);
-}
-
-interface Section {
-  readonly title: string;
-  run(): Promise<Row[]>;
-}
-
-function sections({ ops, task, peer, samples, effort }: Arguments, gpu: Gpu, adapter: DawnAdapter): Section[] {
-  const list: Section[] = ops.map((stem) => ({
-    title: `op ${stem}`,
-    run: () => runOp(gpu, stem, samples, effort),
-  }));
-  if (task) list.push({ title: 'Smooth Grad-CAM++ on VGG-16', run: () => runTask(gpu, samples, effort) });
-  if (peer) list.push({ title: 'tfjs-backend-webgpu', run: () => runPeer(gpu, adapter, samples, effort) });
-  return list;
+  return failures.length > 0 ? 1 : 0;
 }
 
 async function requestAdapter(): Promise<DawnAdapter> {
@@ -68,6 +73,15 @@ async function checkWritable(file: string): Promise<void> {
   await access(folder, constants.W_OK).catch(() => {
     throw new UsageError(`--json: cannot write into ${folder}`);
   });
+}
+
+async function readOption<T>(option: string, file: string | undefined, parse: (text: string) => T) {
+  if (file === undefined) return undefined;
+  try {
+    return parse(await readFile(file, 'utf8'));
+  } catch (cause) {
+    throw new UsageError(`${option}: cannot use ${file}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 function runtime(): string {
@@ -90,9 +104,9 @@ function drained(stream: NodeJS.WriteStream): Promise<void> {
   });
 }
 
-let exitCode = 0;
+let exitCode: number;
 try {
-  await main();
+  exitCode = await main();
 } catch (error) {
   console.error(error instanceof UsageError ? `bench: ${error.message}` : error);
   exitCode = error instanceof UsageError ? 2 : 1;

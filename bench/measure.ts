@@ -23,6 +23,10 @@ export interface Effort {
   readonly budgetMs: number;
 }
 
+export const FULL_EFFORT: Effort = { runs: 5, budgetMs: 600_000 };
+/** To see that it works, not to quote. */
+export const QUICK_EFFORT: Effort = { runs: 2, budgetMs: 60_000 };
+
 /**
  * Measures contestants in turn: A B C, C B A, A B C, …, so that neither drift nor a place in the round favours one.
  *
@@ -47,17 +51,42 @@ export async function interleave<Name extends string, Value>(
 export interface Duration {
   /** By the clock on the wall. */
   readonly ms: number;
-  /** Of all threads of this process, those of a software adapter among them: what else the machine does hardly adds to it. */
-  readonly cpuMs: number;
+  /**
+   * Of all threads of this process, those of a software adapter among them: what else the machine does hardly adds to it.
+   * Node alone can tell.
+   */
+  readonly cpuMs?: number;
 }
 
 /** How long `work` takes. */
 export async function timed(work: () => Promise<unknown>): Promise<Duration> {
   const started = performance.now();
-  const cpuStarted = process.cpuUsage();
+  const cpuStarted = cpuMsSoFar();
   await work();
-  const { user, system } = process.cpuUsage(cpuStarted);
-  return { ms: performance.now() - started, cpuMs: (user + system) / 1000 };
+  const ms = performance.now() - started;
+  return cpuStarted === undefined ? { ms } : { ms, cpuMs: cpuMsSoFar()! - cpuStarted };
+}
+
+/** Browsers have no `process`. */
+function cpuMsSoFar(): number | undefined {
+  const usage = (globalThis as { process?: Partial<NodeJS.Process> }).process?.cpuUsage?.();
+  return usage && (usage.user + usage.system) / 1000;
+}
+
+/** What decides which clock counts. */
+export interface Clock {
+  /** The adapter is the processor itself. */
+  readonly isSoftware: boolean;
+  /** Of the machine. */
+  readonly cores: number;
+}
+
+/**
+ * The milliseconds that speeds and ratios are made of. On a GPU those of the wall clock. On a software adapter, which
+ * shares the processor with whatever else runs, CPU time over the number of cores: the wall clock's on an idle machine.
+ */
+export function countedMs({ ms, cpuMs }: Duration, { isSoftware, cores }: Clock): number {
+  return isSoftware && cpuMs !== undefined ? cpuMs / cores : ms;
 }
 
 /** More repeats would only lengthen a run that is dominated by something else. */

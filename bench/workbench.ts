@@ -3,7 +3,7 @@ import type { BufferSlice } from '../src/gpu/buffers.ts';
 import type { Dispatch } from '../src/gpu/encoder.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { random } from '../test/harness/random.ts';
-import { type Duration, timed } from './measure.ts';
+import { type Duration, enoughRepeats, timed } from './measure.ts';
 
 /** Random values are made once and repeated: what they are does not matter, but zeros could be quicker than others. */
 const RANDOM_CHUNK = random(0).uniforms(1 << 18, -1, 1);
@@ -47,6 +47,22 @@ export class Workbench {
       await this.gpu.run(dispatches);
       await this.gpu.device.queue.onSubmittedWorkDone();
     });
+  }
+
+  /**
+   * A clock for dispatches that are run often enough in one go, so that the fixed cost of a submit does not show. They have
+   * been compiled when it is handed out.
+   *
+   * @returns times them once, as the mean of those runs
+   */
+  async timer(dispatches: readonly Dispatch[], enoughMs: number): Promise<() => Promise<Duration>> {
+    const run = (repeats: number) => this.time(Array.from({ length: repeats }, () => dispatches).flat());
+    await run(1);
+    const repeats = await enoughRepeats(async (count) => (await run(count)).ms, enoughMs);
+    return async () => {
+      const { ms, cpuMs } = await run(repeats);
+      return { ms: ms / repeats, ...(cpuMs === undefined ? {} : { cpuMs: cpuMs / repeats }) };
+    };
   }
 
   release(): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { enoughRepeats, interleave, summarize, timed } from '../../bench/measure.ts';
+import { countedMs, enoughRepeats, interleave, summarize, timed } from '../../bench/measure.ts';
 
 describe('summarize', () => {
   it('gives the median, the least and the greatest', () => {
@@ -90,5 +90,18 @@ describe('timed', () => {
     });
     expect(waiting.cpuMs).toBeLessThan(50);
     expect(working.cpuMs).toBeGreaterThanOrEqual(50);
+  });
+});
+
+describe('the time that counts', () => {
+  const time = { ms: 100, cpuMs: 80 };
+
+  it('is that of the clock on a GPU, and CPU time over all cores on a software adapter', () => {
+    expect(countedMs(time, { isSoftware: false, cores: 4 })).toBe(100);
+    expect(countedMs(time, { isSoftware: true, cores: 4 })).toBe(20);
+  });
+
+  it('is that of the clock where CPU time cannot be told', () => {
+    expect(countedMs({ ms: 100 }, { isSoftware: true, cores: 4 })).toBe(100);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatTable, row, timeRows } from '../../bench/report.ts';
+import { formatTable, formatTargets, row, targetRow, timeRows } from '../../bench/report.ts';
 
 describe('rows', () => {
   it('hold the median and the spread of the runs', () => {
@@ -49,5 +49,44 @@ describe('the table', () => {
 
   it('is empty without rows', () => {
     expect(formatTable([])).toBe('');
+  });
+});
+
+describe('rows of the table of targets', () => {
+  it('say what was to be reached on this sort of adapter', () => {
+    const values = [9, 10, 11];
+    expect(targetRow('m1', 'speed against tfjs, block5_conv3', values, { isSoftware: true, note: 'n = 4' })).toEqual({
+      id: 'm1',
+      measure: 'speed against tfjs, block5_conv3',
+      value: 10,
+      unit: '×',
+      spread: [9, 11],
+      runs: 3,
+      note: 'n = 4',
+      reach: 16,
+      least: 8,
+      reached: 'at least',
+    });
+    const onGpu = targetRow('m1', 'speed against tfjs, block5_conv3', values, { isSoftware: false });
+    expect(onGpu).toMatchObject({ reach: 8, least: 4, reached: 'reached' });
+  });
+
+  it('are none that the table does not have', () => {
+    expect(() => targetRow('m1', 'speed', [1], { isSoftware: true })).toThrow('no target m1 "speed"');
+  });
+
+  it('are listed in the order of the table, with the reasons for those that are missing', () => {
+    const rows = [
+      targetRow('m9', 'dispatches, forward and backward', [71], { isSoftware: true, note: '37 + 34' }),
+      row('roof', 'load', 'GB/s', [1]),
+      targetRow('m4', 'convolutions, share of the roof', [150, 160], { isSoftware: true }),
+    ];
+    const text = formatTargets(rows, [{ id: 'm6', reason: 'one class at a time' }]);
+    expect(text.split('\n').map((line) => line.replace(/ {2,}/g, '  '))).toEqual([
+      '  measure  value  spread  reach  least',
+      'm4  convolutions, share of the roof  155 %  150 … 160  140  70  reached  2 runs',
+      'm9  dispatches, forward and backward  71 per batch  71 … 71  45  60  missed  1 run; 37 + 34',
+      'm6 not measured: one class at a time',
+    ]);
   });
 });

@@ -1,0 +1,73 @@
+/** Two reports row by row: what became better, what worse. */
+import { alignColumns, formatNumber, type Report, type Row } from './report.ts';
+import { findTarget } from './targets.ts';
+
+export type Change = 'better' | 'worse' | 'same';
+
+export interface Comparison {
+  readonly id: string;
+  readonly measure: string;
+  readonly unit: string;
+  readonly before: Row;
+  readonly now: Row;
+  /** now / before; undefined where before was 0. */
+  readonly ratio: number | undefined;
+  /** Better or worse where the spreads of the runs do not meet, and the medians are further apart than noise. */
+  readonly change: Change;
+}
+
+/** Units of which less is better; of all others more is. */
+const COSTS = ['ms', 's', 'MiB', 'per batch'];
+/** Medians closer than this are the same, however narrow their spreads. */
+const NOISE = 0.03;
+
+/** Rows that both reports have, in the order of `now`. */
+export function compareRows(before: readonly Row[], now: readonly Row[]): Comparison[] {
+  return now.flatMap((row) => {
+    const old = before.find(({ id, measure }) => id === row.id && measure === row.measure);
+    if (!old) return [];
+    const ratio = old.value === 0 ? undefined : row.value / old.value;
+    const { id, measure, unit } = row;
+    return [{ id, measure, unit, before: old, now: row, ratio, change: changeOf(old, row) }];
+  });
+}
+
+function changeOf(before: Row, now: Row): Change {
+  const meet = before.spread[0] <= now.spread[1] && now.spread[0] <= before.spread[1];
+  if (meet || Math.abs(now.value - before.value) <= NOISE * Math.abs(before.value)) return 'same';
+  const lessIsBetter = findTarget(now.id, now.measure)?.better === 'less' || COSTS.includes(now.unit);
+  return now.value < before.value === lessIsBetter ? 'better' : 'worse';
+}
+
+/** The comparison as text, with what would make it meaningless in front. */
+export function formatComparison(before: Report, now: Omit<Report, 'skipped'>): string {
+  const warnings: string[] = [];
+  const adapters = [before, now].map(({ adapter }) =>
+    `${adapter.vendor} ${adapter.description || adapter.device}`.trim(),
+  );
+  if (adapters[0] !== adapters[1]) warnings.push(`Other adapters: then ${adapters[0]}, now ${adapters[1]}.`);
+  if (before.runtime !== now.runtime) warnings.push(`Other machines: then ${before.runtime}, now ${now.runtime}.`);
+  const comparisons = compareRows(before.rows, now.rows);
+  const lines = comparisons.map(({ id, measure, unit, before: then, now: later, ratio, change }) => [
+    id,
+    measure,
+    `${formatNumber(then.value)} → ${formatNumber(later.value)} ${unit}`,
+    ratio === undefined ? '' : `× ${formatNumber(ratio)}`,
+    change === 'same' ? '' : change,
+  ]);
+  const count = (change: Change) => comparisons.filter((each) => each.change === change).length;
+  const summary = `${comparisons.length} rows in both: ${count('better')} better, ${count('worse')} worse, the others the same within their spread.`;
+  return [...warnings, alignColumns(lines), summary].filter(Boolean).join('\n');
+}
+
+/**
+ * A report as its JSON file holds it.
+ *
+ * @throws Error saying what is missing.
+ */
+export function parseReport(text: string): Report {
+  const report = JSON.parse(text) as Partial<Report>;
+  if (!report.adapter || !Array.isArray(report.rows)) throw new Error('it has no adapter and rows');
+  // Reports of before had no list of what was skipped.
+  return { runtime: '', date: '', skipped: [], ...report } as Report;
+}

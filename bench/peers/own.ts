@@ -1,0 +1,36 @@
+/** This library, called as its users call it. */
+import { explain } from '../../src/explain.ts';
+import type { Gpu } from '../../src/gpu/gpu.ts';
+import { Model } from '../../src/model.ts';
+import { Parameters } from '../../src/network/parameters.ts';
+import type { ExplainOptions } from '../../src/options.ts';
+import { type Explainer, PICTURE, type Problem, problemWeights } from '../problem.ts';
+
+export class OwnExplainer implements Explainer {
+  readonly model: Model;
+  readonly #problem: Problem;
+
+  private constructor(model: Model, problem: Problem) {
+    this.model = model;
+    this.#problem = problem;
+  }
+
+  static async create(gpu: Gpu, problem: Problem): Promise<OwnExplainer> {
+    const { table, graph } = problem;
+    const weights = problemWeights(problem);
+    const parameters = await Parameters.load(gpu, graph, weights);
+    return new OwnExplainer(new Model(gpu, table, graph, parameters, weights, undefined), problem);
+  }
+
+  /** @param options in place of the problem's own */
+  async explain(samples = this.#problem.samples, options: ExplainOptions = {}): Promise<Float32Array> {
+    const { layer: layerName, stdDev, noiseSeed: seed, classIndex } = this.#problem;
+    const task = { layerName, nSamples: samples, stdDev, seed, classIndex };
+    const result = await explain(this.model, PICTURE, { ...task, ...options });
+    return result.map.data;
+  }
+
+  dispose(): void {
+    this.model.dispose();
+  }
+}
