@@ -30,6 +30,13 @@ export class OwnExplainer implements Explainer {
     return result.map.data;
   }
 
+  /** Maps of several classes from one call. */
+  async explainClasses(samples: number, classIndex: readonly number[]): Promise<Float32Array[]> {
+    const { layer: layerName, stdDev, noiseSeed: seed } = this.#problem;
+    const results = await explain(this.model, PICTURE, { layerName, nSamples: samples, stdDev, seed, classIndex });
+    return results.map(({ map }) => map.data);
+  }
+
   dispose(): void {
     this.model.dispose();
   }
