@@ -22,6 +22,14 @@ import {
   transposeWeights,
 } from '../src/ops/conv2d.ts';
 import {
+  type WinogradTile,
+  winogradConv2d,
+  winogradConv2dGradInput,
+  winogradFilterLength,
+  winogradFilters,
+  winogradScratchWords,
+} from '../src/ops/conv2d.winograd.ts';
+import {
   type DenseShape,
   dense,
   denseGradInput,
@@ -77,6 +85,10 @@ const PICTURE = { width: 640, height: 480 };
 /** The ends of the range of layers that can be explained: many small maps, a few large ones. */
 const EXPLAINED = ['block5_conv3', 'block1_conv1'] as const;
 
+const WINOGRAD_TILES: readonly WinogradTile[] = [2, 4];
+/** WebGPU's default limit of a binding. */
+const SCRATCH_BYTES = 128 * 2 ** 20;
+
 export const OPS: Readonly<Record<string, OpBench>> = {
   argmax: (bench) => {
     const buffers = { x: bench.random(CLASSES), index: bench.empty(1) };
@@ -88,6 +100,7 @@ export const OPS: Readonly<Record<string, OpBench>> = {
       ...convForward(bench, layer, shape),
       // The first convolution's input is the picture, whose gradient nobody needs.
       ...(i === 0 ? [] : [convGradInput(bench, layer, shape), convTranspose(bench, layer, shape)]),
+      ...(i === 0 ? [] : WINOGRAD_TILES.flatMap((tile) => winograd(bench, layer, shape, tile))),
     ]),
 
   dense: (bench) =>
@@ -371,6 +384,45 @@ function convTranspose(bench: Workbench, layer: string, shape: Conv2dShape): OpC
   const transposed = bench.empty(packedLength(transposedShape(shape)));
   const dispatches = [transposeWeights(shape, { weights, transposed })];
   return { name: `${layer}.transpose-weights`, dispatches, bytes: bytesOf(weights, transposed) };
+}
+
+function winograd(bench: Workbench, layer: string, shape: Conv2dShape, tile: WinogradTile): OpCase[] {
+  const { gpu, samples } = bench;
+  const words = winogradScratchWords(shape, tile, 'forward');
+  // As many samples at a time as a binding of WebGPU's default limits holds.
+  const most = Math.floor(SCRATCH_BYTES / (4 * Math.max(words.patches, words.products)));
+  const scratch = (wordsEach: number) => sized(bench.empty(Math.min(samples, Math.max(1, most)) * wordsEach));
+  const [patches, products] = [scratch(words.patches), scratch(words.products)];
+  const weights = bench.random(packedLength(shape));
+  const filters = bench.random(winogradFilterLength(shape, tile));
+  const x = bench.random(samples * shape.inChannels * shape.height * shape.width);
+  const y = bench.random(samples * shape.outChannels * shape.height * shape.width);
+  const bias = bench.random(shape.outChannels);
+  const forward = { filters, patches, products, x, y, bias, relu: true };
+  const backward = { filters, patches: products, products: patches, gradY: y, gradX: x };
+  const name = `${layer}.winograd${tile}`;
+  const flops = samples * conv2dFlops(shape);
+  return [
+    {
+      name: `${name}.forward.n${samples}`,
+      dispatches: winogradConv2d(gpu.traits, shape, samples, tile, forward),
+      flops,
+    },
+    {
+      name: `${name}.grad-input.n${samples}`,
+      dispatches: winogradConv2dGradInput(gpu.traits, shape, samples, tile, backward),
+      flops,
+    },
+    {
+      name: `${name}.filters`,
+      dispatches: [winogradFilters(shape, tile, { weights, filters })],
+      bytes: bytesOf(weights, filters),
+    },
+  ];
+}
+
+function sized({ buffer }: BufferSlice) {
+  return { buffer, size: buffer.size };
 }
 
 function denseCases(bench: Workbench, name: string, shape: DenseShape, storage: MatrixStorage): OpCase[] {

@@ -1,0 +1,260 @@
+#if SUBGROUPS
+enable subgroups;
+#endif
+// Second stage of a Winograd convolution: for each of the PATCH² places of a patch a matrix product,
+// products [out / 4][tiles][4] = filters [out / 4][in / 4 · 4][4] · patches [in / 4][tiles][4].
+// TRANSPOSED exchanges the filters' two kinds of channels, for the input gradient: `in` are then the channels of the
+// gradient that comes in, and filters [in / 4][out / 4 · 4][4].
+// A workgroup computes 32 output channels of 64 tiles; an invocation 4 tiles, 16 apart so that lanes read neighbours.
+//   SUBGROUPS: 16 invocations of 32 channels. The lanes of a subgroup (4 with SUBGROUP_4, else 8) load different filters
+//     and broadcast them: on CPU adapters loads cost more than arithmetic.
+//   Without: 64 invocations of 8 channels.
+// Each sum is taken in the same order in every variant (blocks of channels, channels): all give the same bits.
+struct Params {
+  grid_first: u32,
+  grid_end: u32,
+  tiles: u32,
+  in_quads: u32,
+  out_quads: u32,
+}
+@group(0) @binding(0) var<storage, read> patches: array<vec4f>;
+@group(0) @binding(1) var<storage, read> filters: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> products: array<vec4f>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+// Quads of input channels whose products are summed on their own before they join the total: rounding errors then grow
+// with the square root of 32 + 16 terms instead of 512, at the price of one addition in 32.
+const SUM_QUADS = 8u;
+const GROUP_TILES = 64u;
+const GROUP_QUADS = 8u;
+
+// 4 output channels of 4 tiles, a column for each tile.
+alias Sums = mat4x4f;
+
+#if TRANSPOSED
+fn chain(sum: f32, v: vec4f, u: vec4f) -> f32 {
+  return fma(u.w, v.w, fma(u.z, v.z, fma(u.y, v.y, fma(u.x, v.x, sum))));
+}
+#endif
+
+// Adds 4 input channels of one tile. The filters' columns are input channels, with TRANSPOSED output channels.
+fn add(sum: vec4f, v: vec4f, u: mat4x4f) -> vec4f {
+#if TRANSPOSED
+  return vec4f(chain(sum.x, v, u[0]), chain(sum.y, v, u[1]), chain(sum.z, v, u[2]), chain(sum.w, v, u[3]));
+#else
+  return fma(u[3], vec4f(v.w), fma(u[2], vec4f(v.z), fma(u[1], vec4f(v.y), fma(u[0], vec4f(v.x), sum))));
+#endif
+}
+
+fn add4(sums: Sums, v: mat4x4f, u: mat4x4f) -> Sums {
+  return Sums(add(sums[0], v[0], u), add(sums[1], v[1], u), add(sums[2], v[2], u), add(sums[3], v[3], u));
+}
+
+// Where the first filter of a quad of output channels is. A quad beyond the last is computed like it, and not stored.
+fn first_filter(place: u32, quad: u32) -> u32 {
+#if TRANSPOSED
+  let stride = 4u;
+#else
+  let stride = params.in_quads * 4u;
+#endif
+  return place * params.in_quads * params.out_quads * 4u + min(quad, params.out_quads - 1u) * stride;
+}
+
+#if SUBGROUPS
+// What four lanes of the subgroup loaded, in all lanes.
+fn share(loaded: vec4f) -> mat4x4f {
+  return mat4x4f(
+    subgroupBroadcast(loaded, 0u),
+    subgroupBroadcast(loaded, 1u),
+    subgroupBroadcast(loaded, 2u),
+    subgroupBroadcast(loaded, 3u),
+  );
+}
+
+#if !SUBGROUP_4
+fn share_upper(loaded: vec4f) -> mat4x4f {
+  return mat4x4f(
+    subgroupBroadcast(loaded, 4u),
+    subgroupBroadcast(loaded, 5u),
+    subgroupBroadcast(loaded, 6u),
+    subgroupBroadcast(loaded, 7u),
+  );
+}
+#endif
+#else
+fn load_filters(at: u32) -> mat4x4f {
+  return mat4x4f(filters[at], filters[at + 1u], filters[at + 2u], filters[at + 3u]);
+}
+#endif
+
+fn store(place: u32, quad: u32, tile: u32, sums: Sums) {
+  if (quad >= params.out_quads) {
+    return;
+  }
+  let at = (place * params.out_quads + quad) * params.tiles + tile;
+  if (tile < params.tiles) {
+    products[at] = sums[0];
+  }
+  if (tile + 16u < params.tiles) {
+    products[at + 16u] = sums[1];
+  }
+  if (tile + 32u < params.tiles) {
+    products[at + 32u] = sums[2];
+  }
+  if (tile + 48u < params.tiles) {
+    products[at + 48u] = sums[3];
+  }
+}
+
+#if SUBGROUPS
+@compute @workgroup_size(16)
+#else
+@compute @workgroup_size(64)
+#endif
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+#if SUBGROUPS
+  @builtin(subgroup_invocation_id) sub_lane: u32,
+#endif
+) {
+  let group = workgroup_index(workgroup, workgroups, params.grid_first);
+  if (group >= params.grid_end) {
+    return;
+  }
+  // Blocks of output channels follow each other, so that the patches they share stay in the cache.
+  let blocks = (params.out_quads + GROUP_QUADS - 1u) / GROUP_QUADS;
+  let tile_groups = (params.tiles + GROUP_TILES - 1u) / GROUP_TILES;
+  let place = group / (blocks * tile_groups);
+  let tile = group / blocks % tile_groups * GROUP_TILES + lane % 16u;
+  let group_quad = group % blocks * GROUP_QUADS;
+#if TRANSPOSED
+  let filter_step = params.out_quads * 4u;
+#else
+  let filter_step = 4u;
+#endif
+#if SUBGROUPS
+  let quad = group_quad;
+#if SUBGROUP_4
+  var f0 = first_filter(place, quad) + sub_lane;
+  var f1 = first_filter(place, quad + 1u) + sub_lane;
+  var f2 = first_filter(place, quad + 2u) + sub_lane;
+  var f3 = first_filter(place, quad + 3u) + sub_lane;
+  var f4 = first_filter(place, quad + 4u) + sub_lane;
+  var f5 = first_filter(place, quad + 5u) + sub_lane;
+  var f6 = first_filter(place, quad + 6u) + sub_lane;
+  var f7 = first_filter(place, quad + 7u) + sub_lane;
+#else
+  var f0 = first_filter(place, quad + sub_lane / 4u) + sub_lane % 4u;
+  var f1 = first_filter(place, quad + 2u + sub_lane / 4u) + sub_lane % 4u;
+  var f2 = first_filter(place, quad + 4u + sub_lane / 4u) + sub_lane % 4u;
+  var f3 = first_filter(place, quad + 6u + sub_lane / 4u) + sub_lane % 4u;
+#endif
+#else
+  let quad = group_quad + lane / 16u * 2u;
+  var f0 = first_filter(place, quad);
+  var f1 = first_filter(place, quad + 1u);
+#endif
+  // Lanes beyond the last tile repeat it and store nothing: broadcasts need every lane.
+  let last_tile = params.tiles - 1u;
+  let place_patches = place * params.in_quads * params.tiles;
+  var at0 = place_patches + min(tile, last_tile);
+  var at1 = place_patches + min(tile + 16u, last_tile);
+  var at2 = place_patches + min(tile + 32u, last_tile);
+  var at3 = place_patches + min(tile + 48u, last_tile);
+
+  var total0 = Sums();
+  var total1 = Sums();
+#if SUBGROUPS
+  var total2 = Sums();
+  var total3 = Sums();
+  var total4 = Sums();
+  var total5 = Sums();
+  var total6 = Sums();
+  var total7 = Sums();
+#endif
+  for (var first = 0u; first < params.in_quads; first += SUM_QUADS) {
+    let end = min(first + SUM_QUADS, params.in_quads);
+    var s0 = Sums();
+    var s1 = Sums();
+#if SUBGROUPS
+    var s2 = Sums();
+    var s3 = Sums();
+    var s4 = Sums();
+    var s5 = Sums();
+    var s6 = Sums();
+    var s7 = Sums();
+#endif
+    for (var in_quad = first; in_quad < end; in_quad++) {
+      let v = mat4x4f(patches[at0], patches[at1], patches[at2], patches[at3]);
+      at0 += params.tiles;
+      at1 += params.tiles;
+      at2 += params.tiles;
+      at3 += params.tiles;
+#if SUBGROUPS
+      let l0 = filters[f0];
+      let l1 = filters[f1];
+      let l2 = filters[f2];
+      let l3 = filters[f3];
+      f0 += filter_step;
+      f1 += filter_step;
+      f2 += filter_step;
+      f3 += filter_step;
+#if SUBGROUP_4
+      let l4 = filters[f4];
+      let l5 = filters[f5];
+      let l6 = filters[f6];
+      let l7 = filters[f7];
+      f4 += filter_step;
+      f5 += filter_step;
+      f6 += filter_step;
+      f7 += filter_step;
+      s0 = add4(s0, v, share(l0));
+      s1 = add4(s1, v, share(l1));
+      s2 = add4(s2, v, share(l2));
+      s3 = add4(s3, v, share(l3));
+      s4 = add4(s4, v, share(l4));
+      s5 = add4(s5, v, share(l5));
+      s6 = add4(s6, v, share(l6));
+      s7 = add4(s7, v, share(l7));
+#else
+      s0 = add4(s0, v, share(l0));
+      s1 = add4(s1, v, share_upper(l0));
+      s2 = add4(s2, v, share(l1));
+      s3 = add4(s3, v, share_upper(l1));
+      s4 = add4(s4, v, share(l2));
+      s5 = add4(s5, v, share_upper(l2));
+      s6 = add4(s6, v, share(l3));
+      s7 = add4(s7, v, share_upper(l3));
+#endif
+#else
+      s0 = add4(s0, v, load_filters(f0));
+      s1 = add4(s1, v, load_filters(f1));
+      f0 += filter_step;
+      f1 += filter_step;
+#endif
+    }
+    total0 += s0;
+    total1 += s1;
+#if SUBGROUPS
+    total2 += s2;
+    total3 += s3;
+    total4 += s4;
+    total5 += s5;
+    total6 += s6;
+    total7 += s7;
+#endif
+  }
+
+  store(place, quad, tile, total0);
+  store(place, quad + 1u, tile, total1);
+#if SUBGROUPS
+  store(place, quad + 2u, tile, total2);
+  store(place, quad + 3u, tile, total3);
+  store(place, quad + 4u, tile, total4);
+  store(place, quad + 5u, tile, total5);
+  store(place, quad + 6u, tile, total6);
+  store(place, quad + 7u, tile, total7);
+#endif
+}
