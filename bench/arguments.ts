@@ -12,6 +12,8 @@ export interface Arguments {
   readonly effort: Effort;
   readonly quick: boolean;
   readonly jsonFile: string | undefined;
+  /** Where the roofline plot goes. */
+  readonly plotFile: string | undefined;
   /** An earlier report to compare with. */
   readonly compareFile: string | undefined;
   readonly torchFile: string | undefined;
@@ -31,6 +33,7 @@ export const HELP = `npm run bench -- [options]
   --samples N     samples in a batch of the ops and of the task; default ${DEFAULT_SAMPLES}
   --quick         ${QUICK_EFFORT.runs} runs of each instead of ${FULL_EFFORT.runs}, and against peers on a software adapter n = 1: to see that it works, not to quote
   --json FILE     also write {adapter, runtime, date, rows, skipped}
+  --plot FILE     also draw the roofline plot as SVG: with roof and ops
   --compare FILE  also print the ratios to the rows of an earlier --json FILE
   --torch FILE    times of PyTorch on this GPU, for m11
 
@@ -38,7 +41,7 @@ GRADCAM_TEST_ADAPTER chooses the adapter, as for npm test: auto (default), nativ
 
 /** @throws UsageError saying what was given and what is allowed */
 export function readArguments(args: readonly string[]): Arguments {
-  const { only, samples, quick = false, json, compare, torch, help = false } = parse(args);
+  const { only, samples, quick = false, json, plot, compare, torch, help = false } = parse(args);
   const words = only?.split(',').map((word) => word.trim());
   return {
     sections: words ? sectionsOf(words) : SECTIONS,
@@ -47,6 +50,7 @@ export function readArguments(args: readonly string[]): Arguments {
     effort: quick ? QUICK_EFFORT : FULL_EFFORT,
     quick,
     jsonFile: json,
+    plotFile: plot,
     compareFile: compare,
     torchFile: torch,
     help,
@@ -62,6 +66,7 @@ function parse(args: readonly string[]) {
         samples: { type: 'string' },
         quick: { type: 'boolean' },
         json: { type: 'string' },
+        plot: { type: 'string' },
         compare: { type: 'string' },
         torch: { type: 'string' },
         help: { type: 'boolean', short: 'h' },

@@ -1,5 +1,5 @@
 /** Two reports row by row: what became better, what worse. */
-import { alignColumns, formatNumber, type Report, type Row } from './report.ts';
+import { adapterName, alignColumns, formatNumber, type Report, type Row } from './report.ts';
 import { findTarget } from './targets.ts';
 
 export type Change = 'better' | 'worse' | 'same';
@@ -42,9 +42,7 @@ function changeOf(before: Row, now: Row): Change {
 /** The comparison as text, with what would make it meaningless in front. */
 export function formatComparison(before: Report, now: Omit<Report, 'skipped'>): string {
   const warnings: string[] = [];
-  const adapters = [before, now].map(({ adapter }) =>
-    `${adapter.vendor} ${adapter.description || adapter.device}`.trim(),
-  );
+  const adapters = [before, now].map(({ adapter }) => adapterName(adapter));
   if (adapters[0] !== adapters[1]) warnings.push(`Other adapters: then ${adapters[0]}, now ${adapters[1]}.`);
   if (before.runtime !== now.runtime) warnings.push(`Other machines: then ${before.runtime}, now ${now.runtime}.`);
   const comparisons = compareRows(before.rows, now.rows);

@@ -12,7 +12,8 @@ import { formatComparison, parseReport } from './compare.ts';
 import { parseTorchTimes } from './measures/torch.ts';
 import { dawnPeers } from './node/peers.ts';
 import { FULL_SIZE } from './problem.ts';
-import { formatTable, formatTargets, type Report } from './report.ts';
+import { adapterName, formatTable, formatTargets, type Report } from './report.ts';
+import { rooflineSvg } from './roofline.ts';
 import { runSections } from './sections.ts';
 
 /** @returns the exit code */
@@ -23,7 +24,8 @@ async function main(): Promise<number> {
     return 0;
   }
   // Before the work, which may take long.
-  if (options.jsonFile !== undefined) await checkWritable(options.jsonFile);
+  await checkWritable('--json', options.jsonFile);
+  await checkWritable('--plot', options.plotFile);
   const earlier = await readOption('--compare', options.compareFile, parseReport);
   const torch = await readOption('--torch', options.torchFile, parseTorchTimes);
 
@@ -57,6 +59,11 @@ async function main(): Promise<number> {
   if (targets) console.log(`\n${targets}`);
   if (earlier) console.log(`\n${formatComparison(earlier, report)}`);
   if (options.jsonFile !== undefined) await writeFile(options.jsonFile, `${JSON.stringify(report, undefined, 1)}\n`);
+  if (options.plotFile !== undefined) {
+    const plot = rooflineSvg(rows, `Roofline: ${adapterName(gpu.adapterInfo)}`);
+    if (plot) await writeFile(options.plotFile, `${plot}\n`);
+    else console.error('No plot: it needs the roofs, which come with --only roof.');
+  }
   return failures.length > 0 ? 1 : 0;
 }
 
@@ -68,10 +75,11 @@ async function requestAdapter(): Promise<DawnAdapter> {
   );
 }
 
-async function checkWritable(file: string): Promise<void> {
+async function checkWritable(option: string, file: string | undefined): Promise<void> {
+  if (file === undefined) return;
   const folder = dirname(resolve(file));
   await access(folder, constants.W_OK).catch(() => {
-    throw new UsageError(`--json: cannot write into ${folder}`);
+    throw new UsageError(`${option}: cannot write into ${folder}`);
   });
 }
 

@@ -358,12 +358,14 @@ function convForward(bench: Workbench, layer: string, shape: Conv2dShape): OpCas
   };
   const tiles = gpu.adapterInfo.isFallback ? [chooseImplicitGemmTile(shape, samples)] : IMPLICIT_GEMM_TILE_NAMES;
   const flops = samples * conv2dFlops(shape);
+  const bytes = bytesOf(buffers.x, buffers.weights, buffers.y);
   return [
-    { name: `${layer}.forward.n${samples}`, dispatches: [conv2d(gpu.traits, shape, samples, buffers)], flops },
+    { name: `${layer}.forward.n${samples}`, dispatches: [conv2d(gpu.traits, shape, samples, buffers)], flops, bytes },
     ...tiles.map((tile) => ({
       name: `${layer}.forward.implicit-gemm-${tile}.n${samples}`,
       dispatches: [implicitGemmConv2d(shape, samples, tile, buffers)],
       flops,
+      bytes,
     })),
   ];
 }
@@ -371,12 +373,17 @@ function convForward(bench: Workbench, layer: string, shape: Conv2dShape): OpCas
 function convGradInput(bench: Workbench, layer: string, shape: Conv2dShape): OpCase {
   const { gpu, samples } = bench;
   const out = conv2dOutput(shape);
-  const dispatch = conv2dGradInput(gpu.traits, shape, samples, {
+  const buffers = {
     gradY: bench.random(samples * shape.outChannels * out.height * out.width),
     weights: bench.random(packedLength(transposedShape(shape))),
     gradX: bench.empty(samples * shape.inChannels * shape.height * shape.width),
-  });
-  return { name: `${layer}.grad-input.n${samples}`, dispatches: [dispatch], flops: samples * conv2dFlops(shape) };
+  };
+  return {
+    name: `${layer}.grad-input.n${samples}`,
+    dispatches: [conv2dGradInput(gpu.traits, shape, samples, buffers)],
+    flops: samples * conv2dFlops(shape),
+    bytes: bytesOf(...Object.values(buffers)),
+  };
 }
 
 function convTranspose(bench: Workbench, layer: string, shape: Conv2dShape): OpCase {

@@ -38,6 +38,11 @@ export interface Report {
   readonly skipped: readonly Skipped[];
 }
 
+/** What an adapter says of itself, as far as it does: browsers keep the description to themselves. */
+export function adapterName({ vendor, architecture, device, description }: AdapterInfo): string {
+  return [vendor, architecture, description || device].filter(Boolean).join(' ') || 'an adapter without a name';
+}
+
 /** A row from the values of its runs. */
 export function row(id: string, measure: string, unit: string, values: readonly number[], note?: string): Row {
   const { median, spread, runs } = summarize(values);

@@ -13,7 +13,7 @@ import {
   makeProblem,
   type Problem,
 } from '../problem.ts';
-import { type Row, row, targetRow, timeRows } from '../report.ts';
+import { adapterName, type Row, row, targetRow, timeRows } from '../report.ts';
 
 /** n, as the table of targets has it. */
 const SAMPLES = { gpu: 25, software: 4 };
@@ -34,8 +34,7 @@ export async function measureAgainstTfjs(bench: Bench, id: keyof typeof TFJS_TAS
   const { layer, measure } = TFJS_TASKS[id];
   const create = async (problem: Problem, inputs: Inputs) => {
     const tfjs = await TfjsExplainer.create(tf, problem, inputs);
-    const theirs = tfjs.adapterInfo.description;
-    const ours = bench.gpu.adapterInfo.description;
+    const [theirs, ours] = [tfjs.adapterInfo, bench.gpu.adapterInfo].map(adapterName);
     if (theirs !== ours) throw new Unmeasured(`tfjs runs on another adapter: ${theirs}, not ${ours}`);
     return tfjs;
   };

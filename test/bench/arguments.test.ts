@@ -30,8 +30,8 @@ describe("the bench's arguments", () => {
   });
 
   it('name files', () => {
-    const files = read('--json', 'a.json', '--compare', 'b.json', '--torch', 'c.json');
-    expect(files).toMatchObject({ jsonFile: 'a.json', compareFile: 'b.json', torchFile: 'c.json' });
+    const files = read('--json', 'a.json', '--compare', 'b.json', '--torch', 'c.json', '--plot', 'd.svg');
+    expect(files).toMatchObject({ jsonFile: 'a.json', compareFile: 'b.json', torchFile: 'c.json', plotFile: 'd.svg' });
   });
 
   it('take less effort with --quick', () => {
