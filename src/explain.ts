@@ -17,7 +17,7 @@ import {
   runContext,
 } from './job.ts';
 import type { Model } from './model.ts';
-import { convolutionsBehind, planExplanation } from './network/plan.ts';
+import { planExplanation, weightsNeeded } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
 import { softmax } from './ops/softmax.ts';
 import {
@@ -37,7 +37,7 @@ import { sha256Of } from './weights/sha256.ts';
  * forward pass, so that a further class costs its way back only.
  *
  * @throws OptionError, ImageError, LimitError (one sample does not fit the device), OverflowError,
- * DeviceLostError, AbortError
+ * DeviceLostError, DisposedError, AbortError
  */
 export function explain(model: Model, image: ImageInput, options?: ExplainOptions): Promise<Explanation>;
 export function explain(model: Model, image: ImageInput, options: ExplainClassesOptions): Promise<Explanation[]>;
@@ -46,6 +46,7 @@ export async function explain(
   image: ImageInput,
   options: ExplainOptions | ExplainClassesOptions = {},
 ): Promise<Explanation | Explanation[]> {
+  model.throwIfDisposed();
   if (!isOfClasses(options)) return (await explainAll(model, image, [resolveOptions(options, model)], options))[0];
   return explainAll(model, image, resolveClassesOptions(options, model), options);
 }
@@ -80,6 +81,8 @@ async function explainAll(
     classes: classes.length,
     batch: common.batch,
     limits: gpu.limits,
+    traits: gpu.traits,
+    tuner: gpu.tuner,
   });
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
@@ -87,7 +90,7 @@ async function explainAll(
     const jobs = await prepareJobs(model, classes, plan, workspace);
     const [job] = jobs;
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
-    await model.parameters.prepareGradients(convolutionsBehind(model.graph, layer.name));
+    await model.parameters.prepare(weightsNeeded(model.graph, plan));
     // Meanwhile: a large picture takes a while.
     const checksum = sha256Of(picture.data);
     checksum.catch(() => {}); // awaited below, unless something else fails before
@@ -143,6 +146,8 @@ export async function classify(model: Model, image: ImageInput, options: Classif
     target: undefined,
     samples: 0,
     limits: gpu.limits,
+    traits: gpu.traits,
+    tuner: gpu.tuner,
   });
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
@@ -154,9 +159,8 @@ export async function classify(model: Model, image: ImageInput, options: Classif
     const x = activationSlice(context, graph.input.name);
     const logits = activationSlice(context, graph.logits.name);
     const input = await prepareInput(model, picture, fit, workspace, x);
-    const forward = plan.steps.flatMap((step) =>
-      step.kind === 'forward' ? forwardStep(context, step.node, 1, step.pool) : [],
-    );
+    await parameters.prepare(weightsNeeded(graph, plan));
+    const forward = plan.steps.flatMap((step) => (step.kind === 'forward' ? forwardStep(context, step, 1) : []));
     await gpu.run([...input.dispatches, ...forward, softmax(model.classCount, 1, { logits, probabilities })], {
       signal: options.signal,
     });

@@ -181,7 +181,7 @@ function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
     case 'input':
       return [noiseDispatch(job, batch)];
     case 'forward':
-      return forwardStep(context, step.node, rows, step.pool);
+      return forwardStep(context, step, rows);
     case 'mask':
       return batch.gradients > 0 ? [maskStep(context, step.node, batch.gradients)] : [];
     case 'capture':
@@ -205,7 +205,7 @@ function backwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
     case 'relu-gradient':
       return [reluGradientStep(context, step.node, batch.gradients)];
     case 'gradient':
-      return gradientStep(context, step.node, batch.gradients);
+      return gradientStep(context, step, batch.gradients);
     case 'moments':
       return addMoments(job, batch, activationSlice(context, logits));
     default:

@@ -9,6 +9,7 @@ import { type Dispatch, Encoder, Pace } from './encoder.ts';
 import type { Kernel } from './kernel.ts';
 import { type CompiledKernel, PipelineCache } from './pipelines.ts';
 import { GpuTimer } from './timing.ts';
+import { Tuner } from './tuner.ts';
 
 export interface AdapterInfo {
   readonly vendor: string;
@@ -23,6 +24,8 @@ export interface AdapterInfo {
 export interface KernelTraits {
   /** Lanes of a subgroup where the adapter has one fixed size and the device the feature, else 0. */
   readonly subgroupSize: number;
+  /** A processor's cores under WebGPU: no memory that is shared cheaply, and loads that cost more than arithmetic. */
+  readonly isSoftware: boolean;
 }
 
 export interface GpuRequestOptions {
@@ -33,6 +36,8 @@ export interface GpuRequestOptions {
   /** 'adapter' (default) asks for what the adapter can do; 'default' stays at WebGPU's guaranteed limits. */
   limits?: 'adapter' | 'default';
   powerPreference?: GPUPowerPreference;
+  /** Name of a kernel to use wherever it can be, whatever is faster: for tests and measurements. */
+  forceVariant?: string;
 }
 
 export interface RunOptions {
@@ -55,6 +60,7 @@ export class Gpu {
   readonly device: GPUDevice;
   readonly adapterInfo: AdapterInfo;
   readonly traits: KernelTraits;
+  readonly tuner: Tuner;
   readonly pool: BufferPool;
   readonly #pipelines: PipelineCache;
   readonly #encoder: Encoder;
@@ -62,12 +68,16 @@ export class Gpu {
   #lost: string | undefined;
   #guarded: Promise<unknown> = Promise.resolve();
 
-  private constructor(device: GPUDevice, info: GPUAdapterInfo | undefined, owned: boolean) {
+  private constructor(device: GPUDevice, info: GPUAdapterInfo | undefined, owned: boolean, forceVariant?: string) {
     this.device = device;
     this.#owned = owned;
     this.adapterInfo = describeAdapter(info);
     const fixedSize = info?.subgroupMinSize === info?.subgroupMaxSize ? (info?.subgroupMinSize ?? 0) : 0;
-    this.traits = { subgroupSize: device.features.has('subgroups') ? fixedSize : 0 };
+    this.traits = {
+      subgroupSize: device.features.has('subgroups') ? fixedSize : 0,
+      isSoftware: this.adapterInfo.isFallback,
+    };
+    this.tuner = new Tuner(forceVariant);
     this.pool = new BufferPool(device);
     this.#pipelines = new PipelineCache(device);
     const pace = new Pace(this.adapterInfo.isFallback ? FIRST_PACE.software : FIRST_PACE.hardware);
@@ -88,7 +98,13 @@ export class Gpu {
    * @throws GpuUnavailableError when there is no WebGPU or no adapter, OptionError
    */
   static async request(options: GpuRequestOptions = {}): Promise<Gpu> {
-    checkOptionNames('Gpu.request()', options, { adapter: true, gpu: true, limits: true, powerPreference: true });
+    checkOptionNames('Gpu.request()', options, {
+      adapter: true,
+      gpu: true,
+      limits: true,
+      powerPreference: true,
+      forceVariant: true,
+    });
     const gpu = options.gpu ?? (globalThis.navigator as Navigator | undefined)?.gpu;
     if (!gpu && !options.adapter) {
       throw new GpuUnavailableError(
@@ -114,7 +130,7 @@ export class Gpu {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new GpuUnavailableError(`the adapter refused a device: ${reason}`, { cause });
     }
-    return new Gpu(device, adapter.info, true);
+    return new Gpu(device, adapter.info, true, options.forceVariant);
   }
 
   /** Uses a device that somebody else owns: dispose() frees what was made on it and leaves the device alone. */

@@ -5,7 +5,8 @@
 import { WeightsError } from '../errors.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { type Conv2dShape, packedIndex, packedLength, transposedShape, transposeWeights } from '../ops/conv2d.ts';
+import { type Conv2dShape, packedIndex, packedLength } from '../ops/conv2d.ts';
+import { convertWeights, formLength, type WeightsForm } from '../ops/conv2d.variants.ts';
 import {
   type DenseMatrix,
   type DenseShape,
@@ -32,10 +33,10 @@ export interface DenseParameters {
   readonly bias: BufferSlice;
 }
 
-/** A convolution of the graph, with the shape that its op takes. */
-export interface ShapedConvolution {
+/** Weights of a convolution of the graph, in the form that a kernel takes. */
+export interface NeededWeights {
   readonly node: Conv2dNode;
-  readonly shape: Conv2dShape;
+  readonly form: WeightsForm;
 }
 
 export interface LoadOptions {
@@ -53,7 +54,8 @@ export class Parameters {
   readonly gpu: Gpu;
   readonly #graph: Graph;
   readonly #convs = new Map<string, ConvParameters>();
-  readonly #transposed = new Map<string, BufferSlice>();
+  /** Other forms of weights, by formKey. */
+  readonly #converted = new Map<string, BufferSlice>();
   readonly #denses = new Map<string, DenseParameters>();
   readonly #buffers: GPUBuffer[] = [];
   #preparing: Promise<void> = Promise.resolve();
@@ -89,38 +91,42 @@ export class Parameters {
     return known(this.#denses.get(node), node);
   }
 
-  /** Weights of a convolution's backward pass; prepareGradients() must have made them. */
-  transposed(node: string): BufferSlice {
-    return known(this.#transposed.get(node), node);
+  /** A convolution's weights in a form that prepare() has made. */
+  weights(node: string, form: WeightsForm): BufferSlice {
+    return form === 'packed' ? this.conv(node).weights : known(this.#converted.get(formKey(node, form)), node);
   }
 
-  /** Makes the backward pass's weights of these convolutions, where they are not made yet. */
-  prepareGradients(nodes: readonly ShapedConvolution[]): Promise<void> {
+  bias(node: string): BufferSlice {
+    return this.conv(node).bias;
+  }
+
+  /** Makes these forms of convolutions' weights, where they are not made yet. */
+  prepare(needed: readonly NeededWeights[]): Promise<void> {
     // One after the other, so that explanations at once make nothing twice and use nothing that is not there yet.
-    const turn = this.#preparing.then(() =>
-      this.#transpose(nodes.filter(({ node }) => !this.#transposed.has(node.name))),
-    );
+    const turn = this.#preparing.then(() => this.#convert(needed));
     this.#preparing = turn.catch(() => {});
     return turn;
   }
 
-  async #transpose(nodes: readonly ShapedConvolution[]): Promise<void> {
-    if (nodes.length === 0) return;
+  async #convert(needed: readonly NeededWeights[]): Promise<void> {
     const made = new Map<string, BufferSlice>();
+    const missing = (key: string) => !this.#converted.has(key) && !made.has(key);
     try {
       const dispatches = await this.gpu.guard(async () =>
-        nodes.map(({ node, shape }) => {
-          const transposed = this.#create(`${node.name} weights, transposed`, packedLength(transposedShape(shape)));
-          made.set(node.name, transposed);
-          return transposeWeights(shape, { weights: this.conv(node.name).weights, transposed });
+        needed.flatMap(({ node, form }) => {
+          if (form === 'packed' || !missing(formKey(node.name, form))) return [];
+          const shape = convShape(this.#graph, node);
+          const converted = this.#create(`${node.name} weights, ${form}`, formLength(form, shape));
+          made.set(formKey(node.name, form), converted);
+          return [convertWeights(form, shape, { weights: this.conv(node.name).weights, converted })];
         }),
       );
-      await this.gpu.run(dispatches);
+      if (dispatches.length > 0) await this.gpu.run(dispatches);
     } catch (error) {
       for (const { buffer } of made.values()) this.gpu.pool.destroy(buffer);
       throw error;
     }
-    for (const [name, transposed] of made) this.#transposed.set(name, transposed);
+    for (const [key, converted] of made) this.#converted.set(key, converted);
   }
 
   dispose(): void {
@@ -506,4 +512,8 @@ function* channelIndices(shape: Conv2dShape, outChannel: number): Generator<numb
 function known<T>(value: T | undefined, node: string): T {
   if (value === undefined) throw new Error(`no weights are loaded for ${node}`);
   return value;
+}
+
+function formKey(node: string, form: WeightsForm): string {
+  return `${node} ${form}`;
 }

@@ -3,11 +3,21 @@
  * which tensors exist from which step to which, and which of them share a buffer.
  */
 import { LimitError, OptionError } from '../errors.ts';
+import type { KernelTraits } from '../gpu/gpu.ts';
+import type { KernelQuestion } from '../gpu/tuner.ts';
+import type { Direction } from '../ops/common.ts';
 import { finishesOutputs } from '../ops/conv2d.ts';
+import {
+  type Conv2dVariant,
+  conv2dScratch,
+  conv2dVariants,
+  type WeightsForm,
+  weightsForm,
+} from '../ops/conv2d.variants.ts';
 import { denseScratch } from '../ops/dense.ts';
 import { maxpoolCodeWords } from '../ops/maxpool.ts';
 import { reluMaskWords } from '../ops/relu.ts';
-import { type Convention, elementsOf, type Graph, type GraphNode, type MaxpoolNode } from './graph.ts';
+import { type Conv2dNode, type Convention, elementsOf, type Graph, type GraphNode, type MaxpoolNode } from './graph.ts';
 import { convShape, denseShape, mapsShape, poolShape } from './shapes.ts';
 
 /** The limits that matter here. */
@@ -28,6 +38,9 @@ export interface PlanRequest {
   /** Upper bound on the rows of a batch. */
   readonly batch?: number;
   readonly limits: PlanLimits;
+  readonly traits: KernelTraits;
+  /** Chooses among kernels; by default the first. */
+  readonly tuner?: { choose<Name extends string>(question: KernelQuestion<Name>): Name };
 }
 
 /**
@@ -35,6 +48,8 @@ export interface PlanRequest {
  * large GPU, and no more memory than a phone's browser gives. A single sample may take more.
  */
 export const WORKING_BYTES = 128 * 2 ** 20;
+/** Bytes of a kernel's scratch buffer beyond which it works on a part of the rows at a time. */
+const SCRATCH_BYTES = 24 * 2 ** 20;
 
 /** A batch: `noisy` samples beginning with number `firstSample`, then the clean picture if `clean` is 1. */
 export interface Batch {
@@ -48,6 +63,8 @@ export interface Batch {
 export interface TensorPlan {
   /** 4-byte words of one row. */
   readonly words: number;
+  /** Rows that it holds: those of the batch, of scratch perhaps fewer. */
+  readonly rows: number;
   /** First and last step at which the tensor is needed. */
   readonly first: number;
   readonly last: number;
@@ -58,10 +75,16 @@ export interface TensorPlan {
 export type Step =
   | { readonly kind: 'input' }
   /** A node's output; with `pool`, that of the max-pooling behind it instead. */
-  | { readonly kind: 'forward'; readonly node: GraphNode; readonly pool?: MaxpoolNode }
-  | { readonly kind: 'mask' | 'capture'; readonly node: GraphNode }
+  | {
+      readonly kind: 'forward';
+      readonly node: GraphNode;
+      readonly pool?: MaxpoolNode;
+      /** Of a convolution: its kernel. */
+      readonly variant?: Conv2dVariant;
+    }
+  | { readonly kind: 'mask' | 'capture' | 'relu-gradient'; readonly node: GraphNode }
   | { readonly kind: 'logits' | 'seed' | 'moments' }
-  | { readonly kind: 'gradient' | 'relu-gradient'; readonly node: GraphNode };
+  | { readonly kind: 'gradient'; readonly node: GraphNode; readonly variant?: Conv2dVariant };
 
 export interface Plan {
   readonly batches: readonly Batch[];
@@ -78,7 +101,8 @@ export const tensorName = {
   gradient: (node: string) => `gradient of ${node}`,
   mask: (node: string) => `mask of ${node}`,
   codes: (node: string) => `codes of ${node}`,
-  scratch: (node: string, direction: 'forward' | 'grad-input') => `${direction} scratch of ${node}`,
+  /** Of a kernel that takes several, each has a name. */
+  scratch: (node: string, direction: Direction, part = 'scratch') => `${direction} ${part} of ${node}`,
 } as const;
 
 /**
@@ -89,9 +113,9 @@ export function planExplanation(request: PlanRequest): Plan {
   const steps = listSteps(request);
   const tensors = findLifetimes(request, steps);
 
-  const bindable = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const bindable = bindableBytes(request);
   let maxRows = batch ?? Number.POSITIVE_INFINITY;
-  for (const [name, { words }] of tensors) {
+  for (const [name, { words, mostRows }] of tensors) {
     const fits = Math.floor(bindable / (4 * words));
     if (fits < 1) {
       throw new LimitError(`${graph.name}: ${name} of one sample`, {
@@ -100,13 +124,27 @@ export function planExplanation(request: PlanRequest): Plan {
         available: bindable,
       });
     }
-    maxRows = Math.min(maxRows, fits);
+    if (fits < mostRows) maxRows = Math.min(maxRows, fits);
   }
-  const rowBytes = shareBuffers(tensors, 1).bufferBytes.reduce((sum, bytes) => sum + bytes, 0);
-  maxRows = Math.min(maxRows, Math.max(1, Math.floor(WORKING_BYTES / rowBytes)));
-  const batches = splitSamples(samples, maxRows);
-  const rows = Math.max(...batches.map(({ noisy, clean }) => noisy + clean));
-  return { batches, rows, steps, ...shareBuffers(tensors, rows) };
+  let batches = splitSamples(samples, maxRows);
+  while (rowsOf(batches) > 1 && sumOf(shareBuffers(tensors, rowsOf(batches)).bufferBytes) > WORKING_BYTES) {
+    batches = splitSamples(samples, rowsOf(batches) - 1);
+  }
+  return { batches, rows: rowsOf(batches), steps, ...shareBuffers(tensors, rowsOf(batches)) };
+}
+
+/** What one binding can hold. */
+function bindableBytes({ limits }: PlanRequest): number {
+  return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+}
+
+/** Rows of the largest batch. */
+function rowsOf(batches: readonly Batch[]): number {
+  return Math.max(...batches.map(({ noisy, clean }) => noisy + clean));
+}
+
+function sumOf(bytes: readonly number[]): number {
+  return bytes.reduce((sum, each) => sum + each, 0);
 }
 
 /**
@@ -172,7 +210,8 @@ function isView(node: GraphNode, convention: Convention): boolean {
   return node.op === 'flatten' && convention === 'torch';
 }
 
-function listSteps({ graph, convention, target }: PlanRequest): Step[] {
+function listSteps(request: PlanRequest): Step[] {
+  const { graph, convention, target } = request;
   const behind = nodesBehind(graph, target);
   const steps: Step[] = [{ kind: 'input' }];
   const pooled = new Set<GraphNode>();
@@ -180,7 +219,9 @@ function listSteps({ graph, convention, target }: PlanRequest): Step[] {
     if (node.op === 'input' || node.op === 'softmax') continue;
     const pool = fusedPool(graph, node, target);
     if (pool) pooled.add(pool);
-    if (!isView(node, convention) && !pooled.has(node)) steps.push({ kind: 'forward', node, ...(pool && { pool }) });
+    if (!isView(node, convention) && !pooled.has(node)) {
+      steps.push({ kind: 'forward', node, pool, variant: chooseVariant(request, node, 'forward') });
+    }
     if (behind.includes(node) && reluGate(graph, node) === 'mask' && !writesMask(graph, node)) {
       steps.push({ kind: 'mask', node });
     }
@@ -190,7 +231,9 @@ function listSteps({ graph, convention, target }: PlanRequest): Step[] {
   if (target === undefined) return steps;
   steps.push({ kind: 'seed' });
   for (const node of behind.toReversed()) {
-    if (!isView(node, convention)) steps.push({ kind: 'gradient', node });
+    if (!isView(node, convention)) {
+      steps.push({ kind: 'gradient', node, variant: chooseVariant(request, node, 'grad-input') });
+    }
     // The target's own gradient is wanted behind its ReLU, every other layer's in front.
     const input = graph.node(node.inputs[0]);
     if (input.name !== target && reluGate(graph, input) === 'mask' && !appliesMask(graph, node)) {
@@ -201,23 +244,60 @@ function listSteps({ graph, convention, target }: PlanRequest): Step[] {
   return steps;
 }
 
+/** A convolution's kernel: a matter of the adapter, the shape and n, so that no batch's bits depend on the split. */
+function chooseVariant(request: PlanRequest, node: GraphNode, direction: Direction): Conv2dVariant | undefined {
+  if (node.op !== 'conv2d') return undefined;
+  const { graph, samples, traits, tuner } = request;
+  const shape = convShape(graph, node);
+  const fits = (variant: Conv2dVariant) =>
+    Object.values(conv2dScratch(variant, shape, direction) ?? {}).every((words) => 4 * words <= bindableBytes(request));
+  const candidates = conv2dVariants(traits, shape, direction, samples + 1).filter(fits);
+  const key = ['conv2d', direction, ...Object.values(shape), `n${samples}`].join(' ');
+  return tuner ? tuner.choose({ key, candidates }) : candidates[0];
+}
+
+/** The forms of weights that a plan's steps take. */
+export function weightsNeeded(graph: Graph, { steps }: Pick<Plan, 'steps'>): { node: Conv2dNode; form: WeightsForm }[] {
+  return steps.flatMap((step) => {
+    if (!(step.kind === 'forward' || step.kind === 'gradient') || !step.variant) return [];
+    const direction = step.kind === 'forward' ? 'forward' : 'grad-input';
+    return [{ node: graph.node(step.node.name) as Conv2dNode, form: weightsForm(step.variant, direction) }];
+  });
+}
+
 /** Names that stand for the same bytes: those of a flatten in C, H, W order are its input's. */
 export function storedNode(graph: Graph, convention: Convention, name: string): string {
   const node = graph.node(name);
   return isView(node, convention) ? storedNode(graph, convention, node.inputs[0]) : name;
 }
 
-type Lifetime = { words: number; first: number; last: number };
+type Lifetime = {
+  words: number;
+  /** Rows beyond which it need not grow with the batch. */
+  mostRows: number;
+  first: number;
+  last: number;
+};
 
 function findLifetimes(
   { graph, convention, target, classes = 1 }: PlanRequest,
   steps: readonly Step[],
 ): Map<string, Lifetime> {
   const tensors = new Map<string, Lifetime>();
-  const use = (name: string, words: number, at: number) => {
+  const use = (name: string, words: number, at: number, mostRows = Number.POSITIVE_INFINITY) => {
     const known = tensors.get(name);
     if (known) known.last = at;
-    else tensors.set(name, { words, first: at, last: at });
+    else tensors.set(name, { words, mostRows, first: at, last: at });
+  };
+  const useScratch = (node: GraphNode, direction: Direction, at: number, variant?: Conv2dVariant) => {
+    if (node.op === 'dense') {
+      use(tensorName.scratch(node.name, direction), denseScratch(denseShape(graph, node, convention), direction), at);
+    }
+    if (node.op !== 'conv2d' || !variant) return;
+    for (const [part, words] of Object.entries(conv2dScratch(variant, convShape(graph, node), direction) ?? {})) {
+      const mostRows = Math.max(1, Math.floor(SCRATCH_BYTES / (4 * words)));
+      use(tensorName.scratch(node.name, direction, part), words, at, mostRows);
+    }
   };
   const stored = (name: string) => storedNode(graph, convention, name);
   const useActivation = (name: string, at: number) =>
@@ -242,10 +322,7 @@ function findLifetimes(
         }
         if (behind.includes(node) && reluGate(graph, node) === 'mask' && writesMask(graph, node))
           useMask(node.name, at);
-        if (node.op === 'dense') {
-          const words = denseScratch(denseShape(graph, node, convention), 'forward');
-          use(tensorName.scratch(node.name, 'forward'), words, at);
-        }
+        useScratch(node, 'forward', at, step.variant);
         break;
       }
       case 'mask':
@@ -271,10 +348,7 @@ function findLifetimes(
         useGradient(node.name, at);
         useGradient(input.name, at);
         if (node.op === 'maxpool') use(tensorName.codes(node.name), 0, at);
-        if (node.op === 'dense') {
-          const words = denseScratch(denseShape(graph, node, convention), 'grad-input');
-          use(tensorName.scratch(node.name, 'grad-input'), words, at);
-        }
+        useScratch(node, 'grad-input', at, step.variant);
         if (input.name !== target) {
           const gate = reluGate(graph, input);
           if (gate === 'activation') useActivation(input.name, at);
@@ -309,24 +383,21 @@ function shareBuffers(
   const bufferBytes: number[] = [];
   const residents: Lifetime[][] = [];
   const tensors = new Map<string, TensorPlan>();
-  const bySize = [...lifetimes].sort(([, a], [, b]) => b.words - a.words);
+  const bytesOf = ({ words, mostRows }: Lifetime) => words * 4 * Math.min(rows, mostRows);
+  const bySize = [...lifetimes].sort(([, a], [, b]) => bytesOf(b) - bytesOf(a));
   for (const [name, lifetime] of bySize) {
     let buffer = residents.findIndex((others) => others.every((other) => !overlap(lifetime, other)));
     if (buffer < 0) {
       buffer = residents.push([]) - 1;
-      bufferBytes.push(lifetime.words * 4 * rows);
+      bufferBytes.push(bytesOf(lifetime));
     }
     residents[buffer].push(lifetime);
-    tensors.set(name, { ...lifetime, buffer });
+    const { words, mostRows, first, last } = lifetime;
+    tensors.set(name, { words, rows: Math.min(rows, mostRows), first, last, buffer });
   }
   return { tensors, bufferBytes };
 }
 
 function overlap(a: Lifetime, b: Lifetime): boolean {
   return a.first <= b.last && b.first <= a.last;
-}
-
-/** Shapes of the convolutions whose backward pass a target needs: those behind it. */
-export function convolutionsBehind(graph: Graph, target: string) {
-  return graph.after(target).flatMap((node) => (node.op === 'conv2d' ? [{ node, shape: convShape(graph, node) }] : []));
 }

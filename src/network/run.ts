@@ -2,14 +2,15 @@
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
-import { conv2d, conv2dGradInput } from '../ops/conv2d.ts';
+import type { Direction } from '../ops/common.ts';
+import { runConv2d, runConv2dGradInput, weightsForm } from '../ops/conv2d.variants.ts';
 import { dense, denseGradInput } from '../ops/dense.ts';
 import { flatten, flattenGradInput } from '../ops/flatten.ts';
 import { maxpool, maxpoolGradInput } from '../ops/maxpool.ts';
 import { reluGradInput, reluMask } from '../ops/relu.ts';
-import type { Graph, GraphNode, MaxpoolNode } from './graph.ts';
+import type { Graph, GraphNode } from './graph.ts';
 import type { Parameters } from './parameters.ts';
-import { appliesMask, type Plan, reluGate, storedNode, tensorName } from './plan.ts';
+import { appliesMask, type Plan, reluGate, type Step, storedNode, tensorName } from './plan.ts';
 import { convShape, denseShape, flattenShape, mapsShape, poolShape } from './shapes.ts';
 
 /** What the steps of a plan work on. */
@@ -41,7 +42,11 @@ export function gradientSlice(context: RunContext, node: string): BufferSlice {
 }
 
 /** A node's output from its input; with `pool`, the output of the max-pooling behind it. */
-export function forwardStep(context: RunContext, node: GraphNode, rows: number, pool?: MaxpoolNode): Dispatch[] {
+export function forwardStep(
+  context: RunContext,
+  { node, pool, variant = 'direct' }: Extract<Step, { kind: 'forward' }>,
+  rows: number,
+): Dispatch[] {
   const { traits, graph, parameters } = context;
   const x = activationSlice(context, node.inputs[0]);
   const y = activationSlice(context, (pool ?? node).name);
@@ -51,7 +56,10 @@ export function forwardStep(context: RunContext, node: GraphNode, rows: number, 
       const after = pool
         ? { pool: true, codes: plannedSlice(context, tensorName.codes(pool.name)) }
         : { mask: plannedSlice(context, tensorName.mask(node.name)) };
-      return [conv2d(traits, convShape(graph, node), rows, { x, y, relu, ...after, ...parameters.conv(node.name) })];
+      const weights = parameters.weights(node.name, weightsForm(variant, 'forward'));
+      const scratch = convScratch(context, node, 'forward');
+      const layer = { x, y, relu, weights, bias: parameters.bias(node.name), scratch, ...after };
+      return runConv2d(variant, traits, convShape(graph, node), rows, layer);
     }
     case 'maxpool':
       return [
@@ -88,7 +96,11 @@ export function reluGradientStep(context: RunContext, node: GraphNode, rows: num
  * The gradient with respect to a node's input from that with respect to its output; where the step can, brought to the
  * front of the input's ReLU. The target's own gradient is wanted behind it.
  */
-export function gradientStep(context: RunContext, node: GraphNode, rows: number): Dispatch[] {
+export function gradientStep(
+  context: RunContext,
+  { node, variant = 'direct' }: Extract<Step, { kind: 'gradient' }>,
+  rows: number,
+): Dispatch[] {
   const { traits, graph, parameters, target } = context;
   const gradY = gradientSlice(context, node.name);
   const gradX = gradientSlice(context, node.inputs[0]);
@@ -97,14 +109,13 @@ export function gradientStep(context: RunContext, node: GraphNode, rows: number)
   switch (node.op) {
     case 'conv2d': {
       const masks = gate === 'mask' && appliesMask(graph, node);
-      return [
-        conv2dGradInput(traits, convShape(graph, node), rows, {
-          gradY,
-          gradX,
-          weights: parameters.transposed(node.name),
-          gate: masks ? tensorSlice(context, tensorName.mask(input.name)) : undefined,
-        }),
-      ];
+      return runConv2dGradInput(variant, traits, convShape(graph, node), rows, {
+        x: gradY,
+        y: gradX,
+        weights: parameters.weights(node.name, weightsForm(variant, 'grad-input')),
+        scratch: convScratch(context, node, 'grad-input'),
+        gate: masks ? tensorSlice(context, tensorName.mask(input.name)) : undefined,
+      });
     }
     case 'maxpool': {
       const codes = tensorSlice(context, tensorName.codes(node.name));
@@ -128,4 +139,15 @@ export function gradientStep(context: RunContext, node: GraphNode, rows: number)
 /** The buffer of a tensor that not every plan has. */
 function plannedSlice(context: RunContext, name: string): BufferSlice | undefined {
   return context.plan.tensors.has(name) ? tensorSlice(context, name) : undefined;
+}
+
+/** Scratch of a convolution's kernel, with the size that the plan gives it: shared buffers may be larger. */
+function convScratch(context: RunContext, node: GraphNode, direction: Direction) {
+  const sized = (part: string) => {
+    const name = tensorName.scratch(node.name, direction, part);
+    const tensor = context.plan.tensors.get(name);
+    return tensor && { ...tensorSlice(context, name), size: 4 * tensor.words * tensor.rows };
+  };
+  const [patches, products] = [sized('patches'), sized('products')];
+  return patches && products && { patches, products };
 }

@@ -3,6 +3,9 @@ import gridLib from '../../shaders/lib/grid.wgsl?raw';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { type KernelSource, kernel } from '../gpu/kernel.ts';
 
+/** Of a layer: its output from its input, or the gradient with respect to its input from that of its output. */
+export type Direction = 'forward' | 'grad-input';
+
 /** Invocations of a workgroup in every kernel that has no reason for another number. */
 export const WORKGROUP_SIZE = 64;
 

@@ -12,7 +12,7 @@ import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
 import { kernel } from '../gpu/kernel.ts';
-import { elementwise, MEMORY_FLOPS, source, WORKGROUP_SIZE } from './common.ts';
+import { type Direction, elementwise, MEMORY_FLOPS, source, WORKGROUP_SIZE } from './common.ts';
 
 export interface DenseShape {
   readonly inputs: number;
@@ -39,8 +39,6 @@ export interface DenseMatrix {
   readonly storage: MatrixStorage;
   readonly slices: readonly (MatrixSlice & { readonly weights: BufferSlice })[];
 }
-
-type Direction = 'forward' | 'grad-input';
 
 const PARTIAL = source('dense', denseSource, {
   flags: { SUBGROUPS: false, MANY: false, ROWS_ARE_OUTPUTS: false, FLOAT16: false, UINT8: false },

@@ -1,7 +1,10 @@
 /** The library's Gpu as the tests use it: shared, and strict about errors. */
 import { it } from 'vitest';
 import { Gpu } from '../../src/gpu/gpu.ts';
-import { testAdapter, withErrorScopes } from './adapter.ts';
+import { runtime, testAdapter, withErrorScopes } from './adapter.ts';
+
+/** `npm test -- --force-variant NAME` tests the whole library with one kernel; the other runtimes take the usual ones. */
+const forceVariant = runtime === 'node' ? process.env.GRADCAM_TEST_VARIANT : undefined;
 
 const shared = new Map<string, Promise<Gpu>>();
 
@@ -13,7 +16,7 @@ const shared = new Map<string, Promise<Gpu>>();
 export function testGpu(limits: 'adapter' | 'default' = 'adapter'): Promise<Gpu> {
   let gpu = shared.get(limits);
   if (!gpu) {
-    gpu = testAdapter().then((adapter) => Gpu.request({ adapter, limits }));
+    gpu = testAdapter().then((adapter) => Gpu.request({ adapter, limits, forceVariant }));
     shared.set(limits, gpu);
   }
   return gpu;

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { LimitError, OptionError } from '../../src/errors.ts';
 import { type Convention, elementsOf, Graph } from '../../src/network/graph.ts';
 import {
-  convolutionsBehind,
   type Plan,
   type PlanRequest,
   planExplanation,
@@ -11,6 +10,7 @@ import {
   splitSamples,
   tensorName,
   WORKING_BYTES,
+  weightsNeeded,
 } from '../../src/network/plan.ts';
 import { VGG_NAMES, vgg } from '../../src/network/vgg.ts';
 
@@ -35,6 +35,7 @@ function plan(request: Partial<PlanRequest> = {}): Plan {
     target: 'block5_conv3',
     samples: 0,
     limits: LIMITS.default,
+    traits: { subgroupSize: 0, isSoftware: false },
     ...request,
   });
 }
@@ -160,9 +161,13 @@ describe('planExplanation', () => {
         }
       });
       bufferBytes.forEach((bytes, buffer) => {
-        const words = list.filter((tensor) => tensor.buffer === buffer).map((tensor) => tensor.words);
-        expect(bytes).toBe(4 * rows * Math.max(...words));
+        const sizes = list.filter((tensor) => tensor.buffer === buffer).map((tensor) => 4 * tensor.words * tensor.rows);
+        expect(bytes).toBe(Math.max(...sizes));
       });
+      for (const [name, tensor] of tensors) {
+        if (/patches|products/.test(name)) expect(tensor.rows).toBeLessThanOrEqual(rows);
+        else expect(tensor.rows).toBe(rows);
+      }
     }
   });
 
@@ -206,12 +211,33 @@ describe('planExplanation', () => {
   });
 });
 
-describe('convolutionsBehind', () => {
-  it('are those whose gradient the layer needs', () => {
-    const behind = (target: string) => convolutionsBehind(VGG16, target).map(({ node }) => node.name);
-    expect(behind('block5_conv3')).toEqual([]);
-    expect(behind('block4_pool')).toEqual(['block5_conv1', 'block5_conv2', 'block5_conv3']);
-    expect(behind('block1_conv1')).toHaveLength(12);
+describe('weightsNeeded', () => {
+  const forms = (request: Partial<PlanRequest>) =>
+    weightsNeeded(VGG16, plan(request)).map(({ node, form }) => `${node.name} ${form}`);
+  const all = VGG16.layers.filter(({ op }) => op === 'conv2d').map(({ name }) => name);
+  const always = (variant: string): PlanRequest['tuner'] => ({
+    choose: ({ candidates }) => candidates.find((name) => name === variant) ?? candidates[0]!,
+  });
+
+  it('are those of the forward pass, and on the way back those behind the layer', () => {
+    const tuner = always('direct');
+    expect(forms({ tuner, target: undefined })).toEqual(all.map((name) => `${name} packed`));
+    expect(forms({ tuner, target: 'block5_conv3' })).toHaveLength(all.length);
+    expect(forms({ tuner, target: 'block4_pool' }).slice(all.length)).toEqual([
+      'block5_conv3 transposed',
+      'block5_conv2 transposed',
+      'block5_conv1 transposed',
+    ]);
+    expect(forms({ tuner, target: 'block1_conv1' })).toHaveLength(2 * all.length - 1);
+  });
+
+  it('follow the kernels chosen, with scratch for those that need it', () => {
+    const request = { tuner: always('winograd-2'), target: 'block5_conv2' };
+    expect(forms(request)).toContain('block5_conv3 winograd-2');
+    const names = [...plan(request).tensors.keys()];
+    expect(names).toContain(tensorName.scratch('block5_conv3', 'forward', 'patches'));
+    expect(names).toContain(tensorName.scratch('block5_conv3', 'grad-input', 'products'));
+    expect([...plan({ ...request, tuner: always('direct') }).tensors.keys()].join()).not.toContain('patches');
   });
 });
 
@@ -313,7 +339,7 @@ function simulate(graph: Graph, convention: Convention, { steps, tensors, buffer
   }
 
   function scratchOf(node: string, direction: 'forward' | 'grad-input'): string[] {
-    const name = tensorName.scratch(node, direction);
-    return tensors.has(name) ? [name] : [];
+    const parts = [undefined, 'patches', 'products'];
+    return parts.map((part) => tensorName.scratch(node, direction, part)).filter((name) => tensors.has(name));
   }
 }

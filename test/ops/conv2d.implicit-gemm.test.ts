@@ -64,7 +64,7 @@ function title([samples, { inChannels, outChannels, height, width }]: Case): str
 }
 
 /** The kernel that holds a tile of cells in registers and knows no workgroup memory. */
-const WITHOUT_SUBGROUPS = { subgroupSize: 0 };
+const WITHOUT_SUBGROUPS = { subgroupSize: 0, isSoftware: true };
 
 describe('conv2d.implicit-gemm', () => {
   for (const each of CASES) {

@@ -82,7 +82,7 @@ const GENERAL: Case[] = [
     : []),
 ];
 
-const WITHOUT_SUBGROUPS: KernelTraits = { subgroupSize: 0 };
+const WITHOUT_SUBGROUPS: KernelTraits = { subgroupSize: 0, isSoftware: true };
 
 function title([samples, shape]: Case): string {
   const { inChannels, outChannels, height, width, kernel, stride, padding } = shape;

@@ -45,7 +45,7 @@ const CASES: Case[] = [
 const TILES: readonly WinogradTile[] = [2, 4];
 /** Rounding errors relative to those of a plain sum of the same products. */
 const ERROR_GROWTH = { 2: 2, 4: 8 };
-const WITHOUT_SUBGROUPS: KernelTraits = { subgroupSize: 0 };
+const WITHOUT_SUBGROUPS: KernelTraits = { subgroupSize: 0, isSoftware: true };
 
 function title([samples, { inChannels, outChannels, height, width }]: Case): string {
   return `${samples} × [${inChannels} → ${outChannels}, ${height} × ${width}]`;

@@ -1,0 +1,176 @@
+/** The kernels that a convolution can be computed with, and what each needs; the one place that knows them all. */
+import type { BufferSlice } from '../gpu/buffers.ts';
+import type { Dispatch } from '../gpu/encoder.ts';
+import type { KernelTraits } from '../gpu/gpu.ts';
+import type { Direction } from './common.ts';
+import {
+  chooseImplicitGemmTile,
+  IMPLICIT_GEMM_TILE_NAMES,
+  type ImplicitGemmTile,
+  implicitGemmConv2d,
+} from './conv2d.implicit-gemm.ts';
+import type { Conv2dOutput } from './conv2d.output.ts';
+import {
+  type Conv2dShape,
+  conv2d,
+  conv2dGradInput,
+  finishesOutputs,
+  packedLength,
+  transposedShape,
+  transposeWeights,
+} from './conv2d.ts';
+import {
+  type WinogradBuffers,
+  type WinogradTile,
+  winogradConv2d,
+  winogradConv2dGradInput,
+  winogradFilterLength,
+  winogradFilters,
+  winogradScratchWords,
+} from './conv2d.winograd.ts';
+
+type ImplicitGemm = `implicit-gemm-${ImplicitGemmTile}`;
+type Winograd = 'winograd-2' | 'winograd-4';
+export type Conv2dVariant = 'direct' | ImplicitGemm | Winograd;
+
+const IMPLICIT_GEMMS = IMPLICIT_GEMM_TILE_NAMES.map((tile): ImplicitGemm => `implicit-gemm-${tile}`);
+const WINOGRADS: readonly Winograd[] = ['winograd-2', 'winograd-4'];
+
+/** Names of all kernels, as Gpu.request takes them to force one. */
+export const CONV2D_VARIANTS: readonly Conv2dVariant[] = ['direct', ...IMPLICIT_GEMMS, ...WINOGRADS];
+
+/** How weights lie in memory: as the direct kernels' forward pass takes them, their backward pass, or transformed. */
+export type WeightsForm = 'packed' | 'transposed' | Winograd;
+
+/** Rows of a batch that the first guess counts with: larger jobs are split. */
+const USUAL_ROWS = 8;
+
+/**
+ * Kernels that compute a convolution, the best guess for the adapter first.
+ *
+ * @param samples rows of the whole job, however they are batched
+ */
+export function conv2dVariants(
+  traits: KernelTraits,
+  shape: Conv2dShape,
+  direction: Direction,
+  samples: number,
+): readonly Conv2dVariant[] {
+  if (!finishesOutputs(shape)) return ['direct'];
+  const guess = firstGuess(traits, direction === 'forward' ? shape : transposedShape(shape), samples);
+  return [guess, ...CONV2D_VARIANTS.filter((variant) => variant !== guess)];
+}
+
+/** A GPU's arithmetic is fast and its memory far; a processor's cores gain from every multiplication that is saved. */
+function firstGuess(traits: KernelTraits, shape: Conv2dShape, samples: number): Conv2dVariant {
+  const rows = Math.min(samples, USUAL_ROWS);
+  if (!traits.isSoftware) return `implicit-gemm-${chooseImplicitGemmTile(shape, rows)}`;
+  const cost = (variant: 'direct' | Winograd) => costOnCores(variant, shape, rows);
+  return (['direct', ...WINOGRADS] as const).reduce((best, variant) => (cost(variant) < cost(best) ? variant : best));
+}
+
+/** What a transform of one value costs on a processor's cores, in multiply-adds of the product that it serves. */
+const TRANSFORM_COST = 40;
+/** Tiles that the product takes at a time; the last group may be idle in part. */
+const TILES_AT_A_TIME = 64;
+
+function costOnCores(variant: 'direct' | Winograd, shape: Conv2dShape, rows: number): number {
+  const { inChannels, outChannels, height, width } = shape;
+  // Four channels stand together in the transformed values.
+  const [x, y] = [Math.ceil(inChannels / 4) * 4, Math.ceil(outChannels / 8) * 8];
+  if (variant === 'direct') return rows * height * width * 9 * inChannels * y;
+  const m = tileOf(variant);
+  const tiles = rows * Math.ceil(height / m) * Math.ceil(width / m);
+  const places = (m + 2) ** 2;
+  const products = Math.ceil(tiles / TILES_AT_A_TIME) * TILES_AT_A_TIME * places * x * y;
+  return products + tiles * places * (x + y) * TRANSFORM_COST;
+}
+
+export function weightsForm(variant: Conv2dVariant, direction: Direction): WeightsForm {
+  if (isWinograd(variant)) return variant;
+  return direction === 'forward' ? 'packed' : 'transposed';
+}
+
+/** Floats of the weights in a form. */
+export function formLength(form: WeightsForm, shape: Conv2dShape): number {
+  if (form === 'packed') return packedLength(shape);
+  return form === 'transposed' ? packedLength(transposedShape(shape)) : winogradFilterLength(shape, tileOf(form));
+}
+
+/** Makes the weights in another form from packed ones. */
+export function convertWeights(
+  form: Exclude<WeightsForm, 'packed'>,
+  shape: Conv2dShape,
+  { weights, converted }: { weights: BufferSlice; converted: BufferSlice },
+): Dispatch {
+  if (form === 'transposed') return transposeWeights(shape, { weights, transposed: converted });
+  return winogradFilters(shape, tileOf(form), { weights, filters: converted });
+}
+
+/** Two buffers that a kernel works in, in 4-byte words of one sample; undefined where it needs none. */
+export function conv2dScratch(
+  variant: Conv2dVariant,
+  shape: Conv2dShape,
+  direction: Direction,
+): { patches: number; products: number } | undefined {
+  return isWinograd(variant) ? winogradScratchWords(shape, tileOf(variant), direction) : undefined;
+}
+
+export interface VariantBuffers {
+  /** x for the forward pass, grad y for the backward pass. */
+  readonly x: BufferSlice;
+  /** In the form that weightsForm() says. */
+  readonly weights: BufferSlice;
+  /** As conv2dScratch() says. */
+  readonly scratch?: Pick<WinogradBuffers, 'patches' | 'products'>;
+}
+
+/** y = conv(x, weights) + bias, then what `Conv2dOutput` asks for. */
+export function runConv2d(
+  variant: Conv2dVariant,
+  traits: KernelTraits,
+  shape: Conv2dShape,
+  samples: number,
+  { x, weights, scratch, ...output }: VariantBuffers & Conv2dOutput & { bias: BufferSlice },
+): Dispatch[] {
+  if (isWinograd(variant)) {
+    const buffers = { x, filters: weights, ...known(scratch), ...output };
+    return winogradConv2d(traits, shape, samples, tileOf(variant), buffers);
+  }
+  if (variant === 'direct') return [conv2d(traits, shape, samples, { x, weights, ...output })];
+  return [implicitGemmConv2d(shape, samples, gemmTile(variant), { x, weights, ...output })];
+}
+
+/** grad_x from grad_y, in front of the ReLU whose mask is the gate, if any. */
+export function runConv2dGradInput(
+  variant: Conv2dVariant,
+  traits: KernelTraits,
+  shape: Conv2dShape,
+  samples: number,
+  { x: gradY, weights, scratch, y: gradX, gate }: VariantBuffers & Pick<Conv2dOutput, 'y' | 'gate'>,
+): Dispatch[] {
+  if (isWinograd(variant)) {
+    const buffers = { gradY, gradX, gate, filters: weights, ...known(scratch) };
+    return winogradConv2dGradInput(traits, shape, samples, tileOf(variant), buffers);
+  }
+  if (variant === 'direct') return [conv2dGradInput(traits, shape, samples, { gradY, weights, gradX, gate })];
+  const buffers = { x: gradY, weights, y: gradX, gate };
+  return [implicitGemmConv2d(transposedShape(shape), samples, gemmTile(variant), buffers)];
+}
+
+function isWinograd(variant: Conv2dVariant): variant is Winograd {
+  return variant === 'winograd-2' || variant === 'winograd-4';
+}
+
+function gemmTile(variant: ImplicitGemm): ImplicitGemmTile {
+  return variant.slice('implicit-gemm-'.length) as ImplicitGemmTile;
+}
+
+function tileOf(variant: Winograd): WinogradTile {
+  return variant === 'winograd-2' ? 2 : 4;
+}
+
+function known<T>(scratch: T | undefined): T {
+  if (scratch === undefined) throw new Error('this kernel needs its scratch buffers');
+  return scratch;
+}
