@@ -49,6 +49,7 @@ import { overlay } from '../src/ops/overlay.ts';
 import { preprocess, preprocessRowFloats, resizeRows } from '../src/ops/preprocess.ts';
 import { reluGradInput, reluMask, reluMaskWords } from '../src/ops/relu.ts';
 import { copySample, sampleMean } from '../src/ops/sample-mean.ts';
+import { singularVector, singularVectorGramFloats } from '../src/ops/singular-vector.ts';
 import { softmax } from '../src/ops/softmax.ts';
 import { upsample } from '../src/ops/upsample.ts';
 import { activationShareWeights, alphaWeights, meanGradientWeights } from '../src/ops/weights.ts';
@@ -305,6 +306,25 @@ export const OPS: Readonly<Record<string, OpBench>> = {
           bytes: bytesOf(buffers.total, buffers.total),
         },
       ];
+    }),
+
+  'singular-vector': (bench) =>
+    EXPLAINED.map((layer) => {
+      const { maps, cells } = featureMaps(layer);
+      // Of both signs: the iteration hardly converges and takes all its steps.
+      const activations = bench.random(maps * cells);
+      const dispatches = singularVector(
+        { maps, cells },
+        {
+          activations,
+          vector: bench.empty(maps),
+          largest: bench.filled(Uint32Array.of(0)),
+          gram: bench.empty(singularVectorGramFloats({ maps, cells })),
+          product: bench.empty(maps),
+          ended: bench.empty(1),
+        },
+      );
+      return { name: layer, dispatches, flops: maps * (maps + 1) * cells, bytes: bytesOf(activations) };
     }),
 
   softmax: (bench) => {

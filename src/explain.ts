@@ -16,6 +16,7 @@ import {
   readResults,
   runContext,
 } from './job.ts';
+import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
 import { planExplanation, weightsNeeded } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
@@ -84,13 +85,17 @@ async function explainAll(
     traits: gpu.traits,
     tuner: gpu.tuner,
   });
+  // Without a gradient an explanation ends behind the forward pass.
+  const { needsGradient } = METHOD_TABLE[common.method];
+  const batches = needsGradient ? plan.batches : plan.batches.map((batch) => ({ ...batch, gradients: 0 }));
+  const steps = needsGradient ? plan.steps : plan.steps.filter(({ kind }) => kind !== 'gradient');
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
   try {
     const jobs = await prepareJobs(model, classes, plan, workspace);
     const [job] = jobs;
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
-    await model.parameters.prepare(weightsNeeded(model.graph, plan));
+    await model.parameters.prepare(weightsNeeded(model.graph, { steps }));
     // Meanwhile: a large picture takes a while.
     const checksum = sha256Of(picture.data);
     checksum.catch(() => {}); // awaited below, unless something else fails before
@@ -99,8 +104,8 @@ async function explainAll(
     const progress = progressReporter(common.nSamples + 1, onProgress);
     let done = 0;
     let gpuMs: number | undefined;
-    for (const [i, batch] of plan.batches.entries()) {
-      const isLast = i === plan.batches.length - 1;
+    for (const [i, batch] of batches.entries()) {
+      const isLast = i === batches.length - 1;
       const dispatches = [
         ...(i === 0 ? [...input.dispatches, rangeDispatch(job)] : []),
         ...batchDispatches(jobs, batch),

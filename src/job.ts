@@ -31,11 +31,12 @@ import { oneHot } from './ops/one-hot.ts';
 import { overflow } from './ops/overflow.ts';
 import { type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
 import { copySample, sampleMean } from './ops/sample-mean.ts';
+import { type SingularVectorScratch, singularVector, singularVectorGramFloats } from './ops/singular-vector.ts';
 import { softmax } from './ops/softmax.ts';
 import { activationShareWeights, alphaWeights, meanGradientWeights } from './ops/weights.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
 
-/** One class's explanation. Those of several classes share the forward pass, and with it all buffers up to `activations`. */
+/** One class's explanation. Those of several classes share the forward pass, and with it all buffers up to `singularVector`. */
 export interface Job {
   readonly context: RunContext;
   readonly options: ResolvedOptions;
@@ -57,7 +58,10 @@ export interface Job {
   readonly filters: BufferSlice;
   readonly subset: BufferSlice;
   readonly activations: BufferSlice;
+  /** Where the method's weights are one. */
+  readonly singularVector: SingularVectorScratch | undefined;
   readonly classIndex: BufferSlice;
+  /** Empty where the method needs no gradient. */
   readonly sums: BufferSlice;
   readonly largestScore: BufferSlice;
   readonly sampleWeights: BufferSlice | undefined;
@@ -91,7 +95,7 @@ export function prepareJobs(
   workspace: Workspace,
 ): Promise<Job[]> {
   return model.gpu.guard(async () => {
-    const [{ layerName, filters, combineFilters, subset, region, sampleWeights }] = options;
+    const [{ method, layerName, filters, combineFilters, subset, region, sampleWeights }] = options;
     const { name: target, shape } = model.resolveLayer(layerName);
     const [maps, height, width] = shape;
     const cells = height * width;
@@ -99,6 +103,7 @@ export function prepareJobs(
     const each = filters !== undefined && combineFilters === 'each';
     const chosen = Uint32Array.from(filters ?? Array.from({ length: maps }, (_, k) => k));
     const heatMaps = each ? chosen.length : 1;
+    const { weights, needsGradient } = METHOD_TABLE[method];
     const shared = {
       context: runContext(model, plan, target, workspace),
       target,
@@ -115,12 +120,21 @@ export function prepareJobs(
       filters: workspace.filled('filters', chosen),
       subset: workspace.filled('subset', subsetMask({ height, width }, subset, region)),
       activations: workspace.floats('explained activations', maps * cells),
+      singularVector:
+        weights === 'singular-vector'
+          ? {
+              largest: workspace.filled('largest activation', Uint32Array.of(0)),
+              gram: workspace.floats('Gram matrix', singularVectorGramFloats({ maps, cells })),
+              product: workspace.floats('product with the Gram matrix', maps),
+              ended: workspace.floats('end of the power iteration', 1),
+            }
+          : undefined,
     };
     return options.map((ofClass) => ({
       ...shared,
       options: ofClass,
       classIndex: workspace.filled('class', Uint32Array.of(ofClass.classIndex ?? 0)),
-      sums: workspace.floats('moment sums', maps * cells * MOMENT_FLOATS),
+      sums: workspace.floats('moment sums', needsGradient ? maps * cells * MOMENT_FLOATS : 0),
       largestScore: workspace.floats('largest score', 1),
       sampleWeights: sampleWeights === 'score' ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
       weights: workspace.floats('map weights', maps),
@@ -256,7 +270,7 @@ function addMoments(job: Job, batch: Batch, logits: BufferSlice): Dispatch[] {
   ];
 }
 
-/** From the moments of all samples to the map. */
+/** From the moments of all samples, or the feature maps alone, to the map. */
 export function mapDispatches(job: Job): Dispatch[] {
   const { options, maps, cells } = job;
   const samples = Math.max(1, options.nSamples);
@@ -273,6 +287,15 @@ export function mapDispatches(job: Job): Dispatch[] {
       return [gradientMap(heat, 'signed', job)];
     case 'positive-gradient':
       return [gradientMap(heat, 'positive', job)];
+    case 'singular-vector':
+      return [
+        ...singularVector(feature, {
+          activations: job.activations,
+          vector: job.weights,
+          ...(job.singularVector as SingularVectorScratch),
+        }),
+        map(heat, job),
+      ];
   }
 }
 

@@ -3,7 +3,18 @@
 export interface Method {
   readonly title: string;
   /** What the feature maps are weighted with; mapDispatches() in job.ts knows how each is made. */
-  readonly weights: 'mean-gradient' | 'alpha' | 'activation-share' | 'gradient' | 'positive-gradient';
+  readonly weights:
+    | 'mean-gradient'
+    | 'alpha'
+    | 'activation-share'
+    | 'gradient'
+    | 'positive-gradient'
+    | 'singular-vector';
+  /**
+   * Whether the map depends on the gradient of the class's logit. If not, it is the same for every class, there is no
+   * backward pass, and all that noisy copies can change is the mean of the feature maps (`activations: 'mean'`).
+   */
+  readonly needsGradient: boolean;
   /** Noisy copies are part of the method: where methods are compared, it takes some and the others none. */
   readonly isSmooth: boolean;
   /** The map in terms of the feature maps A and the gradient g of the class's logit; with noise, g is averaged. */
@@ -16,6 +27,7 @@ const TABLE = {
   'grad-cam': {
     title: 'Grad-CAM',
     weights: 'mean-gradient',
+    needsGradient: true,
     isSmooth: false,
     equation: 'L = ReLU(Σ_k W_k A_k), W_k the mean of g_k over its cells',
     source: 'Selvaraju et al. 2017 (arXiv 1610.02391), Eq. 1 and 2',
@@ -23,6 +35,7 @@ const TABLE = {
   'hires-cam': {
     title: 'HiResCAM',
     weights: 'gradient',
+    needsGradient: true,
     isSmooth: false,
     equation: 'L = ReLU(Σ_k g_k ⊙ A_k)',
     source: 'Draelos and Carin 2020 (arXiv 2011.08891)',
@@ -30,6 +43,7 @@ const TABLE = {
   'grad-cam++': {
     title: 'Grad-CAM++',
     weights: 'alpha',
+    needsGradient: true,
     isSmooth: false,
     equation: 'L = ReLU(Σ_k W_k A_k), W_k = Σ_ij α_k ReLU(g_k), α_k = g_k² / (2 g_k² + g_k³ Σ_ab A_k)',
     source: 'Chattopadhay et al. 2018 (arXiv 1710.11063), Eq. 19',
@@ -37,6 +51,7 @@ const TABLE = {
   'smooth-grad-cam++': {
     title: 'Smooth Grad-CAM++',
     weights: 'alpha',
+    needsGradient: true,
     isSmooth: true,
     equation: 'that of Grad-CAM++, with g_k, g_k² and g_k³ averaged over n noisy copies of the picture',
     source: 'Omeiza et al. 2019 (arXiv 1908.01224), Eq. 5 to 8',
@@ -44,6 +59,7 @@ const TABLE = {
   'xgrad-cam': {
     title: 'XGrad-CAM',
     weights: 'activation-share',
+    needsGradient: true,
     isSmooth: false,
     equation: 'L = ReLU(Σ_k W_k A_k), W_k = Σ_ij (A_k / Σ_ab A_k) g_k',
     source: 'Fu et al. 2020 (arXiv 2008.02312)',
@@ -51,9 +67,19 @@ const TABLE = {
   'layer-cam': {
     title: 'LayerCAM',
     weights: 'positive-gradient',
+    needsGradient: true,
     isSmooth: false,
     equation: 'L = ReLU(Σ_k ReLU(g_k) ⊙ A_k)',
     source: 'Jiang et al. 2021 (doi 10.1109/TIP.2021.3089943)',
+  },
+  'eigen-cam': {
+    title: 'Eigen-CAM',
+    weights: 'singular-vector',
+    needsGradient: false,
+    isSmooth: false,
+    equation:
+      'L = ReLU(Σ_k V_k A_k), V the first right singular vector of A as a matrix of cells by maps, on the side of (1, …, 1)',
+    source: 'Muhammad and Yeasin 2020 (arXiv 2008.00299)',
   },
 } as const satisfies Readonly<Record<string, Method>>;
 

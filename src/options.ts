@@ -3,7 +3,7 @@
  * command line. Names follow the paper (Omeiza et al. 2019) where it has one.
  */
 import { OptionError } from './errors.ts';
-import { METHODS, type MethodName } from './methods.ts';
+import { METHOD_TABLE, METHODS, type MethodName } from './methods.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
 
 export const FITS = ['squash', 'crop', 'pad'] as const;
@@ -177,6 +177,14 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   oneOf('sampleWeights', o.sampleWeights, ['uniform', 'score']);
   oneOf('alphaNumerator', o.alphaNumerator, ['second', 'first']);
   oneOf('activations', o.activations, ['clean', 'mean']);
+  if (o.nSamples > 0 && o.activations === 'clean' && !METHOD_TABLE[o.method].needsGradient) {
+    const { title } = METHOD_TABLE[o.method];
+    throw new OptionError(
+      'nSamples',
+      o.nSamples,
+      `0: ${title} takes no gradient that noise could smooth; with activations mean, the feature maps are smoothed`,
+    );
+  }
   oneOf('combineFilters', o.combineFilters, ['each', 'sum']);
   resolveFit(o.fit);
   if (o.batch !== undefined) integer('batch', o.batch, 1, MAX_SAMPLES);

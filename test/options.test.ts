@@ -71,6 +71,7 @@ describe('resolveOptions', () => {
     const edges: ExplainOptions[] = [
       { nSamples: 0 },
       { nSamples: MAX_SAMPLES },
+      { method: 'eigen-cam', nSamples: 2, activations: 'mean' },
       { stdDev: 0 },
       { seed: Number.MAX_SAFE_INTEGER },
       { batch: 1 },
@@ -113,6 +114,11 @@ describe('resolveOptions', () => {
     ['combineFilters', { combineFilters: 'max' }, /each, sum/],
     ['fit', { fit: 'stretch' }, /squash, crop, pad/],
     ['batch', { batch: 0 }, /a whole number from 1/],
+    [
+      'nSamples',
+      { method: 'eigen-cam', nSamples: 2 },
+      /got 2; allowed: 0: Eigen-CAM takes no gradient .* activations mean/,
+    ],
     ['classIndex', { classIndex: 10 }, /got 10; allowed: a whole number from 0 to 9/],
     ['classIndex', { classIndex: -1 }, /got -1/],
     ['topK', { topK: 0 }, /a whole number from 1/],

@@ -16,15 +16,6 @@ struct Params {
 #endif
 @group(0) @binding(3) var<uniform> params: Params;
 
-// Exponent field of a power of two above |g|, kept where the power and its inverse are normal numbers.
-fn scale_exponent(g: f32) -> u32 {
-  return clamp(((bitcast<u32>(g) >> 23u) & 0xffu) + 1u, 2u, 252u);
-}
-
-fn power_of_two(exponent: u32) -> f32 {
-  return bitcast<f32>(exponent << 23u);
-}
-
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,

@@ -1,5 +1,6 @@
 /** Running moments of the class score's gradient over the noisy samples. */
 
+import powerLib from '../../shaders/lib/power-of-two.wgsl?raw';
 import sampleWeightsSource from '../../shaders/ops/moments.sample-weights.wgsl?raw';
 import momentsSource from '../../shaders/ops/moments.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
@@ -7,7 +8,7 @@ import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
 
-const MOMENTS = source('moments', momentsSource, { flags: { WEIGHTED: false } });
+const MOMENTS = source('moments', momentsSource, { libs: [powerLib], flags: { WEIGHTED: false } });
 const SAMPLE_WEIGHTS = source('moments.sample-weights', sampleWeightsSource);
 
 /** Floats per element of the sums: Σ ω g, Σ ω (g/s)², Σ ω (g/s)³ and the scale s. */

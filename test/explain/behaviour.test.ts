@@ -1,6 +1,6 @@
 /** What an explanation is besides its numbers: outcomes, stopping, memory, several at once, and a device that goes away. */
 import { createHash } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   AbortError,
   DeviceLostError,
@@ -12,8 +12,9 @@ import {
 import { classify, explain, gradCamPlusSmooth } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
+import { kernelLabel } from '../../src/gpu/kernel.ts';
 import type { OverlayOptions } from '../../src/image/overlay.ts';
-import { METHODS } from '../../src/methods.ts';
+import { METHOD_TABLE, METHODS } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import type { ExplainOptions, ExplainProgress } from '../../src/options.ts';
 import { VERSION } from '../../src/version.ts';
@@ -27,8 +28,15 @@ import { assertExplains } from './oracle.ts';
 const VGG = smallVgg({ name: 'vgg11' });
 const PICTURE = noisyPicture(1, 48, 40);
 const SMOOTH = { nSamples: 5, stdDev: 0.2, seed: 2 } as const;
-/** Of the clean picture, and with noise. */
-const EVERY_METHOD = METHODS.flatMap((method): ExplainOptions[] => [{ method }, { method, nSamples: 3 }]);
+/** A method without a gradient sees noise in the feature maps only. */
+const NOISY_METHODS = METHODS.map(
+  (method): ExplainOptions => ({
+    method,
+    nSamples: 3,
+    activations: METHOD_TABLE[method].needsGradient ? 'clean' : 'mean',
+  }),
+);
+const EVERY_METHOD = [...METHODS.map((method): ExplainOptions => ({ method })), ...NOISY_METHODS];
 
 /** A test with the small VGG on the shared Gpu. */
 function modelTest(name: string, work: (model: Model, gpu: Gpu) => Promise<void>): void {
@@ -131,6 +139,24 @@ describe('a result', () => {
   });
 });
 
+describe('a method without a gradient', () => {
+  modelTest('runs no backward pass, and gives every class the same map', async (model, gpu) => {
+    const kernels: string[] = [];
+    const run = vi.spyOn(gpu, 'run').mockImplementation((dispatches, ...rest) => {
+      kernels.push(...dispatches.map(({ kernel }) => kernelLabel(kernel)));
+      return Gpu.prototype.run.call(gpu, dispatches, ...rest);
+    });
+    const options = { method: 'eigen-cam', layerName: 'block2_conv1' } as const;
+    const alone = await explain(model, PICTURE, { ...options, classIndex: 1 });
+    const results = await explain(model, PICTURE, { ...options, classIndex: [1, 2] });
+    run.mockRestore();
+    expect(kernels).toContain('map');
+    expect(kernels.filter((label) => /one-hot|grad-input|moments/.test(label))).toEqual([]);
+    for (const { map } of results) assertSameBits(map.data, alone.map.data);
+    expect(results.map(({ classIndex }) => classIndex)).toEqual([1, 2]);
+  });
+});
+
 describe('outcome', () => {
   /** The small VGG with its last layers changed, so that the gradient of class 0 is of one sign. */
   const withClass0 = (sign: (weight: number) => number): SmallVgg => ({
@@ -177,6 +203,15 @@ describe('outcome', () => {
       expect(result.map.data.every((value) => value === 0)).toBe(true);
       expect(Math.min(...result.signed.data)).toBeLessThan(0);
     }
+  });
+
+  gpuTest('is ok where all speaks against it and the class does not matter', async (gpu) => {
+    const result = await explained(
+      withClass0((w) => -w),
+      { method: 'eigen-cam' },
+    )(gpu);
+    expect(result.outcome).toBe('ok');
+    assertSameBits(result.signed.data, result.map.data);
   });
 
   gpuTest('is empty where all speaks against it and only positive gradients count', async (gpu) => {
@@ -259,16 +294,16 @@ describe('a result is never NaN', () => {
     for (const stdDev of [1e38, 1e300]) {
       for (const noiseScale of ['absolute', 'relative'] as const) {
         for (const batch of [1, undefined]) {
-          const options = { stdDev, noiseScale, batch, nSamples: 2 };
-          for (const method of METHODS) {
+          const options = { stdDev, noiseScale, batch };
+          for (const method of NOISY_METHODS) {
             await assertRejects(
-              () => explain(model, PICTURE, { ...options, method }),
+              () => explain(model, PICTURE, { ...method, ...options }),
               OverflowError,
               /a noisy copy are not finite: with stdDev 1e\+\d+ \((absolute|relative)\).*Lower stdDev/,
             );
           }
           await assertRejects(
-            () => explain(model, PICTURE, { ...options, sampleWeights: 'score', activations: 'mean' }),
+            () => explain(model, PICTURE, { ...options, nSamples: 2, sampleWeights: 'score', activations: 'mean' }),
             OverflowError,
             /Lower stdDev/,
           );

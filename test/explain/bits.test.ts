@@ -23,6 +23,8 @@ const ALL_CASES: ExplainOptions[] = [
   { ...SMOOTH, layerName: 'block3_conv1', method: 'layer-cam' },
   { ...SMOOTH, layerName: 'block5_conv1', method: 'xgrad-cam' },
   { ...SMOOTH, layerName: 'block2_pool', method: 'hires-cam' },
+  { layerName: 'block3_conv2', method: 'eigen-cam' },
+  { ...SMOOTH, layerName: 'block4_conv3', method: 'eigen-cam', activations: 'mean' },
 ];
 
 const CASES = thorough ? ALL_CASES : ALL_CASES.filter((_, i) => i % 2 === 0);

@@ -113,6 +113,16 @@ describe('an explanation is the oracle’s', () => {
   }
 
   explains(
+    'by the feature maps alone',
+    VGG16,
+    'torchvision',
+    LAYERS.flatMap((layerName): ExplainOptions[] => [
+      { method: 'eigen-cam', layerName },
+      { ...SMOOTH, method: 'eigen-cam', layerName, activations: 'mean' },
+    ]),
+  );
+
+  explains(
     'with feature maps averaged over the samples',
     VGG16,
     'keras',
@@ -150,7 +160,7 @@ describe('an explanation is the oracle’s', () => {
     { layerName, filters: Array.from({ length: 16 }, (_, k) => k), combineFilters: 'sum' },
     { layerName, method: 'grad-cam', filters: [1, 2] },
     { layerName, method: 'grad-cam', filters: [1, 2], combineFilters: 'sum' },
-    ...WITHOUT_ALPHA.flatMap((method): ExplainOptions[] => [
+    ...[...WITHOUT_ALPHA, 'eigen-cam' as const].flatMap((method): ExplainOptions[] => [
       { layerName, method, filters: [15, 3, 0] },
       { layerName, method, filters: [15, 3, 3, 0], combineFilters: 'sum' },
     ]),
@@ -174,7 +184,7 @@ describe('an explanation is the oracle’s', () => {
     { ...SMOOTH, layerName, method: 'smooth-grad-cam++', filters: [2, 9], region: true, subset: [[2, 2], [5, 5]] },
     // biome-ignore format: cells on a line
     { layerName, method: 'grad-cam', filters: [2, 9], combineFilters: 'sum', subset: [[2, 2], [5, 5]] },
-    ...WITHOUT_ALPHA.flatMap((method): ExplainOptions[] => [
+    ...[...WITHOUT_ALPHA, 'eigen-cam' as const].flatMap((method): ExplainOptions[] => [
       // biome-ignore format: a box to a line
       { layerName, method, region: true, subset: [[1, 2], [4, 6]] },
       // biome-ignore format: cells on a line
@@ -217,7 +227,7 @@ describe('an explanation is the oracle’s whatever the size of the numbers', ()
       ['block1_conv1', 'block3_conv3', 'block5_conv3'].flatMap((layerName) => [
         { method: 'grad-cam', layerName },
         { method: 'grad-cam++', layerName },
-        ...WITHOUT_ALPHA.map((method) => ({ method, layerName })),
+        ...[...WITHOUT_ALPHA, 'eigen-cam' as const].map((method) => ({ method, layerName })),
         { ...SMOOTH, layerName },
       ]),
     );

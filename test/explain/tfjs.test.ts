@@ -118,6 +118,20 @@ function heatMap(method: MethodName, clean: Pass, differentiated: readonly Pass[
   return map.map((value) => Math.max(0, value));
 }
 
+/** Muhammad and Yeasin 2020: of a power of the Gram matrix any column points along its first eigenvector. */
+function eigenMap({ activations, shape: [height, width, maps] }: Pass): Float32Array {
+  return tf.tidy(() => {
+    const matrix = tf.tensor2d(activations, [height * width, maps]);
+    let power: tf.Tensor = tf.matMul(matrix, matrix, true, false);
+    for (let squaring = 0; squaring < 14; squaring++) {
+      power = tf.div(power, tf.max(power));
+      power = tf.matMul(power, power);
+    }
+    const direction = tf.sum(power, 1, true);
+    return tf.matMul(matrix, tf.div(direction, tf.norm(direction))).dataSync() as Float32Array;
+  });
+}
+
 /** The seeds of the noise keep cells away from the pole of α, next to which float32 has no four digits. */
 describe('TensorFlow.js computes the same', () => {
   for (const { vgg, seed, layers } of [
@@ -142,6 +156,7 @@ describe('TensorFlow.js computes the same', () => {
         const classIndex = clean.logits.indexOf(Math.max(...clean.logits));
         const noisy = [0, 1, 2].map((m) => pass(network, slice(samples, m), layerName, classIndex));
         const cases: [ExplainOptions, Pass[]][] = [
+          [{ method: 'eigen-cam' }, []],
           [{ method: 'grad-cam' }, [clean]],
           [{ method: 'grad-cam++' }, [clean]],
           [{ method: 'smooth-grad-cam++', nSamples: 3, stdDev: 0.15, seed }, noisy],
@@ -156,7 +171,8 @@ describe('TensorFlow.js computes the same', () => {
           assertEqual(result.classIndex, classIndex, `class, ${what}`);
           const logits = result.predictions.toSorted((a, b) => a.classIndex - b.classIndex).map(({ logit }) => logit);
           assertClose(logits, clean.logits, { what: `logits, ${what}`, tolerance: 1e-5 });
-          const expected = heatMap(options.method!, clean, differentiated);
+          const expected =
+            options.method === 'eigen-cam' ? eigenMap(clean) : heatMap(options.method!, clean, differentiated);
           assertClose(result.map.data, expected, { what, tolerance: MAP_TOLERANCE, shape: clean.shape.slice(0, 2) });
         }
       }

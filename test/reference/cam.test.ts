@@ -1,11 +1,12 @@
 /** From gradients to the map: moments, α and weights, map, upsampling, the mean over the samples. */
 import { describe, expect, it } from 'vitest';
-import { assertClose } from '../harness/assertions.ts';
+import { assertClose, dot } from '../harness/assertions.ts';
 import { directionalDerivative } from '../harness/finite-differences.ts';
 import { random } from '../harness/random.ts';
 import { explanationMap, subsetMask } from './map.ts';
 import { moments, sampleWeights } from './moments.ts';
 import { sampleMean } from './sample-mean.ts';
+import { firstSingularVector } from './singular-vector.ts';
 import { slice, tensor } from './tensor.ts';
 import { upsample } from './upsample.ts';
 import { alphaWeights, gradCamWeights, xGradCamWeights } from './weights.ts';
@@ -97,6 +98,31 @@ describe('weights', () => {
     const { weights, alpha } = alphaWeights(d, activations, 'second');
     assertClose(alpha.data, [1 / (2 - 0.5), 1 / (2 + 1)], FLOAT64);
     assertClose(weights.data, [2 / 3], FLOAT64);
+  });
+});
+
+describe('firstSingularVector', () => {
+  it('is an eigenvector of the Gram matrix, for its largest eigenvalue', () => {
+    const activations = tensor([4, 2, 5], random(9).uniforms(40));
+    const { vector, values } = firstSingularVector(activations);
+    const map = (k: number) => activations.data.subarray(10 * k, 10 * k + 10);
+    const gram = [0, 1, 2, 3].map((k) => [0, 1, 2, 3].map((l) => dot(map(k), map(l))));
+    assertClose(
+      gram.map((row) => dot(row, vector.data)),
+      vector.data.map((entry) => values[0]! ** 2 * entry),
+      FLOAT64,
+    );
+    expect(dot(vector.data, vector.data)).toBeCloseTo(1, 13);
+    // The squares of all singular values add up to the trace.
+    const trace = gram.reduce((sum, row, k) => sum + row[k]!, 0);
+    expect(values.reduce((sum, value) => sum + value ** 2, 0)).toBeCloseTo(trace, 10);
+    expect([...values]).toEqual([...values].sort((a, b) => b - a));
+    expect(vector.data.every((entry) => entry > 0)).toBe(true);
+  });
+
+  it('is known for maps that are multiples of one, and zero for maps that are', () => {
+    assertClose(firstSingularVector(tensor([2, 1, 3], [3, 0, 6, 4, 0, 8])).vector.data, [0.6, 0.8], FLOAT64);
+    expect([...firstSingularVector(tensor([2, 1, 3])).vector.data]).toEqual([0, 0]);
   });
 });
 

@@ -7,11 +7,19 @@ import { type NoiseOptions, noisySamples } from './noise.ts';
 import { oneHot } from './one-hot.ts';
 import { relu } from './relu.ts';
 import { sampleMean } from './sample-mean.ts';
+import { firstSingularVector } from './singular-vector.ts';
 import { softmax } from './softmax.ts';
 import { reshape, slice, stack, type Tensor } from './tensor.ts';
 import { alphaWeights, gradCamWeights, xGradCamWeights } from './weights.ts';
 
-export type ReferenceMethod = 'grad-cam' | 'hires-cam' | 'grad-cam++' | 'smooth-grad-cam++' | 'xgrad-cam' | 'layer-cam';
+export type ReferenceMethod =
+  | 'grad-cam'
+  | 'hires-cam'
+  | 'grad-cam++'
+  | 'smooth-grad-cam++'
+  | 'xgrad-cam'
+  | 'layer-cam'
+  | 'eigen-cam';
 
 export interface ReferenceOptions extends MapOptions, Partial<NoiseOptions> {
   readonly method: ReferenceMethod;
@@ -98,6 +106,8 @@ function weightsOf(
       return withoutAlpha(xGradCamWeights(d.first, activations));
     case 'layer-cam':
       return withoutAlpha(relu(d.first));
+    case 'eigen-cam':
+      return withoutAlpha(firstSingularVector(activations).vector);
     case 'grad-cam++':
     case 'smooth-grad-cam++':
       return { ...alphaWeights(d, activations, numerator), alphaCells: activations.data.length };
