@@ -14,7 +14,7 @@ export interface RooflinePoint {
 }
 
 const WIDTH = 1080;
-const HEIGHT = 620;
+const HEIGHT = 640;
 const PLOT = { left: 76, top: 56, right: 790, bottom: 548 };
 const LABEL_X = PLOT.right + 34;
 const LABEL_STEP = 14;
@@ -95,7 +95,11 @@ export function rooflineSvg(rows: readonly Row[], title: string): string | undef
       points.filter(({ isAlternative }) => !isAlternative),
       (point) => ({ x: xs.at(point.intensity), y: ys.at(point.gflops), color: color(point.kind) }),
     ),
-    legend(kinds, color),
+    legend(
+      kinds,
+      color,
+      points.some(({ isAlternative }) => isAlternative),
+    ),
     '</svg>',
   ].join('\n');
 }
@@ -156,7 +160,7 @@ function names(
     placed.map(({ y }) => y),
     LABEL_STEP,
     PLOT.top + 6,
-    HEIGHT - 20,
+    HEIGHT - 44,
   );
   return placed
     .map(({ point, x, y, color }, i) => {
@@ -180,14 +184,16 @@ export function spreadOut(sorted: readonly number[], step: number, low: number, 
   return result;
 }
 
-function legend(kinds: readonly string[], color: (kind: string) => string): string {
-  return kinds
-    .map((kind, i) => {
-      const x = PLOT.left + 150 * i;
-      const y = HEIGHT - 14;
-      return `<circle cx="${x + 5}" cy="${y - 4}" r="4.5" fill="${color(kind)}"/><text x="${x + 15}" y="${y}">${escapeXml(kind)}</text>`;
-    })
-    .join('\n');
+function legend(kinds: readonly string[], color: (kind: string) => string, hasAlternatives: boolean): string {
+  const y = HEIGHT - 14;
+  const entry = (i: number, circle: string, text: string) => {
+    const x = PLOT.left + 140 * i;
+    return `<circle cx="${x + 5}" cy="${y - 4}" ${circle}/><text x="${x + 15}" y="${y}">${escapeXml(text)}</text>`;
+  };
+  const entries = kinds.map((kind, i) => entry(i, `r="4.5" fill="${color(kind)}"`, kind));
+  const hollow = 'r="2.5" fill="none" stroke="#374151"';
+  if (hasAlternatives) entries.push(entry(kinds.length, hollow, 'other kernels for the same'));
+  return entries.join('\n');
 }
 
 interface Place {

@@ -1,7 +1,7 @@
 /** The tables of the page. */
 import { formatNumber, type Report, type Row } from '../report.ts';
 
-type Cell = string | { readonly text: string; readonly className: string };
+type Cell = string | { readonly text: string; readonly className: string; readonly columns?: number };
 
 const number = (text: string): Cell => ({ text, className: 'number' });
 
@@ -22,8 +22,7 @@ export function targetTable({ rows, skipped }: Pick<Report, 'rows' | 'skipped'>)
     ]);
   const missing = skipped.map(({ id, reason }): Cell[] => [
     id,
-    { text: `not measured: ${reason}`, className: 'note' },
-    ...Array.from({ length: 6 }, () => ''),
+    { text: `not measured: ${reason}`, className: 'note', columns: 7 },
   ]);
   const heads: Cell[] = ['', 'measure', number('value'), number('spread'), number('reach'), number('least'), '', ''];
   return table(heads, [...lines, ...missing]);
@@ -53,7 +52,7 @@ function table(heads: readonly Cell[], lines: readonly (readonly Cell[])[]): HTM
     for (const cell of cells) {
       const at = document.createElement(tag);
       if (typeof cell === 'string') at.textContent = cell;
-      else Object.assign(at, { textContent: cell.text, className: cell.className });
+      else Object.assign(at, { textContent: cell.text, className: cell.className, colSpan: cell.columns ?? 1 });
       row.append(at);
     }
   };
