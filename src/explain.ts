@@ -31,7 +31,7 @@ import {
   resolveClassifyOptions,
   resolveOptions,
 } from './options.ts';
-import { sha256Of } from './weights/sha256.ts';
+import { checksumOf } from './weights/sha256.ts';
 
 /**
  * Explains why the model gives a picture its class, or each of several classes of the caller's choice: these share the
@@ -97,7 +97,7 @@ async function explainAll(
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
     await model.parameters.prepare(weightsNeeded(model.graph, { steps }));
     // Meanwhile: a large picture takes a while.
-    const checksum = sha256Of(picture.data);
+    const checksum = checksumOf(picture.data);
     checksum.catch(() => {}); // awaited below, unless something else fails before
     clock.lap('prepare');
 
@@ -127,9 +127,15 @@ async function explainAll(
     const results = await readResults(jobs);
     clock.lap('read');
     progress(done);
-    const identified = { ...picture, checksum: `sha256-${await checksum}` };
+    const checksums = {
+      picture: await checksum,
+      maps: await Promise.all(results.map(({ rectified }) => checksumOf(rectified))),
+    };
     const timings = { ...clock.times(), gpu: gpuMs };
-    return results.map((result, c) => finish(model, identified, input.view, classes[c], layer.shape, result, timings));
+    return results.map((result, c) => {
+      const identified = { picture: checksums.picture, map: checksums.maps[c] };
+      return finish(model, picture, identified, input.view, classes[c], layer.shape, result, timings);
+    });
   } catch (error) {
     model.throwIfDisposed(error);
     throw error;

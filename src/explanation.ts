@@ -1,7 +1,7 @@
 /** What an explanation is made of, and how it comes from the numbers that were read back. */
 import { type Outcome, outcomeOf } from './cam/outcome.ts';
 import { OverflowError } from './errors.ts';
-import type { Gpu } from './gpu/gpu.ts';
+import type { Gpu, KernelTraits } from './gpu/gpu.ts';
 import { type Box, type BoxOptions, boxesOf } from './image/boxes.ts';
 import type { View } from './image/fit.ts';
 import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/overlay.ts';
@@ -59,6 +59,17 @@ export interface Provenance {
   /** The class that was explained, chosen or given. */
   readonly classIndex: number;
   readonly adapter: Gpu['adapterInfo'];
+  /** What else of the device kernels are chosen and batches are split by. */
+  readonly device: {
+    readonly limits: { readonly maxBufferSize: number; readonly maxStorageBufferBindingSize: number };
+    readonly traits: KernelTraits;
+  };
+  /** What came out. */
+  readonly map: {
+    readonly shape: HeatMaps['shape'];
+    /** 'sha256-<hex>' of its float32 values, little-endian, in their order. */
+    readonly checksum: string;
+  };
 }
 
 export interface Explanation {
@@ -83,7 +94,7 @@ export interface Explanation {
   /** The options in force, defaults filled in. */
   readonly options: ResolvedOptions;
   readonly timings: Timings;
-  /** Everything needed to make the map again. */
+  /** Everything needed to make the map again, and to tell whether it is the same. */
   readonly provenance: Provenance;
   /** The maps enlarged bilinearly, by default to the model's input size; for a picture fitted by 'squash', to any size. */
   upsample(size?: { height: number; width: number }): Promise<HeatMaps>;
@@ -94,7 +105,7 @@ export interface Explanation {
 }
 
 export interface RawResult {
-  readonly rectified: Float32Array;
+  readonly rectified: Float32Array<ArrayBuffer>;
   readonly signed: Float32Array;
   readonly logits: Float32Array;
   readonly probabilities: Float32Array;
@@ -106,7 +117,8 @@ export interface RawResult {
 
 export function finish(
   model: Model,
-  picture: Picture & { readonly checksum: string },
+  picture: Picture,
+  checksums: { readonly picture: string; readonly map: string },
   view: View,
   options: ResolvedOptions,
   [maps, height, width]: readonly [number, number, number],
@@ -119,6 +131,7 @@ export function finish(
   const shape = [result.signed.length / (height * width), height, width] as const;
   const alphaCells = METHOD_TABLE[options.method].weights === 'alpha' ? maps * height * width : 0;
   const heat = { data: result.rectified, shape };
+  const { maxBufferSize, maxStorageBufferBindingSize } = model.gpu.limits;
   return {
     map: heat,
     signed: { data: result.signed, shape },
@@ -136,10 +149,12 @@ export function finish(
       model: model.name,
       variant: model.variant,
       weights: model.weights,
-      picture: { width: picture.width, height: picture.height, checksum: picture.checksum },
+      picture: { width: picture.width, height: picture.height, checksum: checksums.picture },
       options,
       classIndex: result.classIndex,
       adapter: model.gpu.adapterInfo,
+      device: { limits: { maxBufferSize, maxStorageBufferBindingSize }, traits: model.gpu.traits },
+      map: { shape, checksum: checksums.map },
     },
     upsample: (size = { height: model.inputShape[1], width: model.inputShape[2] }) =>
       upsampleMaps(model.gpu, heat, size),

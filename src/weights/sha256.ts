@@ -16,9 +16,11 @@ export function createSha256(): Sha256 {
   };
 }
 
-/** SHA-256 of bytes that are all there, by WebCrypto, which is present wherever WebGPU is; off the calling thread. */
-export async function sha256Of(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return hex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
+/**
+ * 'sha256-<hex>' of bytes that are all there, by WebCrypto, which is present wherever WebGPU is; off the calling thread.
+ */
+export async function checksumOf(bytes: ArrayBufferView<ArrayBuffer>): Promise<string> {
+  return `sha256-${hex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)))}`;
 }
 
 function hex(bytes: Uint8Array): string {

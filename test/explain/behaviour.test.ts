@@ -115,6 +115,11 @@ describe('a result', () => {
       picture: { width: 48, height: 40, checksum: `sha256-${createHash('sha256').update(PICTURE.data).digest('hex')}` },
       classIndex: result.classIndex,
       adapter: { ...model.gpu.adapterInfo },
+      device: {
+        limits: { maxStorageBufferBindingSize: model.gpu.limits.maxStorageBufferBindingSize },
+        traits: { ...model.gpu.traits },
+      },
+      map: { shape: [1, 2, 2], checksum: `sha256-${createHash('sha256').update(result.map.data).digest('hex')}` },
     });
     const again = await explain(model, PICTURE, { ...provenance.options, classIndex: provenance.classIndex });
     assertSameBits(again.map.data, result.map.data);
