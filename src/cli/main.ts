@@ -9,6 +9,7 @@ import { type EvaluateFlags, evaluateCommand, evaluateOptions } from './evaluate
 import { explainCommand } from './explain.ts';
 import { type CommonFlags, commonOptions, type ExplainFlags, explainOnlyOptions, inTermsOfFlags } from './flags.ts';
 import { modelsCommand } from './models.ts';
+import { type ReplayFlags, replayCommand, replayOptions } from './replay.ts';
 import { exitCodeOf, restartWithSwiftShader } from './restart.ts';
 import { SwiftShaderNeeded } from './setup.ts';
 import { Terminal } from './terminal.ts';
@@ -106,6 +107,13 @@ function buildProgram(context: Context): Command {
       translating(flags, () => classifyCommand(images, flags, context)),
     );
   for (const option of commonOptions()) classify.addOption(option);
+
+  const replay = program
+    .command('replay')
+    .argument('<file>', '.json or .png that explain wrote')
+    .description('make a map again from its record, and say whether it is the same')
+    .action((file: string, flags: ReplayFlags) => translating({}, () => replayCommand(file, flags, context)));
+  for (const option of replayOptions()) replay.addOption(option);
 
   const evaluate = program
     .command('evaluate')

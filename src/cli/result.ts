@@ -1,12 +1,23 @@
 /** An explanation as files, as JSON, and in words. */
 import { join } from 'node:path';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
-import { type AdapterInfo, type Box, drawBoxes, type Explanation, type Gpu, type Model } from '../index.ts';
+import {
+  type AdapterInfo,
+  addPngText,
+  type Box,
+  drawBoxes,
+  type Explanation,
+  type Gpu,
+  type Model,
+  PNG_KEYWORD,
+} from '../index.ts';
 import { encodePng } from '../node/image.ts';
 import { encodeNpy } from '../node/npy.ts';
 import { stemOf, writeFilesAtomically } from '../node/output.ts';
 import type { ExplainFlags } from './flags.ts';
 import { classTitle } from './labels.ts';
+import { type ReplayRecord, replayRecord } from './record.ts';
+import { DEMO_SCENE } from './setup.ts';
 
 /** The stem of what is written for the scene that stands in for a picture. */
 const SCENE_STEM = 'scene';
@@ -33,9 +44,10 @@ export interface ResultContext {
 /** What `--json` prints and the .json file holds; see toJson. */
 export interface ResultRecord
   extends Pick<
-    Explanation,
-    'outcome' | 'classIndex' | 'logit' | 'predictions' | 'alphaCells' | 'alphaZeroCells' | 'options' | 'provenance'
-  > {
+      Explanation,
+      'outcome' | 'classIndex' | 'logit' | 'predictions' | 'alphaCells' | 'alphaZeroCells' | 'options'
+    >,
+    ReplayRecord {
   /** As it was given; none for the scene. */
   readonly image: string | undefined;
   readonly label: string | undefined;
@@ -72,12 +84,16 @@ export async function writeResult(result: Explanation, context: ResultContext): 
   const threshold = typeof flags.boxes === 'number' ? flags.boxes : DEFAULT_THRESHOLD;
   const boxes = Array.from({ length: mapCount }, (_, map) => result.boxes({ map, threshold }));
 
+  const source = file === undefined ? { scene: DEMO_SCENE } : { file };
+  const replay = replayRecord(result.provenance, source, folder);
+
   const overlayStart = performance.now();
   const overlays = new Map<string, Uint8Array>();
   for (let map = 0; map < mapCount; map++) {
     const overlay = await result.overlay({ map, colorMap: flags.colorMap, opacity: flags.opacity });
     const picture = flags.boxes === undefined ? overlay : drawBoxes(overlay, boxes[map]!);
-    overlays.set(`${base}${map === 0 ? '' : `.map${map}`}.png`, await encodePng(picture));
+    const png = addPngText(await encodePng(picture), PNG_KEYWORD, toJson(replay));
+    overlays.set(`${base}${map === 0 ? '' : `.map${map}`}.png`, png);
   }
   const overlayMs = performance.now() - overlayStart;
 
@@ -87,6 +103,7 @@ export async function writeResult(result: Explanation, context: ResultContext): 
     result,
     { ...context, timings: { ...context.timings, ...result.timings, overlay: overlayMs } },
     { threshold, found: boxes.flatMap((ofMap, map) => ofMap.map((box) => ({ map, ...box }))) },
+    replay,
     {
       overlays: [...overlays.keys()].map((name) => join(folder, name)),
       map: join(folder, `${base}.npy`),
@@ -107,6 +124,7 @@ function describeResult(
   result: Explanation,
   { file, gpu, model, labels, timings }: ResultContext,
   boxes: ResultRecord['boxes'],
+  replay: ReplayRecord,
   files: ResultFiles,
 ): ResultRecord {
   const [mapCount, height, width] = result.map.shape;
@@ -126,7 +144,7 @@ function describeResult(
     adapter: gpu.adapterInfo,
     timings,
     memory: { peakBytes: gpu.memory.peakBytes },
-    provenance: result.provenance,
+    ...replay,
     files,
   };
 }

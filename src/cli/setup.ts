@@ -1,7 +1,7 @@
 /** What `explain` and `classify` need before they can begin: the checked call, a GPU, a model. */
 import { GpuUnavailableError, OptionError, WeightsError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { ImageInput, Model, RandomWeights } from '../index.ts';
+import type { ImageInput, LoadModelOptions, Model, ModelName, RandomWeights } from '../index.ts';
 import { Graph } from '../network/graph.ts';
 import { BUILT_IN_MODEL, findModel, type KnownModel, modelTable } from '../network/models.ts';
 import { quietEnvironment } from '../node/adapters.ts';
@@ -12,6 +12,7 @@ import { drawScene, type Scene } from '../scenes/scene.ts';
 import type { Context } from './context.ts';
 import { type CommonFlags, DEFAULT_MODEL } from './flags.ts';
 import { labelsNear, readLabels } from './labels.ts';
+import type { SceneRecipe } from './record.ts';
 
 /** A picture of the call, to be read when its turn comes. */
 export interface PictureSource {
@@ -27,9 +28,10 @@ export async function checkedPictures(files: readonly string[]): Promise<Picture
 }
 
 /** Three objects of one class and one of another: what the methods differ on. */
-const SCENE_SEED = 4;
+export const DEMO_SCENE: SceneRecipe = { seed: 4, instances: 3, secondClass: true };
 export function drawDemoScene(): Scene {
-  return drawScene(SCENE_SEED, { instances: 3, secondClass: true });
+  const { seed, ...options } = DEMO_SCENE;
+  return drawScene(seed, options);
 }
 export const SCENE: PictureSource = { file: undefined, read: async () => drawDemoScene() };
 
@@ -80,7 +82,8 @@ export function classCount(graph: Graph): number {
   return graph.shape(graph.logits.name)[0];
 }
 
-function parseRandom(location: string): RandomWeights | undefined {
+/** The weights that 'random:SEED' stands for; undefined for any other location. */
+export function parseRandom(location: string): RandomWeights | undefined {
   const match = /^random(?::(.*))?$/.exec(location);
   if (!match) return undefined;
   const seed = match[1] ?? '0';
@@ -122,7 +125,23 @@ export async function openGpu(flags: CommonFlags): Promise<Gpu> {
   return openDawnGpu(choice.adapter, flags.limits);
 }
 
-export async function openModel(gpu: Gpu, choice: ModelChoice, { terminal, signal }: Context): Promise<Model> {
+/** Loads a model behind a progress bar. */
+export function loadWithBar(
+  gpu: Gpu,
+  name: ModelName,
+  options: LoadModelOptions,
+  { terminal, signal }: Context,
+): Promise<Model> {
+  const bar = terminal.progress('weights', megabytes);
+  return loadModel(gpu, name, {
+    ...options,
+    signal,
+    onProgress: ({ loadedBytes, totalBytes }) => bar.update(loadedBytes, totalBytes),
+  }).finally(() => bar.stop());
+}
+
+export async function openModel(gpu: Gpu, choice: ModelChoice, context: Context): Promise<Model> {
+  const { terminal } = context;
   const { known, isDefault, weights, width, labels } = choice;
   if (typeof weights === 'object') {
     const size = width === undefined ? '' : `, ${width} of the channels`;
@@ -131,15 +150,7 @@ export async function openModel(gpu: Gpu, choice: ModelChoice, { terminal, signa
         'Name real weights with --weights.',
     );
   }
-  const bar = terminal.progress('weights', megabytes);
-  const loading = loadModel(gpu, known.name, {
-    weights,
-    width,
-    labels,
-    signal,
-    onProgress: ({ loadedBytes, totalBytes }) => bar.update(loadedBytes, totalBytes),
-  }).finally(() => bar.stop());
-  return loading.catch((error) => {
+  return loadWithBar(gpu, known.name, { weights, width, labels }, context).catch((error) => {
     if (error instanceof WeightsError && error.tensor !== undefined && isDefault) {
       terminal.note(`The network is ${known.name}, as --model was not given; these weights may be another's.`);
     }

@@ -61,7 +61,8 @@ async function openFile(path: string): Promise<ByteSource> {
   return { size: found.isFile() ? found.size : undefined, stream };
 }
 
-function rethrowReadably(cause: NodeJS.ErrnoException): never {
+/** For catch(): the reason why a file cannot be read, without its name, which whoever reads adds. */
+export function rethrowReadably(cause: NodeJS.ErrnoException): never {
   const reasons: Record<string, string> = {
     ENOENT: 'no such file',
     ENOTDIR: 'no such file',

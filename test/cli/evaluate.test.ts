@@ -10,12 +10,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { main } from '../../src/cli/main.ts';
-import { Terminal } from '../../src/cli/terminal.ts';
 import { METHODS } from '../../src/methods.ts';
+import { runMain } from './run-main.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gradcam-evaluate-'));
 const outsideRoot = process.cwd();
@@ -51,19 +49,7 @@ async function trimap(name: string, value: (x: number, y: number) => number): Pr
     .toFile(join(root, 'photos', `${name}.trimap.png`));
 }
 
-async function run(args: string[], { signal = new AbortController().signal } = {}) {
-  const output = { stdout: '', stderr: '' };
-  const sink = (name: 'stdout' | 'stderr') =>
-    new Writable({
-      write(chunk, _, done) {
-        output[name] += chunk;
-        done();
-      },
-    });
-  const terminal = new Terminal(sink('stdout'), sink('stderr'));
-  const code = await main(['evaluate', ...args], { terminal, env: {}, signal });
-  return { code, ...output };
-}
+const run = (args: string[], options?: Parameters<typeof runMain>[1]) => runMain(['evaluate', ...args], options);
 
 const TINY = ['--weights', 'random:3', '--width', '1/32', '--quiet'];
 const PHOTOS = ['--images', 'photos', ...TINY];

@@ -1,15 +1,13 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { main } from '../../src/cli/main.ts';
 import { drawDemoScene } from '../../src/cli/setup.ts';
-import { Terminal } from '../../src/cli/terminal.ts';
 import { encodePng, readPicture } from '../../src/node/image.ts';
 import { parseNpy } from '../../src/node/npy.ts';
 import { SCENE_CLASSES } from '../../src/scenes/scene.ts';
+import { runMain as run } from './run-main.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gradcam-cli-'));
 const outsideRoot = process.cwd();
@@ -27,21 +25,6 @@ afterAll(() => {
   rmSync(root, { recursive: true });
 });
 
-/** Runs the program in this process, without what the user's environment would add. */
-async function run(args: string[], { env = {}, signal = new AbortController().signal } = {}) {
-  const output = { stdout: '', stderr: '' };
-  const sink = (name: 'stdout' | 'stderr') =>
-    new Writable({
-      write(chunk, _, done) {
-        output[name] += chunk;
-        done();
-      },
-    });
-  const terminal = new Terminal(sink('stdout'), sink('stderr'));
-  const code = await main(args, { terminal, env, signal });
-  return { code, ...output };
-}
-
 const TINY = ['--weights', 'random:3', '--width', '1/32'];
 
 describe('bad calls end with 2, one message, and nothing done', () => {
@@ -49,7 +32,7 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     [
       'an unknown command',
       ['convert'],
-      /unknown command 'convert'\nCommands: explain, classify, evaluate, tour, doctor, models/,
+      /unknown command 'convert'\nCommands: explain, classify, replay, evaluate, tour, doctor, models/,
     ],
     ['an unknown option', ['explain', '--foo'], /unknown option '--foo'/],
     ['classify without a picture', ['classify'], /missing required argument 'image'/],
