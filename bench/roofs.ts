@@ -16,7 +16,7 @@ export interface Roofs {
   readonly multiplyAdd: number;
   /** GB/s from the nearest cache. */
   readonly load: number;
-  /** GB/s of memory, read and write added. */
+  /** GB/s of memory, reading, or copying with read and write added. */
   readonly bandwidth: number;
   readonly rows: readonly Row[];
 }
@@ -33,8 +33,10 @@ const LOADS = 8;
 const WORKGROUPS = 4096;
 /** 16 KiB: in the nearest cache everywhere. */
 const HOT_FLOATS = 4096;
-/** Larger than caches, and within WebGPU's default limits. */
-const COPY_BYTES = 64 * 2 ** 20;
+/** Larger than caches, within WebGPU's default limits, and a power of two. */
+const STREAM_BYTES = 64 * 2 ** 20;
+/** Of each workgroup that reads them. */
+const STREAM_ROUNDS = 4;
 /** Shorter runs would show the fixed cost of a submit. */
 const ENOUGH_MS = 60;
 
@@ -109,21 +111,33 @@ function makeContestants(gpu: Gpu, workbench: Workbench, isSoftware: boolean): R
     contestants[`load ${form}`] = launch(
       LOAD,
       { VECTORS },
-      { bindings: { data, result }, uniforms: { rounds, mask: HOT_FLOATS / lanes - 1 } },
+      { bindings: { data, result }, uniforms: { rounds, mask: HOT_FLOATS / lanes - 1, group_stride: 0 } },
       invocations * rounds * LOADS * 4 * lanes,
     );
   }
-  const bytes = Math.min(COPY_BYTES, gpu.limits.maxStorageBufferBindingSize);
+  const bytes = Math.min(STREAM_BYTES, gpu.limits.maxStorageBufferBindingSize);
   const count = bytes / 16;
-  contestants['bandwidth vec4f'] = {
+  const x = workbench.random(bytes / 4);
+  contestants['bandwidth copy'] = {
     dispatch: {
       kernel: kernel(COPY),
-      bindings: { x: workbench.random(bytes / 4), y: workbench.empty(bytes / 4) },
+      bindings: { x, y: workbench.empty(bytes / 4) },
       uniforms: { count },
       workgroups: Math.ceil(count / WORKGROUP_SIZE),
       flops: bytes,
     },
     work: 2 * bytes,
+  };
+  const perRound = LOADS * WORKGROUP_SIZE;
+  contestants['bandwidth read'] = {
+    dispatch: {
+      kernel: kernel(LOAD, { flags: { VECTORS: true } }),
+      bindings: { data: x, result },
+      uniforms: { rounds: STREAM_ROUNDS, mask: count - 1, group_stride: STREAM_ROUNDS * perRound },
+      workgroups: count / (STREAM_ROUNDS * perRound),
+      flops: bytes,
+    },
+    work: bytes,
   };
   return contestants;
 }

@@ -1,10 +1,11 @@
-// As many loads from a storage buffer as can be, all from the nearest cache: each invocation goes through the same few
-// values, eight in flight.
+// As many loads from a storage buffer as can be, eight in flight. Where all workgroups go through the same few values, they
+// come from the nearest cache; where each has its own part of a large buffer, from memory.
 struct Params {
   grid_first: u32,
   grid_end: u32,
   rounds: u32,
   mask: u32, // values in the buffer, a power of two, minus one
+  group_stride: u32, // values from where one workgroup begins to where the next does
 }
 #if VECTORS
 alias Value = vec4f;
@@ -30,7 +31,7 @@ fn main(
   var a2 = Value();
   var a3 = Value();
   for (var i = 0u; i < params.rounds; i++) {
-    let at = i * 512u + lane;
+    let at = group * params.group_stride + i * 512u + lane;
     a0 += data[at & params.mask];
     a1 += data[(at + 64u) & params.mask];
     a2 += data[(at + 128u) & params.mask];
