@@ -115,6 +115,13 @@ export class DisposedError extends GradcamError {
   }
 }
 
+/** What a result kept on the GPU was released. */
+export class ReleasedError extends GradcamError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('released', message, options);
+  }
+}
+
 /** The caller's AbortSignal stopped the work. */
 export class AbortError extends GradcamError {
   constructor(message = 'the work was stopped by its AbortSignal', options?: ErrorOptions) {

@@ -3,6 +3,7 @@
  * running moments of the gradient, weights, map. Between the picture's upload and the map's read-back everything stays
  * on the GPU. The formulas are those of Omeiza et al. 2019 and its predecessors; see src/ops for each.
  */
+import { KeptMaps, keptBytes, LastingBuffers } from './cam/kept-maps.ts';
 import { throwIfAborted } from './errors.ts';
 import { type Explanation, finish, type Prediction, rankPredictions, type Timings } from './explanation.ts';
 import { Workspace } from './gpu/workspace.ts';
@@ -66,7 +67,7 @@ async function explainAll(
   model: Model,
   image: ImageInput,
   classes: readonly ResolvedOptions[],
-  { signal, onProgress, timestamps }: Pick<ExplainOptions, 'signal' | 'onProgress' | 'timestamps'>,
+  { keep, signal, onProgress, timestamps }: Pick<ExplainOptions, 'keep' | 'signal' | 'onProgress' | 'timestamps'>,
 ): Promise<Explanation[]> {
   const clock = stopwatch();
   const [common] = classes;
@@ -91,8 +92,11 @@ async function explainAll(
   const steps = needsGradient ? plan.steps : plan.steps.filter(({ kind }) => kind !== 'gradient');
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
+  const lasting = new LastingBuffers(gpu, classes.length);
   try {
-    const jobs = await prepareJobs(model, classes, plan, workspace);
+    const [maps, height, width] = layer.shape;
+    model.recentMaps.makeRoom(classes.length * keptBytes({ maps, height, width }, common.method));
+    const jobs = await prepareJobs(model, classes, plan, workspace, lasting);
     const [job] = jobs;
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
     await model.parameters.prepare(weightsNeeded(model.graph, { steps }));
@@ -132,11 +136,16 @@ async function explainAll(
       maps: await Promise.all(results.map(({ rectified }) => checksumOf(rectified))),
     };
     const timings = { ...clock.times(), gpu: gpuMs };
-    return results.map((result, c) => {
+    const kept = jobs.map(({ weighted }, c) => new KeptMaps(gpu, layer.name, weighted, () => lasting.release(c)));
+    const explanations = results.map((result, c) => {
       const identified = { picture: checksums.picture, map: checksums.maps[c] };
-      return finish(model, picture, identified, input.view, classes[c], layer.shape, result, timings);
+      return finish(model, picture, identified, input.view, classes[c], kept[c], result, timings);
     });
+    if (keep === undefined) for (const each of kept) model.recentMaps.add(each);
+    if (keep === false) for (const each of kept) each.release();
+    return explanations;
   } catch (error) {
+    lasting.releaseAll();
     model.throwIfDisposed(error);
     throw error;
   } finally {

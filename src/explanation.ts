@@ -1,4 +1,5 @@
 /** What an explanation is made of, and how it comes from the numbers that were read back. */
+import type { FilterContribution, KeptMaps } from './cam/kept-maps.ts';
 import { type Outcome, outcomeOf } from './cam/outcome.ts';
 import { OverflowError } from './errors.ts';
 import type { Gpu, KernelTraits } from './gpu/gpu.ts';
@@ -10,7 +11,7 @@ import { upsampleMaps } from './image/upsample.ts';
 import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
 import type { ModelVariant } from './network/models.ts';
-import type { ResolvedOptions } from './options.ts';
+import type { ResolvedOptions, SelectionOptions } from './options.ts';
 import { VERSION } from './version.ts';
 
 export interface Prediction {
@@ -102,7 +103,27 @@ export interface Explanation {
   overlay(options?: OverlayOptions): Promise<OverlayImage>;
   /** Boxes, in pixels of the picture, around the regions where a map is high; the best first. See boxesOf(). */
   boxes(options?: BoxOptions): Box[];
+  /**
+   * Heat maps of other feature maps or cells of the same layer, in one small dispatch: the network is not run again. Takes
+   * what explain() takes as `filters`, `combineFilters`, `region` and `subset`; without any, the map of all of them.
+   *
+   * @throws OptionError; ReleasedError once the feature maps are no longer on the GPU, see the option `keep`.
+   */
+  combine(selection?: SelectionOptions): Promise<CombinedMaps>;
+  /**
+   * The k feature maps that add most to the sum in front of the ReLU, the greatest first.
+   *
+   * @param within the cells that count; default all
+   * @throws OptionError, ReleasedError
+   */
+  topFilters(k: number, within?: Pick<SelectionOptions, 'subset' | 'region'>): Promise<FilterContribution[]>;
+  /** Frees what combine() and topFilters() need on the GPU; the result's own numbers stay. */
+  release(): void;
+  [Symbol.dispose](): void;
 }
+
+/** Maps made of a result's feature maps. */
+export type CombinedMaps = Pick<Explanation, 'map' | 'signed' | 'outcome'>;
 
 export interface RawResult {
   readonly rectified: Float32Array<ArrayBuffer>;
@@ -121,15 +142,17 @@ export function finish(
   checksums: { readonly picture: string; readonly map: string },
   view: View,
   options: ResolvedOptions,
-  [maps, height, width]: readonly [number, number, number],
+  kept: KeptMaps,
   result: RawResult,
   timings: Timings,
 ): Explanation {
   const predictions = rankPredictions(model, result.logits, result.probabilities, options.topK);
   checkNoise(result, options);
   checkFinite(`the map of ${options.layerName}`, result.signed);
+  const { maps, height, width } = kept.shape;
   const shape = [result.signed.length / (height * width), height, width] as const;
   const alphaCells = METHOD_TABLE[options.method].weights === 'alpha' ? maps * height * width : 0;
+  const alpha = { zeroCells: result.zeroCells, cells: alphaCells };
   const heat = { data: result.rectified, shape };
   const { maxBufferSize, maxStorageBufferBindingSize } = model.gpu.limits;
   return {
@@ -138,7 +161,7 @@ export function finish(
     predictions,
     classIndex: result.classIndex,
     logit: result.logits[result.classIndex],
-    outcome: outcomeOf(result.signed, { zeroCells: result.zeroCells, cells: alphaCells }),
+    outcome: outcomeOf(result.signed, alpha),
     alphaZeroCells: result.zeroCells,
     alphaCells,
     view,
@@ -160,6 +183,19 @@ export function finish(
       upsampleMaps(model.gpu, heat, size),
     overlay: (overlayOptions) => drawOverlay(model.gpu, picture, heat, view, overlayOptions),
     boxes: (boxOptions) => boxesOf(heat, { picture, view }, boxOptions),
+    combine: async (selection = {}) => {
+      const { signed, rectified, maps: count } = await kept.combine(selection);
+      const combined = [count, height, width] as const;
+      checkFinite(`a map of ${options.layerName}`, signed);
+      return {
+        map: { data: rectified, shape: combined },
+        signed: { data: signed, shape: combined },
+        outcome: outcomeOf(signed, alpha),
+      };
+    },
+    topFilters: (k, within) => kept.topFilters(k, within),
+    release: () => kept.release(),
+    [Symbol.dispose]: () => kept.release(),
   };
 }
 

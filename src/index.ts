@@ -1,4 +1,5 @@
 /** The public API, nothing else. */
+export type { FilterContribution } from './cam/kept-maps.ts';
 export type { Outcome } from './cam/outcome.ts';
 export {
   AbortError,
@@ -10,11 +11,12 @@ export {
   LimitError,
   OptionError,
   OverflowError,
+  ReleasedError,
   ShaderError,
   WeightsError,
 } from './errors.ts';
 export { classify, explain, gradCamPlusSmooth } from './explain.ts';
-export type { Explanation, HeatMaps, Prediction, Provenance, Timings } from './explanation.ts';
+export type { CombinedMaps, Explanation, HeatMaps, Prediction, Provenance, Timings } from './explanation.ts';
 export { type AdapterInfo, Gpu, type GpuRequestOptions } from './gpu/gpu.ts';
 export { type Box, type BoxOptions, boxesOf, drawBoxes, type MapPlace } from './image/boxes.ts';
 export { COLOR_MAPS, type ColorMapName } from './image/color-map.ts';
@@ -34,6 +36,7 @@ export {
   type ExplainProgress,
   type Fit,
   type ResolvedOptions,
+  type SelectionOptions,
 } from './options.ts';
 export { drawScene, SCENE_CLASSES, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';
 export { VERSION } from './version.ts';

@@ -2,7 +2,8 @@
  * One explanation on the GPU: the buffers that its batches share, and the dispatches of a batch, from the noisy copies to
  * the moments of the gradient, in the order of the plan.
  */
-import { subsetMask } from './cam/subset.ts';
+
+import { heatMapDispatch, type Selection, uploadSelection, type WeightedMaps, weightsCells } from './cam/kept-maps.ts';
 import type { RawResult } from './explanation.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
@@ -24,7 +25,6 @@ import {
   reluGradientStep,
 } from './network/run.ts';
 import { argmax } from './ops/argmax.ts';
-import { gradientMap, map } from './ops/map.ts';
 import { MOMENT_FLOATS, moments, momentWeights } from './ops/moments.ts';
 import { inputRange, noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
@@ -45,9 +45,8 @@ export interface Job {
   /** K and the cells of one of the layer's maps. */
   readonly maps: number;
   readonly cells: number;
-  /** Heat maps to make and filters in each. */
-  readonly heatMaps: number;
-  readonly filtersPerMap: number;
+  /** Which heat maps to make. */
+  readonly selection: Selection;
   /** The clean picture as the network takes it. */
   readonly input: BufferSlice;
   readonly range: BufferSlice;
@@ -55,17 +54,13 @@ export interface Job {
   readonly probabilities: BufferSlice;
   /** Whether the scores of a noisy copy are not finite. */
   readonly noiseOverflow: BufferSlice;
-  readonly filters: BufferSlice;
-  readonly subset: BufferSlice;
-  readonly activations: BufferSlice;
   /** Where the method's weights are one. */
   readonly singularVector: SingularVectorScratch | undefined;
   readonly classIndex: BufferSlice;
-  /** Empty where the method needs no gradient. */
-  readonly sums: BufferSlice;
+  /** The feature maps, which all classes share, the moments (empty where the method needs no gradient) and the weights. */
+  readonly weighted: WeightedMaps;
   readonly largestScore: BufferSlice;
   readonly sampleWeights: BufferSlice | undefined;
-  readonly weights: BufferSlice;
   readonly zeroCells: BufferSlice;
   readonly signed: BufferSlice;
   readonly rectified: BufferSlice;
@@ -87,39 +82,36 @@ export function runContext(model: Model, plan: Plan, target: string | undefined,
  * call.
  *
  * @param options of each class; they differ in the class alone
+ * @param buffers where each class's WeightedMaps come from, which may outlive the job; all else is lent by `workspace`
  */
 export function prepareJobs(
   model: Model,
   options: readonly ResolvedOptions[],
   plan: Plan,
   workspace: Workspace,
+  buffers: { readonly shared: Workspace; readonly ofClass: readonly Workspace[] },
 ): Promise<Job[]> {
   return model.gpu.guard(async () => {
-    const [{ method, layerName, filters, combineFilters, subset, region, sampleWeights }] = options;
-    const { name: target, shape } = model.resolveLayer(layerName);
+    const [common] = options;
+    const { method, sampleWeights } = common;
+    const { name: target, shape } = model.resolveLayer(common.layerName);
     const [maps, height, width] = shape;
     const cells = height * width;
     const classes = model.classCount;
-    const each = filters !== undefined && combineFilters === 'each';
-    const chosen = Uint32Array.from(filters ?? Array.from({ length: maps }, (_, k) => k));
-    const heatMaps = each ? chosen.length : 1;
     const { weights, needsGradient } = METHOD_TABLE[method];
+    const selection = uploadSelection({ maps, height, width }, common, workspace);
     const shared = {
       context: runContext(model, plan, target, workspace),
       target,
       classes,
       maps,
       cells,
-      heatMaps,
-      filtersPerMap: chosen.length / heatMaps,
+      selection,
       input: workspace.floats('model input', elementsOf(model.inputShape)),
       range: workspace.floats('input range', 2),
       cleanLogits: workspace.floats('clean logits', classes),
       probabilities: workspace.floats('probabilities', classes),
       noiseOverflow: workspace.filled('overflow of the noisy copies', Uint32Array.of(0)),
-      filters: workspace.filled('filters', chosen),
-      subset: workspace.filled('subset', subsetMask({ height, width }, subset, region)),
-      activations: workspace.floats('explained activations', maps * cells),
       singularVector:
         weights === 'singular-vector'
           ? {
@@ -130,18 +122,33 @@ export function prepareJobs(
             }
           : undefined,
     };
-    return options.map((ofClass) => ({
-      ...shared,
-      options: ofClass,
-      classIndex: workspace.filled('class', Uint32Array.of(ofClass.classIndex ?? 0)),
-      sums: workspace.floats('moment sums', needsGradient ? maps * cells * MOMENT_FLOATS : 0),
-      largestScore: workspace.floats('largest score', 1),
-      sampleWeights: sampleWeights === 'score' ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
-      weights: workspace.floats('map weights', maps),
-      zeroCells: workspace.filled('zero cells', Uint32Array.of(0)),
-      signed: workspace.floats('signed maps', heatMaps * cells),
-      rectified: workspace.floats('maps', heatMaps * cells),
-    }));
+    const activations = buffers.shared.floats('explained activations', maps * cells);
+    return options.map((ofClass, c) => {
+      const lasting = buffers.ofClass[c];
+      return {
+        ...shared,
+        options: ofClass,
+        classIndex: workspace.filled('class', Uint32Array.of(ofClass.classIndex ?? 0)),
+        weighted: {
+          method,
+          maps,
+          height,
+          width,
+          samples: Math.max(1, common.nSamples),
+          activations,
+          sums: (weightsCells(method) ? lasting : workspace).floats(
+            'moment sums',
+            needsGradient ? maps * cells * MOMENT_FLOATS : 0,
+          ),
+          weights: lasting.floats('map weights', maps),
+        },
+        largestScore: workspace.floats('largest score', 1),
+        sampleWeights: sampleWeights === 'score' ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
+        zeroCells: workspace.filled('zero cells', Uint32Array.of(0)),
+        signed: workspace.floats('signed maps', selection.heatMaps * cells),
+        rectified: workspace.floats('maps', selection.heatMaps * cells),
+      };
+    });
   });
 }
 
@@ -239,7 +246,7 @@ function noiseDispatch({ context, options, input, range }: Job, batch: Batch): D
 /** Keeps the feature maps that the final sum will weight: the clean picture's, or the mean of the noisy ones. */
 function captureActivations(job: Job, batch: Batch): Dispatch[] {
   const { context, options, maps, cells } = job;
-  const buffers = { x: activationSlice(context, job.target), total: job.activations };
+  const buffers = { x: activationSlice(context, job.target), total: job.weighted.activations };
   if (options.activations === 'clean' || options.nSamples === 0) {
     return batch.clean ? [copySample(maps * cells, batch.noisy, buffers)] : [];
   }
@@ -259,7 +266,8 @@ function cleanScores(job: Job, row: number, logits: BufferSlice): Dispatch[] {
 }
 
 function addMoments(job: Job, batch: Batch, logits: BufferSlice): Dispatch[] {
-  const { context, classes, maps, cells, sums, sampleWeights, classIndex: index, largestScore: largest } = job;
+  const { context, classes, maps, cells, sampleWeights, classIndex: index, largestScore: largest } = job;
+  const { sums } = job.weighted;
   const restart = batch.firstSample === 0;
   const grad = gradientSlice(context, job.target);
   return [
@@ -272,30 +280,26 @@ function addMoments(job: Job, batch: Batch, logits: BufferSlice): Dispatch[] {
 
 /** From the moments of all samples, or the feature maps alone, to the map. */
 export function mapDispatches(job: Job): Dispatch[] {
-  const { options, maps, cells } = job;
-  const samples = Math.max(1, options.nSamples);
-  const feature = { maps, cells, samples };
-  const heat = { maps: job.heatMaps, filtersPerMap: job.filtersPerMap, cells, samples };
+  return [...weightDispatches(job), heatMapDispatch(job.weighted, job.selection, job)];
+}
+
+/** What the method weights the feature maps with; for those that weight cells the moments are enough. */
+function weightDispatches({ options, weighted, zeroCells, maps, cells, singularVector: scratch }: Job): Dispatch[] {
+  const shape = { maps, cells, samples: weighted.samples };
   switch (METHOD_TABLE[options.method].weights) {
     case 'mean-gradient':
-      return [meanGradientWeights(feature, job), map(heat, job)];
+      return [meanGradientWeights(shape, weighted)];
     case 'alpha':
-      return [alphaWeights(feature, options.alphaNumerator, job), map(heat, job)];
+      return [alphaWeights(shape, options.alphaNumerator, { ...weighted, zeroCells })];
     case 'activation-share':
-      return [activationShareWeights(feature, job), map(heat, job)];
+      return [activationShareWeights(shape, weighted)];
     case 'gradient':
-      return [gradientMap(heat, 'signed', job)];
     case 'positive-gradient':
-      return [gradientMap(heat, 'positive', job)];
-    case 'singular-vector':
-      return [
-        ...singularVector(feature, {
-          activations: job.activations,
-          vector: job.weights,
-          ...(job.singularVector as SingularVectorScratch),
-        }),
-        map(heat, job),
-      ];
+      return [];
+    case 'singular-vector': {
+      const { activations, weights: vector } = weighted;
+      return singularVector(shape, { activations, vector, ...(scratch as SingularVectorScratch) });
+    }
   }
 }
 
@@ -307,9 +311,9 @@ export async function readResults(jobs: readonly Job[]): Promise<RawResult[]> {
     words(cleanLogits, classes),
     words(probabilities, classes),
     words(noiseOverflow, 1),
-    ...jobs.flatMap(({ heatMaps, cells, rectified, signed, classIndex, zeroCells }) => [
-      words(rectified, heatMaps * cells),
-      words(signed, heatMaps * cells),
+    ...jobs.flatMap(({ selection, cells, rectified, signed, classIndex, zeroCells }) => [
+      words(rectified, selection.heatMaps * cells),
+      words(signed, selection.heatMaps * cells),
       words(classIndex, 1),
       words(zeroCells, 1),
     ]),

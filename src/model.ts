@@ -1,4 +1,5 @@
 /** A network with its weights on a GPU. */
+import { RecentMaps } from './cam/kept-maps.ts';
 import { DisposedError, OptionError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { type FeatureShape, Graph, type GraphNode, type NetworkTable } from './network/graph.ts';
@@ -49,6 +50,8 @@ export class Model {
   readonly preprocessing: ChannelScaling;
   readonly labels: readonly string[] | undefined;
   readonly weights: { readonly origin: string; readonly format: string; readonly checksum: string | undefined };
+  /** What the last explanations left on the GPU. */
+  readonly recentMaps = new RecentMaps();
   readonly #width: number | undefined;
   #isDisposed = false;
 
@@ -102,6 +105,7 @@ export class Model {
 
   /** Frees the weights; work that still runs on them ends with a DisposedError. */
   dispose(): void {
+    this.recentMaps.releaseAll();
     this.parameters.dispose();
     this.#isDisposed = true;
   }

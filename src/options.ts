@@ -51,9 +51,18 @@ export interface ExplainOptions {
   topK?: number;
   /** Measures the time on the GPU with timestamp queries, as `timings.gpu`, where the device has them. Default false. */
   timestamps?: boolean;
+  /**
+   * Keeps the feature maps and their weights on the GPU, for the result's combine() and topFilters(): true until its
+   * release(); false not at all; by default while the result is one of the last few.
+   */
+  keep?: boolean;
   signal?: AbortSignal;
   onProgress?: (progress: ExplainProgress) => void;
 }
+
+/** Which feature maps and cells a heat map is made of: the paper's list of feature maps, region and neurons. */
+export type SelectionOptions = Pick<ExplainOptions, 'filters' | 'combineFilters' | 'region' | 'subset'>;
+export type ResolvedSelection = Pick<ResolvedOptions, 'filters' | 'combineFilters' | 'region' | 'subset'>;
 
 /** For several classes in one call, an explanation each. */
 export interface ExplainClassesOptions extends Omit<ExplainOptions, 'classIndex'> {
@@ -82,6 +91,7 @@ const EXPLAIN_OPTIONS: OptionNames<ExplainOptions> = {
   batch: true,
   topK: true,
   timestamps: true,
+  keep: true,
   signal: true,
   onProgress: true,
 };
@@ -137,7 +147,7 @@ export const MAX_SAMPLES = 10_000;
 export interface OptionContext {
   classCount: number;
   /** Resolves a layer name or alias to the node's own name and its feature maps' [maps, height, width]. */
-  resolveLayer(name: string | undefined): { name: string; shape: readonly [number, number, number] };
+  resolveLayer(name: string | undefined): Layer;
 }
 
 export function isOfClasses(options: ExplainOptions | ExplainClassesOptions): options is ExplainClassesOptions {
@@ -185,7 +195,6 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
       `0: ${title} takes no gradient that noise could smooth; with activations mean, the feature maps are smoothed`,
     );
   }
-  oneOf('combineFilters', o.combineFilters, ['each', 'sum']);
   resolveFit(o.fit);
   if (o.batch !== undefined) integer('batch', o.batch, 1, MAX_SAMPLES);
   if (o.classIndex !== undefined) integer('classIndex', o.classIndex, 0, model.classCount - 1);
@@ -193,34 +202,10 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   if (o.timestamps !== undefined && typeof o.timestamps !== 'boolean') {
     throw new OptionError('timestamps', o.timestamps, 'true or false');
   }
+  if (o.keep !== undefined && typeof o.keep !== 'boolean') throw new OptionError('keep', o.keep, 'true or false');
 
   const layer = model.resolveLayer(o.layerName);
-  const [maps, height, width] = layer.shape;
-  const shape = `layer ${layer.name} has ${maps} maps of ${height} × ${width} cells`;
-  if (o.filters !== undefined) {
-    if (!Array.isArray(o.filters) || o.filters.length === 0) {
-      throw new OptionError('filters', o.filters, 'a non-empty list of feature-map indices');
-    }
-    for (const k of o.filters) integer('filters', k, 0, maps - 1, shape);
-  }
-  if (typeof o.region !== 'boolean') throw new OptionError('region', o.region, 'true or false');
-  if (o.region && o.subset === undefined) {
-    throw new OptionError('region', true, 'region goes with subset: two corners [[row, column], [row, column]]');
-  }
-  if (o.subset !== undefined) {
-    if (!Array.isArray(o.subset) || o.subset.length === 0 || (o.region && o.subset.length !== 2)) {
-      throw new OptionError(
-        'subset',
-        o.subset,
-        o.region ? 'two corners [[r, c], [r, c]]' : 'a non-empty list of [r, c]',
-      );
-    }
-    for (const cell of o.subset) {
-      if (!Array.isArray(cell) || cell.length !== 2) throw new OptionError('subset', cell, 'cells as [row, column]');
-      integer('subset row', cell[0], 0, height - 1, shape);
-      integer('subset column', cell[1], 0, width - 1, shape);
-    }
-  }
+  const selection = checkSelection(o, layer);
   return {
     method: o.method,
     layerName: layer.name,
@@ -232,15 +217,59 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     sampleWeights: o.sampleWeights,
     alphaNumerator: o.alphaNumerator,
     activations: o.activations,
-    filters: o.filters,
-    combineFilters: o.combineFilters,
-    region: o.region,
-    subset: o.subset,
+    ...selection,
     classIndex: o.classIndex,
     fit: o.fit,
     batch: o.batch,
     topK: o.topK,
   };
+}
+
+/** A layer by its own name, with its feature maps' [maps, height, width]. */
+interface Layer {
+  readonly name: string;
+  readonly shape: readonly [number, number, number];
+}
+
+/**
+ * The defaults and checks of a choice of feature maps and cells on its own.
+ *
+ * @param call its name, for messages
+ * @throws OptionError
+ */
+export function resolveSelection(options: SelectionOptions, layer: Layer, call: string): ResolvedSelection {
+  checkOptionNames(call, options, { filters: true, combineFilters: true, region: true, subset: true });
+  return checkSelection({ ...DEFAULT_OPTIONS, ...withoutUndefined(options) }, layer);
+}
+
+function checkSelection(
+  { filters, combineFilters, region, subset }: SelectionOptions & Pick<ResolvedSelection, 'combineFilters' | 'region'>,
+  layer: Layer,
+): ResolvedSelection {
+  oneOf('combineFilters', combineFilters, ['each', 'sum']);
+  const [maps, height, width] = layer.shape;
+  const shape = `layer ${layer.name} has ${maps} maps of ${height} × ${width} cells`;
+  if (filters !== undefined) {
+    if (!Array.isArray(filters) || filters.length === 0) {
+      throw new OptionError('filters', filters, 'a non-empty list of feature-map indices');
+    }
+    for (const k of filters) integer('filters', k, 0, maps - 1, shape);
+  }
+  if (typeof region !== 'boolean') throw new OptionError('region', region, 'true or false');
+  if (region && subset === undefined) {
+    throw new OptionError('region', true, 'region goes with subset: two corners [[row, column], [row, column]]');
+  }
+  if (subset !== undefined) {
+    if (!Array.isArray(subset) || subset.length === 0 || (region && subset.length !== 2)) {
+      throw new OptionError('subset', subset, region ? 'two corners [[r, c], [r, c]]' : 'a non-empty list of [r, c]');
+    }
+    for (const cell of subset) {
+      if (!Array.isArray(cell) || cell.length !== 2) throw new OptionError('subset', cell, 'cells as [row, column]');
+      integer('subset row', cell[0], 0, height - 1, shape);
+      integer('subset column', cell[1], 0, width - 1, shape);
+    }
+  }
+  return { filters, combineFilters, region, subset };
 }
 
 /** What a classification can be told. */

@@ -48,8 +48,12 @@ export class Workspace {
 
   /** Gives everything back, and ends a round of the pool. Only once. */
   release(): void {
-    const { pool } = this.#gpu;
-    for (const buffer of this.#buffers) pool.release(buffer, 'storage', this.#purpose);
-    pool.endRound(this.#purpose);
+    this.giveBack();
+    this.#gpu.pool.endRound(this.#purpose);
+  }
+
+  /** Gives everything back for the round that is going on: for what outlives the work that made it. Only once. */
+  giveBack(): void {
+    for (const buffer of this.#buffers) this.#gpu.pool.release(buffer, 'storage', this.#purpose);
   }
 }

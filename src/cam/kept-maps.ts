@@ -1,0 +1,237 @@
+/**
+ * What an explanation leaves on the GPU: the feature maps of the clean picture (or their mean over the noisy copies) and
+ * what weights them. Other choices of feature maps and cells make another heat map of them without the network.
+ */
+import { OptionError, ReleasedError } from '../errors.ts';
+import type { BufferSlice } from '../gpu/buffers.ts';
+import type { Dispatch } from '../gpu/encoder.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import { Workspace } from '../gpu/workspace.ts';
+import { METHOD_TABLE, type MethodName } from '../methods.ts';
+import { gradientMap, map } from '../ops/map.ts';
+import { MOMENT_FLOATS } from '../ops/moments.ts';
+import { type ResolvedSelection, resolveSelection, type SelectionOptions } from '../options.ts';
+import { subsetMask } from './subset.ts';
+
+export interface FeatureShape {
+  readonly maps: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Which heat maps to make of the feature maps, on the GPU. */
+export interface Selection {
+  /** Heat maps to make, and filters in each. */
+  readonly heatMaps: number;
+  readonly filtersPerMap: number;
+  readonly filters: BufferSlice;
+  readonly subset: BufferSlice;
+}
+
+export function uploadSelection(
+  { maps, height, width }: FeatureShape,
+  { filters, combineFilters, subset, region }: ResolvedSelection,
+  workspace: Workspace,
+): Selection {
+  const chosen = Uint32Array.from(filters ?? Array.from({ length: maps }, (_, k) => k));
+  const heatMaps = filters !== undefined && combineFilters === 'each' ? chosen.length : 1;
+  return {
+    heatMaps,
+    filtersPerMap: chosen.length / heatMaps,
+    filters: workspace.filled('filters', chosen),
+    subset: workspace.filled('subset', subsetMask({ height, width }, subset, region)),
+  };
+}
+
+/** Feature maps with what weights them: a weight for each map, or the moments of the gradient in each cell. */
+export interface WeightedMaps extends FeatureShape {
+  readonly method: MethodName;
+  /** n, how many samples the sums hold. */
+  readonly samples: number;
+  readonly activations: BufferSlice;
+  readonly weights: BufferSlice;
+  readonly sums: BufferSlice;
+}
+
+/** The method's sum over the selection, before and behind its ReLU: `signed` and `rectified` are [heatMaps, cells]. */
+export function heatMapDispatch(
+  weighted: WeightedMaps,
+  { heatMaps, filtersPerMap, filters, subset }: Selection,
+  { signed, rectified }: { signed: BufferSlice; rectified: BufferSlice },
+): Dispatch {
+  const { method, height, width, samples, activations, weights, sums } = weighted;
+  const shape = { maps: heatMaps, filtersPerMap, cells: height * width, samples };
+  const buffers = { activations, filters, subset, signed, rectified };
+  switch (METHOD_TABLE[method].weights) {
+    case 'gradient':
+      return gradientMap(shape, 'signed', { ...buffers, sums });
+    case 'positive-gradient':
+      return gradientMap(shape, 'positive', { ...buffers, sums });
+    default:
+      return map(shape, { ...buffers, weights });
+  }
+}
+
+/** Whether a method's weights are those of cells, which are kept as moments. */
+export function weightsCells(method: MethodName): boolean {
+  return ['gradient', 'positive-gradient'].includes(METHOD_TABLE[method].weights);
+}
+
+/** Where the weighted maps of a call lie, so that they can outlive it: the classes share their feature maps. */
+export class LastingBuffers {
+  readonly shared: Workspace;
+  readonly ofClass: readonly Workspace[];
+  /** Classes that still use them. */
+  readonly #users: Set<number>;
+
+  constructor(gpu: Gpu, classes: number) {
+    this.shared = new Workspace(gpu, 'job');
+    this.ofClass = Array.from({ length: classes }, () => new Workspace(gpu, 'job'));
+    this.#users = new Set(this.ofClass.keys());
+  }
+
+  /** Gives a class's buffers back, the shared ones with the last class's. More than once does no harm. */
+  release(classNumber: number): void {
+    if (!this.#users.delete(classNumber)) return;
+    this.ofClass[classNumber].giveBack();
+    if (this.#users.size === 0) this.shared.giveBack();
+  }
+
+  releaseAll(): void {
+    for (const classNumber of this.ofClass.keys()) this.release(classNumber);
+  }
+}
+
+/** How much a feature map adds to the heat map. */
+export interface FilterContribution {
+  /** Index of the feature map. */
+  readonly filter: number;
+  /** Σ over the cells of its term W_k A_k in the sum before the ReLU; below zero it speaks against the class. */
+  readonly contribution: number;
+}
+
+/** The maps of one result on the GPU, until they are released. */
+export class KeptMaps {
+  readonly bytes: number;
+  readonly #gpu: Gpu;
+  readonly #layerName: string;
+  readonly #weighted: WeightedMaps;
+  readonly #giveBack: () => void;
+  #isReleased = false;
+
+  /** @param giveBack called when they are released, once */
+  constructor(gpu: Gpu, layerName: string, weighted: WeightedMaps, giveBack: () => void) {
+    this.#gpu = gpu;
+    this.#layerName = layerName;
+    this.#weighted = weighted;
+    this.#giveBack = giveBack;
+    this.bytes = keptBytes(weighted, weighted.method);
+  }
+
+  /**
+   * Heat maps of other feature maps or cells, with the same weights.
+   *
+   * @throws OptionError, ReleasedError
+   */
+  async combine(options: SelectionOptions): Promise<{ signed: Float32Array; rectified: Float32Array; maps: number }> {
+    this.#throwIfReleased();
+    const weighted = this.#weighted;
+    const { maps, height, width } = weighted;
+    const selection = resolveSelection(options, { name: this.#layerName, shape: [maps, height, width] }, 'combine()');
+    const workspace = new Workspace(this.#gpu, 'display');
+    try {
+      const [chosen, signed, rectified] = await this.#gpu.guard(async () => {
+        const uploaded = uploadSelection(weighted, selection, workspace);
+        const values = uploaded.heatMaps * height * width;
+        return [uploaded, workspace.floats('signed maps', values), workspace.floats('maps', values)] as const;
+      });
+      await this.#gpu.run([heatMapDispatch(weighted, chosen, { signed, rectified })]);
+      const bytes = chosen.heatMaps * height * width * 4;
+      const read = await workspace.read([
+        { ...signed, size: bytes },
+        { ...rectified, size: bytes },
+      ]);
+      return { signed: new Float32Array(read[0]), rectified: new Float32Array(read[1]), maps: chosen.heatMaps };
+    } finally {
+      workspace.release();
+    }
+  }
+
+  /**
+   * The k feature maps that add most to the heat map, the greatest first, equal ones by index.
+   *
+   * @param within the cells that count; default all
+   * @throws OptionError, ReleasedError
+   */
+  async topFilters(k: number, within: Pick<SelectionOptions, 'subset' | 'region'> = {}): Promise<FilterContribution[]> {
+    const { maps, height, width } = this.#weighted;
+    if (!Number.isInteger(k) || k < 1) throw new OptionError('k', k, 'a whole number above 0');
+    const all = Array.from({ length: maps }, (_, filter) => filter);
+    const { signed } = await this.combine({ ...within, filters: all, combineFilters: 'each' });
+    const cells = height * width;
+    return all
+      .map((filter) => {
+        let contribution = 0;
+        for (const value of signed.subarray(filter * cells, (filter + 1) * cells)) contribution += value;
+        return { filter, contribution };
+      })
+      .sort((a, b) => b.contribution - a.contribution || a.filter - b.filter)
+      .slice(0, k);
+  }
+
+  get shape(): FeatureShape {
+    return this.#weighted;
+  }
+
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
+  /** Frees the maps. More than once does no harm. */
+  release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#giveBack();
+  }
+
+  #throwIfReleased(): void {
+    if (!this.#isReleased) return;
+    throw new ReleasedError(
+      `the feature maps of this result are no longer on the GPU: it was released, or newer results needed the room (those ` +
+        `of the last ${RECENT_RESULTS} results are kept, up to ${RECENT_BYTES / 2 ** 20} MiB). Explain again with ` +
+        'keep: true to hold them until release().',
+    );
+  }
+}
+
+/** Bytes that stay on the GPU with a result of the method. */
+export function keptBytes({ maps, height, width }: FeatureShape, method: MethodName): number {
+  const cells = height * width;
+  return 4 * maps * (cells + (weightsCells(method) ? cells * MOMENT_FLOATS : 1));
+}
+
+/** Results whose maps are kept although nobody asked: to look into, but so few that a long loop needs no release(). */
+const RECENT_RESULTS = 8;
+const RECENT_BYTES = 32 * 2 ** 20;
+
+/** The maps of the most recent results. */
+export class RecentMaps {
+  #recent: KeptMaps[] = [];
+
+  /** Releases the oldest, so that others of `bytes` are within the bounds. */
+  makeRoom(bytes: number): void {
+    this.#recent = this.#recent.filter(({ isReleased }) => !isReleased);
+    const used = () => this.#recent.reduce((sum, kept) => sum + kept.bytes, 0);
+    while (this.#recent.length > 0 && (this.#recent.length >= RECENT_RESULTS || used() + bytes > RECENT_BYTES)) {
+      this.#recent.shift()?.release();
+    }
+  }
+
+  add(kept: KeptMaps): void {
+    this.#recent.push(kept);
+  }
+
+  releaseAll(): void {
+    for (const kept of this.#recent.splice(0)) kept.release();
+  }
+}
