@@ -13,6 +13,7 @@ import type { Conv2dOutput } from './conv2d.output.ts';
 import {
   type Conv2dShape,
   conv2d,
+  conv2dFlops,
   conv2dGradInput,
   finishesOutputs,
   packedLength,
@@ -65,10 +66,13 @@ export function conv2dVariants(
 function firstGuess(traits: KernelTraits, shape: Conv2dShape, samples: number): Conv2dVariant {
   const rows = Math.min(samples, USUAL_ROWS);
   if (!traits.isSoftware) return `implicit-gemm-${chooseImplicitGemmTile(shape, rows)}`;
+  if (samples * conv2dFlops(shape) < WORTH_COMPILING_FLOPS) return 'direct';
   const cost = (variant: 'direct' | Winograd) => costOnCores(variant, shape, rows);
   return (['direct', ...WINOGRADS] as const).reduce((best, variant) => (cost(variant) < cost(best) ? variant : best));
 }
 
+/** Winograd's kernels take seconds to compile there, which a small layer does not win back. */
+const WORTH_COMPILING_FLOPS = 3e9;
 /** What a transform of one value costs on a processor's cores, in multiply-adds of the product that it serves. */
 const TRANSFORM_COST = 40;
 /** Tiles that the product takes at a time; the last group may be idle in part. */

@@ -1,7 +1,8 @@
 /** Whole explanations of small VGGs against the float64 oracle. Imports nothing of Node: it serves every runtime. */
 import { describe } from 'vitest';
+import { Gpu } from '../../src/gpu/gpu.ts';
 import type { ExplainOptions } from '../../src/options.ts';
-import { thorough } from '../harness/adapter.ts';
+import { testAdapter, thorough } from '../harness/adapter.ts';
 import { gpuTest } from '../harness/gpu.ts';
 import { type Layout, loadSmallVgg, noisyPicture, type SmallVgg, smallVgg } from '../network/small-vgg.ts';
 import { assertExplains, type ReferenceCase } from './oracle.ts';
@@ -231,5 +232,26 @@ describe('an explanation is the oracle’s whatever the size of the numbers', ()
         { ...SMOOTH, layerName },
       ]),
     );
+  }
+});
+
+describe('an explanation is the oracle’s with every kernel', () => {
+  // One device at a time: each compiles its own kernels.
+  for (const forceVariant of thorough ? ['winograd-2', 'winograd-4', 'implicit-gemm-32x64'] : ['winograd-4']) {
+    gpuTest(forceVariant, async () => {
+      const gpu = await Gpu.request({ adapter: await testAdapter(), forceVariant });
+      try {
+        using model = await loadSmallVgg(gpu, VGG11, 'torchvision');
+        for (const layerName of ['block1_conv1', 'block4_conv2', 'block5_pool']) {
+          await assertExplains(
+            model,
+            { vgg: VGG11, layout: 'torchvision', picture: PICTURE },
+            { ...SMOOTH, layerName },
+          );
+        }
+      } finally {
+        gpu.dispose();
+      }
+    });
   }
 });
