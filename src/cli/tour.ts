@@ -16,6 +16,9 @@ import { chooseModel, drawDemoScene, openGpu, openModel } from './setup.ts';
 /** Noisy copies of the smooth methods. */
 const SAMPLES = 8;
 
+/** Pictures in a row. */
+const COLUMNS = 4;
+
 export type TourFlags = Pick<ExplainFlags, 'adapter' | 'limits' | 'out' | 'quiet'>;
 
 export function tourOptions(): Option[] {
@@ -53,8 +56,8 @@ export async function tourCommand(flags: TourFlags, context: Context): Promise<v
       pictures.push({ ...scene, ...(await result.overlay()) });
     }
     const name = 'scene.methods.png';
-    await writeFilesAtomically(folder, new Map([[name, await encodePng(sideBySide(pictures))]]), signal);
-    terminal.print(`The scene and the methods, left to right: ${join(folder, name)}`);
+    await writeFilesAtomically(folder, new Map([[name, await encodePng(sideBySide(pictures, COLUMNS))]]), signal);
+    terminal.print(`The scene and the methods, row by row: ${join(folder, name)}`);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     terminal.print(`${seconds} s on ${adapterTitle(gpu.adapterInfo)}`);
   } finally {

@@ -1,28 +1,33 @@
-/** Pictures of one height next to each other. */
+/** Pictures of one size next to each other, in rows. */
 import { ImageError } from '../errors.ts';
 import type { OverlayImage } from './overlay.ts';
 
-/** White columns between two pictures. */
+/** White pixels between two pictures. */
 const GAP = 8;
 
 /**
  * @param pictures RGBA, at least one
- * @throws ImageError when their heights differ
+ * @param columns pictures in a row; default: all of them
+ * @throws ImageError when their sizes differ
  */
-export function sideBySide(pictures: readonly OverlayImage[]): OverlayImage {
-  const { height } = pictures[0];
-  const width = pictures.reduce((sum, picture) => sum + picture.width + GAP, -GAP);
-  const data = new Uint8ClampedArray(width * height * 4).fill(255);
-  let left = 0;
-  for (const picture of pictures) {
-    if (picture.height !== height) {
-      throw new ImageError(`pictures of different heights (${height} and ${picture.height}) cannot stand side by side`);
+export function sideBySide(pictures: readonly OverlayImage[], columns = pictures.length): OverlayImage {
+  const [{ width, height }] = pictures;
+  const sheetWidth = Math.min(columns, pictures.length) * (width + GAP) - GAP;
+  const sheetHeight = Math.ceil(pictures.length / columns) * (height + GAP) - GAP;
+  const data = new Uint8ClampedArray(sheetWidth * sheetHeight * 4).fill(255);
+  pictures.forEach((picture, i) => {
+    if (picture.width !== width || picture.height !== height) {
+      throw new ImageError(
+        `pictures of different sizes (${width} × ${height} and ${picture.width} × ${picture.height}) ` +
+          'cannot stand side by side',
+      );
     }
+    const left = (i % columns) * (width + GAP);
+    const top = Math.floor(i / columns) * (height + GAP);
     for (let row = 0; row < height; row++) {
-      const from = row * picture.width * 4;
-      data.set(picture.data.subarray(from, from + picture.width * 4), (row * width + left) * 4);
+      const line = picture.data.subarray(row * width * 4, (row + 1) * width * 4);
+      data.set(line, ((top + row) * sheetWidth + left) * 4);
     }
-    left += picture.width + GAP;
-  }
-  return { data, width, height };
+  });
+  return { data, width: sheetWidth, height: sheetHeight };
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { drawDemoScene } from '../../src/cli/setup.ts';
+import { METHODS } from '../../src/methods.ts';
 import { encodePng, readPicture } from '../../src/node/image.ts';
 import { parseNpy } from '../../src/node/npy.ts';
 import { SCENE_CLASSES } from '../../src/scenes/scene.ts';
@@ -115,8 +116,10 @@ describe('without anything', () => {
     expect(stdout).toMatch(new RegExp(`^A drawn scene: 3 × ${SCENE_CLASSES[scene.classIndex]}, 1 × `));
     expect(stdout).toContain(`vgg16-scenes sees: ${SCENE_CLASSES[scene.classIndex]} `);
     const picture = await readPicture(join('out', 'scene.methods.png'));
-    expect(picture.height).toBe(scene.height);
-    expect(picture.width).toBeGreaterThan(4 * scene.width);
+    // Rows of four, with gaps.
+    const rows = Math.ceil((1 + METHODS.length) / 4);
+    expect(picture.width).toBe(4 * (scene.width + 8) - 8);
+    expect(picture.height).toBe(rows * (scene.height + 8) - 8);
     rmSync('out', { recursive: true });
   });
 });

@@ -1,0 +1,35 @@
+/**
+ * Draws the pictures of README.md and docs/methods.md, with the built-in model on the scene that stands in for a
+ * picture: `npm run build && npm run draw-docs`. On another adapter they may differ in a few pixels by one level.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { METHOD_TABLE, METHODS } from '../dist/index.js';
+import { root } from './run-on-adapter.js';
+
+/** As many as the tour takes. */
+const SAMPLES = 8;
+
+const docs = join(root, 'docs');
+const pictures = join(docs, 'methods');
+const results = mkdtempSync(join(tmpdir(), 'gradcam-docs-'));
+try {
+  mkdirSync(pictures, { recursive: true });
+  gradcam('tour', '--out', docs);
+  gradcam('explain', '--method', METHODS[0], '--opacity', '0', '--out', results);
+  copyFileSync(join(results, `scene.${METHODS[0]}.png`), join(pictures, 'scene.png'));
+  for (const method of METHODS) {
+    const samples = METHOD_TABLE[method].isSmooth ? SAMPLES : 0;
+    gradcam('explain', '--method', method, '--samples', `${samples}`, '--out', results);
+    copyFileSync(join(results, `scene.${method}.png`), join(pictures, `${method}.png`));
+  }
+} finally {
+  rmSync(results, { recursive: true });
+}
+
+/** @param {string[]} args */
+function gradcam(...args) {
+  execFileSync(process.execPath, [join(root, 'bin/gradcam.js'), ...args], { cwd: root, stdio: 'inherit' });
+}
