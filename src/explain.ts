@@ -19,7 +19,7 @@ import {
 } from './job.ts';
 import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
-import { planExplanation, weightsNeeded } from './network/plan.ts';
+import { kernelsOf, planExplanation, weightsNeeded } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
 import { softmax } from './ops/softmax.ts';
 import {
@@ -67,7 +67,13 @@ async function explainAll(
   model: Model,
   image: ImageInput,
   classes: readonly ResolvedOptions[],
-  { keep, signal, onProgress, timestamps }: Pick<ExplainOptions, 'keep' | 'signal' | 'onProgress' | 'timestamps'>,
+  {
+    keep,
+    kernels,
+    signal,
+    onProgress,
+    timestamps,
+  }: Pick<ExplainOptions, 'keep' | 'kernels' | 'signal' | 'onProgress' | 'timestamps'>,
 ): Promise<Explanation[]> {
   const clock = stopwatch();
   const [common] = classes;
@@ -82,6 +88,7 @@ async function explainAll(
     samples: common.nSamples,
     classes: classes.length,
     batch: common.batch,
+    kernels,
     limits: gpu.limits,
     traits: gpu.traits,
     tuner: gpu.tuner,
@@ -131,15 +138,13 @@ async function explainAll(
     const results = await readResults(jobs);
     clock.lap('read');
     progress(done);
-    const checksums = {
-      picture: await checksum,
-      maps: await Promise.all(results.map(({ rectified }) => checksumOf(rectified))),
-    };
+    const made = { kernels: kernelsOf({ steps }), pictureChecksum: await checksum };
+    const mapChecksums = await Promise.all(results.map(({ rectified }) => checksumOf(rectified)));
     const timings = { ...clock.times(), gpu: gpuMs };
     const kept = jobs.map(({ weighted }, c) => new KeptMaps(gpu, layer.name, weighted, () => lasting.release(c)));
     const explanations = results.map((result, c) => {
-      const identified = { picture: checksums.picture, map: checksums.maps[c] };
-      return finish(model, picture, identified, input.view, classes[c], kept[c], result, timings);
+      const record = { ...made, mapChecksum: mapChecksums[c] };
+      return finish(model, picture, record, input.view, classes[c], kept[c], result, timings);
     });
     if (keep === undefined) for (const each of kept) model.recentMaps.add(each);
     if (keep === false) for (const each of kept) each.release();

@@ -11,7 +11,7 @@ import { upsampleMaps } from './image/upsample.ts';
 import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
 import type { ModelVariant } from './network/models.ts';
-import type { ResolvedOptions, SelectionOptions } from './options.ts';
+import type { KernelChoices, ResolvedOptions, SelectionOptions } from './options.ts';
 import { VERSION } from './version.ts';
 
 export interface Prediction {
@@ -65,6 +65,8 @@ export interface Provenance {
     readonly limits: { readonly maxBufferSize: number; readonly maxStorageBufferBindingSize: number };
     readonly traits: KernelTraits;
   };
+  /** Of each convolution that was computed; the option `kernels` takes them again. */
+  readonly kernels: KernelChoices;
   /** What came out. */
   readonly map: {
     readonly shape: HeatMaps['shape'];
@@ -139,7 +141,7 @@ export interface RawResult {
 export function finish(
   model: Model,
   picture: Picture,
-  checksums: { readonly picture: string; readonly map: string },
+  made: { readonly kernels: KernelChoices; readonly pictureChecksum: string; readonly mapChecksum: string },
   view: View,
   options: ResolvedOptions,
   kept: KeptMaps,
@@ -172,12 +174,13 @@ export function finish(
       model: model.name,
       variant: model.variant,
       weights: model.weights,
-      picture: { width: picture.width, height: picture.height, checksum: checksums.picture },
+      picture: { width: picture.width, height: picture.height, checksum: made.pictureChecksum },
       options,
       classIndex: result.classIndex,
       adapter: model.gpu.adapterInfo,
       device: { limits: { maxBufferSize, maxStorageBufferBindingSize }, traits: model.gpu.traits },
-      map: { shape, checksum: checksums.map },
+      kernels: made.kernels,
+      map: { shape, checksum: made.mapChecksum },
     },
     upsample: (size = { height: model.inputShape[1], width: model.inputShape[2] }) =>
       upsampleMaps(model.gpu, heat, size),

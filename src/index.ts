@@ -35,6 +35,7 @@ export {
   type ExplainOptions,
   type ExplainProgress,
   type Fit,
+  type KernelChoices,
   type ResolvedOptions,
   type SelectionOptions,
 } from './options.ts';

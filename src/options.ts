@@ -56,6 +56,11 @@ export interface ExplainOptions {
    * release(); false not at all; by default while the result is one of the last few.
    */
   keep?: boolean;
+  /**
+   * Kernels to take where the device can, as `provenance.kernels` of a result has them: kernels round differently, and a map
+   * made again on another adapter would differ in its last bits. Default: what is fastest, by estimate.
+   */
+  kernels?: KernelChoices;
   signal?: AbortSignal;
   onProgress?: (progress: ExplainProgress) => void;
 }
@@ -69,6 +74,9 @@ export interface ExplainClassesOptions extends Omit<ExplainOptions, 'classIndex'
   /** The classes to explain, at least one, none twice. */
   classIndex: readonly number[];
 }
+
+/** Names of kernels by convolution and direction. */
+export type KernelChoices = Readonly<Record<string, { readonly forward?: string; readonly 'grad-input'?: string }>>;
 
 /** Those of ResolvedOptions, then those that do not change the result. */
 const EXPLAIN_OPTIONS: OptionNames<ExplainOptions> = {
@@ -92,6 +100,7 @@ const EXPLAIN_OPTIONS: OptionNames<ExplainOptions> = {
   topK: true,
   timestamps: true,
   keep: true,
+  kernels: true,
   signal: true,
   onProgress: true,
 };
@@ -203,6 +212,13 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     throw new OptionError('timestamps', o.timestamps, 'true or false');
   }
   if (o.keep !== undefined && typeof o.keep !== 'boolean') throw new OptionError('keep', o.keep, 'true or false');
+  if (o.kernels !== undefined && (typeof o.kernels !== 'object' || Array.isArray(o.kernels))) {
+    throw new OptionError(
+      'kernels',
+      o.kernels,
+      "names by convolution and direction, as in a result's provenance.kernels",
+    );
+  }
 
   const layer = model.resolveLayer(o.layerName);
   const selection = checkSelection(o, layer);

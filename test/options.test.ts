@@ -122,6 +122,7 @@ describe('resolveOptions', () => {
     ['classIndex', { classIndex: 10 }, /got 10; allowed: a whole number from 0 to 9/],
     ['classIndex', { classIndex: -1 }, /got -1/],
     ['topK', { topK: 0 }, /a whole number from 1/],
+    ['kernels', { kernels: 'direct' }, /got "direct"; allowed: names by convolution/],
     ['timestamps', { timestamps: 1 }, /got 1; allowed: true or false/],
     ['filters', { filters: [] }, /non-empty list/],
     ['filters', { filters: 3 }, /non-empty list/],

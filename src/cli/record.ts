@@ -124,6 +124,7 @@ const SHAPE = {
   classIndex: 'number',
   adapter: {},
   device: { limits: {} },
+  kernels: {},
   map: { checksum: 'string' },
 };
 

@@ -52,7 +52,7 @@ export async function replayCommand(file: string, flags: ReplayFlags, context: C
   const { terminal, signal } = context;
   const record = await readRecord(file);
   const { provenance } = record;
-  const { known, options } = readCall(file, provenance, flags);
+  const { known, options } = await readCall(file, provenance, flags);
   const picture = await findPicture(file, record, flags.image);
   const weights = await findWeights(file, provenance, known, flags.weights);
   const recorded = await readMapBeside(file, provenance);
@@ -64,7 +64,8 @@ export async function replayCommand(file: string, flags: ReplayFlags, context: C
     checkWeights(file, provenance, model);
     const bar = terminal.progress('samples', String);
     const onProgress = ({ done, total }: { done: number; total: number }) => bar.update(done, total);
-    const result = await explain(model, picture, { ...options, signal, onProgress }).finally(() => bar.stop());
+    const explained = () => explain(model, picture, { ...options, signal, onProgress }).finally(() => bar.stop());
+    const result = await blamingRecord(file, provenance, explained);
     replay = compare(file, provenance, recorded, result);
   } finally {
     gpu.dispose();
@@ -74,25 +75,25 @@ export async function replayCommand(file: string, flags: ReplayFlags, context: C
 }
 
 /** The network and the options that the record asks for, checked before any work. */
-function readCall(
+async function readCall(
   file: string,
   provenance: Provenance,
   flags: ReplayFlags,
-): { known: KnownModel; options: ExplainOptions } {
+): Promise<{ known: KnownModel; options: ExplainOptions }> {
   const named = flags.model === undefined ? undefined : findModel(flags.model);
   return blamingRecord(file, provenance, () => {
     const known = named ?? findModel(provenance.model);
     // The class that was chosen then is explained now, even if another one is the most probable by a hair.
-    const options = { ...provenance.options, classIndex: provenance.classIndex };
+    const options = { ...provenance.options, classIndex: provenance.classIndex, kernels: provenance.kernels };
     checkOptions(options, new Graph(modelTable(known, provenance.variant)));
     return { known, options };
   });
 }
 
 /** An option that is wrong in the record is no fault of the call. */
-function blamingRecord<T>(file: string, { library }: Provenance, work: () => T): T {
+async function blamingRecord<T>(file: string, { library }: Provenance, work: () => T | Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (cause) {
     if (!(cause instanceof OptionError)) throw cause;
     throw new RecordError(
@@ -129,7 +130,7 @@ async function readSource(
     return { name, pixels: await readPicture(name) };
   }
   const { seed, ...options } = source.scene;
-  return { name: `scene ${seed}`, pixels: blamingRecord(file, provenance, () => drawScene(seed, options)) };
+  return { name: `scene ${seed}`, pixels: await blamingRecord(file, provenance, () => drawScene(seed, options)) };
 }
 
 /** Where the recorded weights are; undefined: where the model has them published. */
@@ -170,7 +171,7 @@ function limitsOf({ device: { limits } }: Provenance): 'adapter' | 'default' {
 }
 
 /** Who made a map, on what. */
-type Maker = Pick<Provenance, 'library' | 'adapter' | 'device'>;
+type Maker = Pick<Provenance, 'library' | 'adapter' | 'device' | 'kernels'>;
 
 /** What `--json` prints. */
 interface Replay {
@@ -206,8 +207,8 @@ function compare(
   };
 }
 
-function makerOf({ library, adapter, device }: Provenance): Maker {
-  return { library, adapter, device };
+function makerOf({ library, adapter, device, kernels }: Provenance): Maker {
+  return { library, adapter, device, kernels };
 }
 
 /** The greatest difference of two maps, as a share of the greatest value in either; 1 if they differ in length. */
@@ -234,9 +235,10 @@ function summarize(replay: Replay): string {
     different: `different: ${difference}${greatestDifference === undefined ? '' : `, more than ${TOLERANCE}`}`,
   };
   const maker = ({ library, adapter }: Maker) => `${library}, ${adapterTitle(adapter)}`;
+  const hasKernels = toJson(recorded.kernels) === toJson(replayed.kernels);
   return [
     `${file}: ${verdicts[replay.verdict]}`,
     `  recorded: ${maker(recorded)}`,
-    `  replayed: ${maker(replayed)}`,
+    `  replayed: ${maker(replayed)}${hasKernels ? '' : '; it cannot use all of the recorded kernels'}`,
   ].join('\n');
 }

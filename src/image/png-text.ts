@@ -12,7 +12,7 @@ const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const CHUNK_FRAME_BYTES = 12;
 
 /**
- * A copy of a PNG file with a text in it, behind the header.
+ * A copy of a PNG file with a text in it, behind the header: in front of, and so instead of, one with the same keyword.
  *
  * @param keyword 1 to 79 printable ASCII characters
  * @throws ImageError if the bytes are no PNG file, RangeError for a keyword that is none

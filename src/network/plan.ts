@@ -8,6 +8,7 @@ import type { KernelQuestion } from '../gpu/tuner.ts';
 import type { Direction } from '../ops/common.ts';
 import { finishesOutputs } from '../ops/conv2d.ts';
 import {
+  CONV2D_VARIANTS,
   type Conv2dVariant,
   conv2dScratch,
   conv2dVariants,
@@ -17,6 +18,7 @@ import {
 import { denseScratch } from '../ops/dense.ts';
 import { maxpoolCodeWords } from '../ops/maxpool.ts';
 import { reluMaskWords } from '../ops/relu.ts';
+import type { KernelChoices } from '../options.ts';
 import { type Conv2dNode, type Convention, elementsOf, type Graph, type GraphNode, type MaxpoolNode } from './graph.ts';
 import { convShape, denseShape, mapsShape, poolShape } from './shapes.ts';
 
@@ -39,6 +41,8 @@ export interface PlanRequest {
   readonly batch?: number;
   readonly limits: PlanLimits;
   readonly traits: KernelTraits;
+  /** Kernels that are chosen already, and taken where the device can. */
+  readonly kernels?: KernelChoices;
   /** Chooses among kernels; by default the first. */
   readonly tuner?: { choose<Name extends string>(question: KernelQuestion<Name>): Name };
 }
@@ -106,10 +110,12 @@ export const tensorName = {
 } as const;
 
 /**
- * @throws LimitError when a single sample does not fit; OptionError for a target without a path to the logits.
+ * @throws LimitError when a single sample does not fit; OptionError for a target without a path to the logits, or for
+ * kernels that there are not.
  */
 export function planExplanation(request: PlanRequest): Plan {
   const { graph, limits, samples, batch } = request;
+  checkKernels(request);
   const steps = listSteps(request);
   const tensors = findLifetimes(request, steps);
 
@@ -131,6 +137,20 @@ export function planExplanation(request: PlanRequest): Plan {
     batches = splitSamples(samples, rowsOf(batches) - 1);
   }
   return { batches, rows: rowsOf(batches), steps, ...shareBuffers(tensors, rowsOf(batches)) };
+}
+
+function checkKernels({ graph, kernels = {} }: PlanRequest): void {
+  const convolutions = graph.nodes.filter(({ op }) => op === 'conv2d').map(({ name }) => name);
+  const allow = (name: string, names: readonly string[]) => {
+    if (!names.includes(name)) throw new OptionError('kernels', name, names.join(', '));
+  };
+  for (const [convolution, choices] of Object.entries(kernels)) {
+    allow(convolution, convolutions);
+    for (const [direction, kernel] of Object.entries(choices)) {
+      allow(direction, ['forward', 'grad-input'] satisfies Direction[]);
+      if (kernel !== undefined) allow(kernel, CONV2D_VARIANTS);
+    }
+  }
 }
 
 /** What one binding can hold. */
@@ -247,13 +267,26 @@ function listSteps(request: PlanRequest): Step[] {
 /** A convolution's kernel: a matter of the adapter, the shape and n, so that no batch's bits depend on the split. */
 function chooseVariant(request: PlanRequest, node: GraphNode, direction: Direction): Conv2dVariant | undefined {
   if (node.op !== 'conv2d') return undefined;
-  const { graph, samples, traits, tuner } = request;
+  const { graph, samples, kernels, traits, tuner } = request;
   const shape = convShape(graph, node);
   const fits = (variant: Conv2dVariant) =>
     Object.values(conv2dScratch(variant, shape, direction) ?? {}).every((words) => 4 * words <= bindableBytes(request));
   const candidates = conv2dVariants(traits, shape, direction, samples + 1).filter(fits);
+  const chosen = candidates.find((name) => name === kernels?.[node.name]?.[direction]);
+  if (chosen !== undefined) return chosen;
   const key = ['conv2d', direction, ...Object.values(shape), `n${samples}`].join(' ');
   return tuner ? tuner.choose({ key, candidates }) : candidates[0];
+}
+
+/** The kernels of a plan's convolutions. */
+export function kernelsOf({ steps }: Pick<Plan, 'steps'>): KernelChoices {
+  const kernels: Record<string, { forward?: string; 'grad-input'?: string }> = {};
+  for (const step of steps) {
+    if (!(step.kind === 'forward' || step.kind === 'gradient') || !step.variant) continue;
+    kernels[step.node.name] ??= {};
+    kernels[step.node.name]![step.kind === 'forward' ? 'forward' : 'grad-input'] = step.variant;
+  }
+  return kernels;
 }
 
 /** The forms of weights that a plan's steps take. */

@@ -5,8 +5,10 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { replayRecord } from '../../src/cli/record.ts';
 import { relativeDifference } from '../../src/cli/replay.ts';
-import { addPngText, type Provenance, pngText } from '../../src/index.ts';
-import { encodePng } from '../../src/node/image.ts';
+import { addPngText, explain, PNG_KEYWORD, type Provenance, pngText } from '../../src/index.ts';
+import { requestNodeGpu } from '../../src/node/dawn.ts';
+import { encodePng, readPicture } from '../../src/node/image.ts';
+import { loadModel } from '../../src/node/load-model.ts';
 import { encodeNpy, parseNpy } from '../../src/node/npy.ts';
 import { checksumOf } from '../../src/weights/sha256.ts';
 import { random } from '../harness/random.ts';
@@ -102,6 +104,29 @@ describe('a map made again', () => {
     expect({ code, ...found }).toMatchObject({ code: 0, verdict: 'equal bits', comparedWith: files.map });
     expect(found.replayed.device).toEqual(provenance.device);
   });
+});
+
+it('is made again with the kernels of the record, whatever this device would choose', async () => {
+  const { stdout } = await run(['explain', 'photos/photo.png', ...TINY, '--out', 'kernels', '--json']);
+  const { provenance, files } = JSON.parse(stdout);
+  const gpu = await requestNodeGpu();
+  const model = await loadModel(gpu, 'vgg16', { weights: { random: 3 }, width: 1 / 32 });
+  const kernels = Object.fromEntries(
+    Object.entries<{ forward: string }>(provenance.kernels).map(([name, { forward }]) => [
+      name,
+      { forward: forward === 'direct' ? 'winograd-2' : 'direct' },
+    ]),
+  );
+  const result = await explain(model, await readPicture(join('photos', 'photo.png')), { kernels });
+  gpu.dispose();
+  expect(result.provenance.map.checksum).not.toBe(provenance.map.checksum);
+  // As a program may write it: the library's record and nothing else.
+  const file = join('kernels', 'by-program.png');
+  const record = JSON.stringify({ provenance: result.provenance });
+  writeFileSync(file, addPngText(readFileSync(files.overlays[0]), PNG_KEYWORD, record));
+  const { code, replay: found } = await replay(file, '--image', join('photos', 'photo.png'));
+  expect({ code, ...found }).toMatchObject({ code: 0, verdict: 'equal bits', comparedWith: null });
+  expect(found.replayed.kernels).toEqual(result.provenance.kernels);
 });
 
 describe('what it is compared with', () => {
@@ -287,6 +312,7 @@ describe('what is no record', () => {
     ['a method of the future', { options: { method: 'grad-cam+++' } }, /method: got "grad-cam\+\+\+"/],
     ['an option of the future', { options: { temperature: 2 } }, /temperature: got 2/],
     ['another network', { model: 'vgg20' }, /model: got "vgg20"/],
+    ['a kernel of the future', { kernels: { block1_conv1: { forward: 'fft' } } }, /kernels: got "fft"/],
     ['a network of no size', { variant: { width: -1 } }, /width: got -1/],
   ])('asks for %s: 1, and what it asked for', async (what, change, message) => {
     const stem = copyOfResult(what.replaceAll(' ', '-'));

@@ -16,7 +16,7 @@ import { kernelLabel } from '../../src/gpu/kernel.ts';
 import type { OverlayOptions } from '../../src/image/overlay.ts';
 import { METHOD_TABLE, METHODS } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
-import type { ExplainOptions, ExplainProgress } from '../../src/options.ts';
+import type { ExplainOptions, ExplainProgress, KernelChoices } from '../../src/options.ts';
 import { VERSION } from '../../src/version.ts';
 import { testAdapter, withErrorScopes } from '../harness/adapter.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
@@ -123,6 +123,27 @@ describe('a result', () => {
     });
     const again = await explain(model, PICTURE, { ...provenance.options, classIndex: provenance.classIndex });
     assertSameBits(again.map.data, result.map.data);
+  });
+
+  modelTest('is made again by its kernels, whatever this device would choose', async (model) => {
+    const options = { ...SMOOTH, layerName: 'block3_conv1' };
+    const result = await explain(model, PICTURE, options);
+    const { kernels } = result.provenance;
+    expect(kernels.block1_conv1).toEqual({ forward: expect.any(String) });
+    expect(kernels.block5_conv2).toEqual({ forward: expect.any(String), 'grad-input': expect.any(String) });
+    const others: KernelChoices = Object.fromEntries(
+      Object.entries(kernels).map(([name, { forward }]) => [
+        name,
+        { ...kernels[name], forward: forward === 'direct' ? 'winograd-4' : 'direct' },
+      ]),
+    );
+    const different = await explain(model, PICTURE, { ...options, kernels: others });
+    expect(different.provenance.kernels).toEqual(others);
+    expect(different.provenance.map.checksum).not.toBe(result.provenance.map.checksum);
+    const largest = Math.max(...result.map.data);
+    const differences = different.map.data.map((value, i) => Math.abs(value - result.map.data[i]!));
+    expect(Math.max(...differences)).toBeLessThan(1e-3 * largest);
+    assertSameBits((await explain(model, PICTURE, { ...options, kernels })).map.data, result.map.data);
   });
 
   modelTest('knows a picture by its pixels, with or without alpha', async (model) => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { LimitError, OptionError } from '../../src/errors.ts';
 import { type Convention, elementsOf, Graph } from '../../src/network/graph.ts';
 import {
+  kernelsOf,
   type Plan,
   type PlanRequest,
   planExplanation,
@@ -13,6 +14,7 @@ import {
   weightsNeeded,
 } from '../../src/network/plan.ts';
 import { VGG_NAMES, vgg } from '../../src/network/vgg.ts';
+import type { KernelChoices } from '../../src/options.ts';
 
 const MIB = 2 ** 20;
 /** What WebGPU guarantees; what a large GPU gives; and so little that VGG's largest layer fits once. */
@@ -238,6 +240,48 @@ describe('weightsNeeded', () => {
     expect(names).toContain(tensorName.scratch('block5_conv3', 'forward', 'patches'));
     expect(names).toContain(tensorName.scratch('block5_conv3', 'grad-input', 'products'));
     expect([...plan({ ...request, tuner: always('direct') }).tensors.keys()].join()).not.toContain('patches');
+  });
+});
+
+describe('kernels', () => {
+  const target = 'block5_conv2';
+  const kernelsFor = (request: Partial<PlanRequest>) => kernelsOf(plan({ target, ...request }));
+
+  it('are told for each convolution that is computed, in each direction', () => {
+    const kernels = kernelsFor({});
+    expect(Object.keys(kernels)).toEqual(VGG16.layers.filter(({ op }) => op === 'conv2d').map(({ name }) => name));
+    const twoWays = Object.keys(kernels).filter((name) => kernels[name]!['grad-input'] !== undefined);
+    expect(twoWays).toEqual(['block5_conv3']);
+  });
+
+  it('that are asked for are taken, the others as they would be', () => {
+    const asked = { block2_conv1: { forward: 'winograd-4' }, block5_conv3: { 'grad-input': 'direct' } };
+    const { block5_conv3, ...others } = kernelsFor({});
+    expect(kernelsFor({ kernels: asked })).toEqual({
+      ...others,
+      block2_conv1: { forward: 'winograd-4' },
+      block5_conv3: { ...block5_conv3, 'grad-input': 'direct' },
+    });
+    const own = kernelsFor({ traits: { subgroupSize: 8, isSoftware: true } });
+    expect(own).not.toEqual(kernelsFor({}));
+    expect(kernelsFor({ kernels: own })).toEqual(own);
+  });
+
+  it('that do not fit the device are not taken', () => {
+    const kernels = { block1_conv2: { forward: 'winograd-2' } };
+    expect(kernelsFor({ kernels })).toMatchObject(kernels);
+    // An activation of block1 takes 12.25 MiB; its patches four times that.
+    const limits = { maxBufferSize: 16 * 2 ** 20, maxStorageBufferBindingSize: 16 * 2 ** 20 };
+    expect(kernelsFor({ kernels, limits, batch: 1 }).block1_conv2!.forward).not.toBe('winograd-2');
+  });
+
+  it.each([
+    [{ block9_conv1: { forward: 'direct' } }, /kernels: got "block9_conv1"; allowed: block1_conv1, /],
+    [{ fc1: { forward: 'direct' } }, /kernels: got "fc1"; allowed: block1_conv1, /],
+    [{ block1_conv1: { backward: 'direct' } }, /kernels: got "backward"; allowed: forward, grad-input/],
+    [{ block1_conv1: { forward: 'fft' } }, /kernels: got "fft"; allowed: direct, /],
+  ])('that there are not are refused: %j', (kernels, message) => {
+    expect(() => kernelsFor({ kernels: kernels as KernelChoices })).toThrow(message);
   });
 });
 
