@@ -6,10 +6,12 @@
 import { KeptMaps, keptBytes, LastingBuffers } from './cam/kept-maps.ts';
 import { throwIfAborted } from './errors.ts';
 import { type Explanation, finish, type Prediction, rankPredictions, type Timings } from './explanation.ts';
+import type { Dispatch } from './gpu/encoder.ts';
 import { Workspace } from './gpu/workspace.ts';
 import { type ImageInput, readPicture } from './image/picture.ts';
 import {
   batchDispatches,
+  type Job,
   mapDispatches,
   prepareInput,
   prepareJobs,
@@ -19,7 +21,7 @@ import {
 } from './job.ts';
 import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
-import { kernelsOf, planExplanation, weightsNeeded } from './network/plan.ts';
+import { type Batch, kernelsOf, planExplanation, weightsNeeded } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
 import { softmax } from './ops/softmax.ts';
 import {
@@ -62,19 +64,46 @@ export function gradCamPlusSmooth(
   return explain(model, image, { ...options, method: 'smooth-grad-cam++' });
 }
 
-/** @param classes options in force for each class; they differ in the class alone */
 async function explainAll(
   model: Model,
   image: ImageInput,
   classes: readonly ResolvedOptions[],
-  {
-    keep,
-    kernels,
-    signal,
-    onProgress,
-    timestamps,
-  }: Pick<ExplainOptions, 'keep' | 'kernels' | 'signal' | 'onProgress' | 'timestamps'>,
+  call: CallOptions,
 ): Promise<Explanation[]> {
+  const batches = explainInBatches(model, image, classes, call);
+  for (;;) {
+    const { done, value } = await batches.next();
+    if (done) return value;
+  }
+}
+
+/** What is no part of the options in force. */
+type CallOptions = Pick<ExplainOptions, 'keep' | 'kernels' | 'signal' | 'onProgress' | 'timestamps'>;
+
+/** A batch that was submitted. */
+export interface BatchDone {
+  /** Noisy copies so far. */
+  readonly samples: number;
+  readonly batch: Batch;
+  /** One for each class. */
+  readonly jobs: readonly Job[];
+  /** Ends a growing explanation here, as if no more copies had been asked for. */
+  stop(): void;
+}
+
+/**
+ * An explanation, batch by batch, for those who look at it as it grows.
+ *
+ * @param classes options in force for each class; they differ in the class alone
+ * @param grow makes the map after each batch, not after the last alone, and what this gives in front of it
+ */
+export async function* explainInBatches(
+  model: Model,
+  image: ImageInput,
+  classes: readonly ResolvedOptions[],
+  { keep, kernels, signal, onProgress, timestamps }: CallOptions,
+  grow?: (job: Job, batch: Batch, workspace: Workspace) => Promise<Dispatch[]>,
+): AsyncGenerator<BatchDone, Explanation[]> {
   const clock = stopwatch();
   const [common] = classes;
   const picture = await readPicture(image);
@@ -100,6 +129,7 @@ async function explainAll(
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
   const lasting = new LastingBuffers(gpu, classes.length);
+  let isFinished = false;
   try {
     const [maps, height, width] = layer.shape;
     model.recentMaps.makeRoom(classes.length * keptBytes({ maps, height, width }, common.method));
@@ -114,14 +144,22 @@ async function explainAll(
 
     const progress = progressReporter(common.nSamples + 1, onProgress);
     let done = 0;
+    let samples = 0;
+    let isStopped = false;
     let gpuMs: number | undefined;
     for (const [i, batch] of batches.entries()) {
       const isLast = i === batches.length - 1;
+      samples += batch.noisy;
       const dispatches = [
         ...(i === 0 ? [...input.dispatches, rangeDispatch(job)] : []),
         ...batchDispatches(jobs, batch),
-        ...(isLast ? jobs.flatMap(mapDispatches) : []),
       ];
+      for (const each of jobs) {
+        if (grow) dispatches.push(...(await grow(each, batch, workspace)));
+        // Each map counts anew.
+        gpu.write(each.zeroCells.buffer, Uint32Array.of(0));
+        if (grow || isLast) dispatches.push(...mapDispatches(each, samples));
+      }
       const rows = batch.noisy + batch.clean;
       const run = await gpu.run(dispatches, {
         signal,
@@ -132,6 +170,11 @@ async function explainAll(
       done += rows;
       // The last batch is done when its map has been read.
       if (!isLast) progress(done);
+      const stop = () => {
+        isStopped = true;
+      };
+      yield { samples, batch, jobs, stop };
+      if (isStopped) break;
     }
     await gpu.device.queue.onSubmittedWorkDone();
     clock.lap('compute');
@@ -141,19 +184,25 @@ async function explainAll(
     const made = { kernels: kernelsOf({ steps }), pictureChecksum: await checksum };
     const mapChecksums = await Promise.all(results.map(({ rectified }) => checksumOf(rectified)));
     const timings = { ...clock.times(), gpu: gpuMs };
-    const kept = jobs.map(({ weighted }, c) => new KeptMaps(gpu, layer.name, weighted, () => lasting.release(c)));
+    const kept = jobs.map(
+      ({ weighted }, c) =>
+        new KeptMaps(gpu, layer.name, { ...weighted, samples: Math.max(1, samples) }, () => lasting.release(c)),
+    );
     const explanations = results.map((result, c) => {
       const record = { ...made, mapChecksum: mapChecksums[c] };
-      return finish(model, picture, record, input.view, classes[c], kept[c], result, timings);
+      const inForce = { ...classes[c], nSamples: samples };
+      return finish(model, picture, record, input.view, inForce, kept[c], result, timings);
     });
     if (keep === undefined) for (const each of kept) model.recentMaps.add(each);
     if (keep === false) for (const each of kept) each.release();
+    isFinished = true;
     return explanations;
   } catch (error) {
-    lasting.releaseAll();
     model.throwIfDisposed(error);
     throw error;
   } finally {
+    // Also where the caller leaves before the end.
+    if (!isFinished) lasting.releaseAll();
     workspace.release();
   }
 }

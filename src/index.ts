@@ -39,6 +39,7 @@ export {
   type ResolvedOptions,
   type SelectionOptions,
 } from './options.ts';
+export { explainProgressively, type ProgressiveOptions, type ProgressiveStep } from './progressive.ts';
 export { drawScene, SCENE_CLASSES, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';
 export { VERSION } from './version.ts';
 export type { ByteSource, ByteStore, LoadProgress, WeightsCache, WeightsFile } from './weights/source.ts';

@@ -58,7 +58,7 @@ export interface Job {
   readonly singularVector: SingularVectorScratch | undefined;
   readonly classIndex: BufferSlice;
   /** The feature maps, which all classes share, the moments (empty where the method needs no gradient) and the weights. */
-  readonly weighted: WeightedMaps;
+  readonly weighted: Omit<WeightedMaps, 'samples'>;
   readonly largestScore: BufferSlice;
   readonly sampleWeights: BufferSlice | undefined;
   readonly zeroCells: BufferSlice;
@@ -134,7 +134,6 @@ export function prepareJobs(
           maps,
           height,
           width,
-          samples: Math.max(1, common.nSamples),
           activations,
           sums: (weightsCells(method) ? lasting : workspace).floats(
             'moment sums',
@@ -278,13 +277,35 @@ function addMoments(job: Job, batch: Batch, logits: BufferSlice): Dispatch[] {
   ];
 }
 
-/** From the moments of all samples, or the feature maps alone, to the map. */
-export function mapDispatches(job: Job): Dispatch[] {
-  return [...weightDispatches(job), heatMapDispatch(job.weighted, job.selection, job)];
+/**
+ * From the moments, or the feature maps alone, to the map.
+ *
+ * @param samples noisy copies that the moments hold; 0: the clean picture's own gradient
+ */
+export function mapDispatches(job: Job, samples: number): Dispatch[] {
+  const weighted = { ...job.weighted, samples: Math.max(1, samples) };
+  return [...weightDispatches(job, weighted), heatMapDispatch(weighted, job.selection, job)];
+}
+
+/** The map of one batch alone, from its own moments; its weights and the map go where `own` says. */
+export function batchMapDispatches(
+  job: Job,
+  batch: Batch,
+  own: Pick<WeightedMaps, 'sums' | 'weights'> & Pick<Job, 'zeroCells' | 'signed' | 'rectified'>,
+): Dispatch[] {
+  const grad = gradientSlice(job.context, job.target);
+  const ofBatch = { ...job, ...own, weighted: { ...job.weighted, sums: own.sums, weights: own.weights } };
+  return [
+    moments(job.maps * job.cells, batch.gradients, { grad, sums: own.sums, restart: true }),
+    ...mapDispatches(ofBatch, batch.gradients),
+  ];
 }
 
 /** What the method weights the feature maps with; for those that weight cells the moments are enough. */
-function weightDispatches({ options, weighted, zeroCells, maps, cells, singularVector: scratch }: Job): Dispatch[] {
+function weightDispatches(
+  { options, zeroCells, maps, cells, singularVector: scratch }: Job,
+  weighted: WeightedMaps,
+): Dispatch[] {
   const shape = { maps, cells, samples: weighted.samples };
   switch (METHOD_TABLE[options.method].weights) {
     case 'mean-gradient':

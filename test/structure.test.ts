@@ -24,7 +24,7 @@ const LEVELS = [
   ['explanation.ts'],
   ['job.ts'],
   ['explain.ts'],
-  ['evaluate'],
+  ['progressive.ts', 'evaluate'],
   ['index.ts'],
   ['node'],
   ['node.ts'],
