@@ -88,3 +88,10 @@ export type MethodName = keyof typeof TABLE;
 export const METHOD_TABLE: Readonly<Record<MethodName, Method>> = TABLE;
 
 export const METHODS = Object.keys(TABLE) as readonly MethodName[];
+
+/** Those that the paper compares: what the tour and an evaluation begin with. */
+export const COMPARED_METHODS = [
+  'grad-cam',
+  'grad-cam++',
+  'smooth-grad-cam++',
+] as const satisfies readonly MethodName[];

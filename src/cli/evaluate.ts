@@ -10,7 +10,7 @@ import { derivedSeed } from '../evaluate/seeds.ts';
 import { type Summary, Tally } from '../evaluate/tally.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import type { Model } from '../index.ts';
-import { METHOD_TABLE, METHODS, type MethodName } from '../methods.ts';
+import { COMPARED_METHODS, METHOD_TABLE, METHODS, type MethodName } from '../methods.ts';
 import { Journal, settingsKey } from '../node/journal.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
 import type { ExplainOptions } from '../options.ts';
@@ -70,7 +70,10 @@ export function evaluateOptions(): Option[] {
       'COCO category whose objects count (default: the one that covers most of the picture)',
     ),
     new Option('--class <index|label>', 'with --images: the class to explain (default: the most probable one)'),
-    new Option('--methods <name,…>', `methods; the others are compared with the first (default: ${METHODS.join(',')})`),
+    new Option(
+      '--methods <name,…>',
+      `methods; the others are compared with the first (default: ${COMPARED_METHODS.join(',')})`,
+    ),
     new Option(
       '--samples <n,…>',
       `noisy copies for ${SMOOTH_METHODS}, each number a method of its own (default: ${samples})`,
@@ -189,7 +192,7 @@ function oneClass(text: string | undefined, { labels }: ModelChoice): number | u
 function methodVariants(flags: EvaluateFlags): MethodVariant[] {
   const { samples: _, stdDev: __, ...shared } = flags;
   const common = explainOptions(shared);
-  const names = (flags.methods ?? METHODS.join(',')).split(',').map((name) => name.trim());
+  const names = (flags.methods ?? COMPARED_METHODS.join(',')).split(',').map((name) => name.trim());
   if (new Set(names).size !== names.length) throw new OptionError('--methods', flags.methods, 'each method once');
   return names.flatMap((name): MethodVariant[] => {
     if (!isMethod(name)) throw new OptionError('--methods', name, METHODS.join(', '));

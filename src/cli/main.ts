@@ -123,7 +123,7 @@ function buildProgram(context: Context): Command {
 
   const tour = program
     .command('tour')
-    .description('explain a drawn scene by every method, side by side; so does gradcam alone')
+    .description('explain a drawn scene by three methods, side by side; so does gradcam alone')
     .action((flags: TourFlags) => tourCommand(flags, context));
   for (const option of tourOptions()) tour.addOption(option);
 

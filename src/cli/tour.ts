@@ -1,9 +1,9 @@
-/** `gradcam` alone: the built-in model and a scene, by every method, side by side. Needs no download. */
+/** `gradcam` alone: the built-in model and a scene, by the methods that the paper compares, side by side. Needs no download. */
 import { join } from 'node:path';
 import { Option } from 'commander';
 import { sideBySide } from '../image/side-by-side.ts';
 import { explain, SCENE_CLASSES } from '../index.ts';
-import { METHOD_TABLE, METHODS } from '../methods.ts';
+import { COMPARED_METHODS, METHOD_TABLE } from '../methods.ts';
 import { adapterTitle } from '../node/adapters.ts';
 import { encodePng } from '../node/image.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
@@ -43,7 +43,7 @@ export async function tourCommand(flags: TourFlags, context: Context): Promise<v
     terminal.print(`A drawn scene: ${counts}.`);
 
     const pictures = [scene];
-    for (const method of METHODS) {
+    for (const method of COMPARED_METHODS) {
       const { title, isSmooth } = METHOD_TABLE[method];
       const nSamples = isSmooth ? SAMPLES : DEFAULT_OPTIONS.nSamples;
       const result = await explain(model, scene, { method, nSamples, topK: 3, signal });

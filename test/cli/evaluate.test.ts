@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { METHODS } from '../../src/methods.ts';
+import { COMPARED_METHODS } from '../../src/methods.ts';
 import { runMain } from './run-main.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gradcam-evaluate-'));
@@ -106,7 +106,7 @@ describe('on scenes', () => {
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout.trim().split('\n')).toHaveLength(1);
     const result = JSON.parse(stdout);
-    expect(Object.keys(result.methods)).toEqual(METHODS);
+    expect(Object.keys(result.methods)).toEqual(COMPARED_METHODS);
     for (const [name, method] of Object.entries<Record<string, never>>(result.methods)) {
       for (const metric of ['pointing', 'energy', 'iou', 'bestIou', 'recall']) {
         const { value, low, high, difference } = method[metric] as unknown as Record<string, never>;
@@ -168,7 +168,7 @@ describe('on scenes', () => {
     expect(stdout).toMatch(/^less grad-cam:\n(.*\n)*smooth-grad-cam\+\+ +[+-]?\d\.\d{3} \[/m);
     const [header, ...rows] = readFileSync('tables/e.csv', 'utf8').trimEnd().split('\n');
     expect(header!.split(',').slice(0, 5)).toEqual(['method', 'metric', 'value', 'low', 'high']);
-    expect(rows).toHaveLength(METHODS.length * 5);
+    expect(rows).toHaveLength(COMPARED_METHODS.length * 5);
     expect(rows.every((row) => row.split(',').length === header!.split(',').length)).toBe(true);
     expect(rows[2]).toMatch(/^grad-cam,iou,.*,,,,0\.4,4,\d+,\d+$/);
   });
