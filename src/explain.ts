@@ -23,6 +23,7 @@ import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
 import { type Batch, kernelsOf, planExplanation, weightsNeeded } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
+import { loadTunings } from './network/tune.ts';
 import { softmax } from './ops/softmax.ts';
 import {
   type ClassifyOptions,
@@ -34,6 +35,7 @@ import {
   resolveClassifyOptions,
   resolveOptions,
 } from './options.ts';
+import { beginJob } from './tune.ts';
 import { checksumOf } from './weights/sha256.ts';
 
 /**
@@ -110,6 +112,7 @@ export async function* explainInBatches(
   throwIfAborted(signal);
   const { gpu } = model;
   const layer = model.resolveLayer(common.layerName);
+  await loadTunings(gpu);
   const plan = planExplanation({
     graph: model.graph,
     convention: model.parameters.convention,
@@ -129,6 +132,7 @@ export async function* explainInBatches(
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
   const lasting = new LastingBuffers(gpu, classes.length);
+  const endJob = beginJob(model, layer.name, common.nSamples);
   let isFinished = false;
   try {
     const [maps, height, width] = layer.shape;
@@ -204,6 +208,7 @@ export async function* explainInBatches(
     // Also where the caller leaves before the end.
     if (!isFinished) lasting.releaseAll();
     workspace.release();
+    endJob();
   }
 }
 
@@ -214,6 +219,7 @@ export async function classify(model: Model, image: ImageInput, options: Classif
   const picture = await readPicture(image);
   throwIfAborted(options.signal);
   const { gpu, graph, parameters } = model;
+  await loadTunings(gpu);
   const plan = planExplanation({
     graph,
     convention: parameters.convention,
@@ -225,6 +231,7 @@ export async function classify(model: Model, image: ImageInput, options: Classif
   });
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
+  const endJob = beginJob(model, undefined, 0);
   try {
     const [context, probabilities] = await gpu.guard(
       async () =>
@@ -249,6 +256,7 @@ export async function classify(model: Model, image: ImageInput, options: Classif
     throw error;
   } finally {
     workspace.release();
+    endJob();
   }
 }
 

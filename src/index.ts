@@ -17,7 +17,9 @@ export {
 } from './errors.ts';
 export { classify, explain, gradCamPlusSmooth } from './explain.ts';
 export type { CombinedMaps, Explanation, HeatMaps, Prediction, Provenance, Timings } from './explanation.ts';
+export type { CandidateTiming, Tuning } from './gpu/contest.ts';
 export { type AdapterInfo, Gpu, type GpuRequestOptions } from './gpu/gpu.ts';
+export { TUNE_MODES, type TuneMode, type TunerOptions, type TuningStore } from './gpu/tuner.ts';
 export { type Box, type BoxOptions, boxesOf, drawBoxes, type MapPlace } from './image/boxes.ts';
 export { COLOR_MAPS, type ColorMapName } from './image/color-map.ts';
 export type { View } from './image/fit.ts';
@@ -41,6 +43,7 @@ export {
 } from './options.ts';
 export { explainProgressively, type ProgressiveOptions, type ProgressiveStep } from './progressive.ts';
 export { drawScene, SCENE_CLASSES, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';
+export { type TuneKernelsOptions, tuneKernels } from './tune.ts';
 export { VERSION } from './version.ts';
 export type { ByteSource, ByteStore, LoadProgress, WeightsCache, WeightsFile } from './weights/source.ts';
 export { openWeights } from './weights/source.ts';

@@ -8,3 +8,4 @@ export { type FileCache, fileCache, nodeStore } from './node/files.ts';
 export { encodePng, type Picture, readPicture } from './node/image.ts';
 export { loadModel } from './node/load-model.ts';
 export { encodeNpy } from './node/npy.ts';
+export { tuningFiles } from './node/tuning-files.ts';

@@ -58,7 +58,7 @@ export interface ExplainOptions {
   keep?: boolean;
   /**
    * Kernels to take where the device can, as `provenance.kernels` of a result has them: kernels round differently, and a map
-   * made again on another adapter would differ in its last bits. Default: what is fastest, by estimate.
+   * made again on another adapter would differ in its last bits. Default: what is fastest, by timings or by rule.
    */
   kernels?: KernelChoices;
   signal?: AbortSignal;

@@ -22,7 +22,7 @@ const LEVELS = [
   ['network', 'cam', 'image'],
   ['model.ts'],
   ['explanation.ts'],
-  ['job.ts'],
+  ['job.ts', 'tune.ts'],
   ['explain.ts'],
   ['progressive.ts', 'evaluate'],
   ['index.ts'],

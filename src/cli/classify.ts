@@ -24,6 +24,8 @@ export async function classifyCommand(files: readonly string[], flags: CommonFla
         terminal.print(`${index}  ${percent(probability).padStart(7)}  ${label ?? ''}`.trimEnd());
       }
     }
+    // What --tune full has begun serves later calls only.
+    await gpu.idle.settled();
   } finally {
     gpu.dispose();
   }

@@ -23,13 +23,18 @@ interface SwiftShaderReport {
   readonly problem: string | null;
 }
 
+export interface DoctorFlags {
+  adapter?: string;
+  json?: boolean;
+}
+
 /**
  * `gradcam doctor`: what was found, what is used, and what would be better. Everything is tried out in child processes,
  * so that a broken driver is a finding, not a crash.
  *
  * @throws GpuUnavailableError if nothing can be used.
  */
-export async function doctorCommand(flags: { adapter?: string; json?: boolean }, { terminal }: Context): Promise<void> {
+export async function doctorCommand(flags: DoctorFlags, { terminal }: Context): Promise<void> {
   const found = await probeAdapters({});
   const swiftShader = await reportSwiftShader();
   const plan = planAdapter({

@@ -58,6 +58,8 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
         terminal.print(flags.json ? toJson(record) : summarize(result, record));
       }
     }
+    // What --tune full has begun serves later calls only.
+    await gpu.idle.settled();
   } finally {
     gpu.dispose();
   }

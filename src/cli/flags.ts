@@ -1,11 +1,13 @@
 /** The options of `explain` and `classify`: from text to the library's own, and back to a flag in messages. */
 import { InvalidArgumentError, Option } from 'commander';
 import { OptionError } from '../errors.ts';
+import { TUNE_MODES, type TuneMode } from '../gpu/tuner.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP } from '../image/color-map.ts';
 import { DEFAULT_OPACITY } from '../image/overlay.ts';
 import { METHODS } from '../methods.ts';
 import { BUILT_IN_MODEL, type ModelName } from '../network/models.ts';
+import { CONV2D_VARIANTS, type Conv2dVariant } from '../ops/conv2d.variants.ts';
 import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS } from '../options.ts';
 
 export const DEFAULT_MODEL: ModelName = 'vgg16';
@@ -20,6 +22,8 @@ export interface CommonFlags {
   fit?: ExplainOptions['fit'];
   adapter?: string;
   limits?: 'adapter' | 'default';
+  tune?: TuneMode;
+  forceVariant?: Conv2dVariant;
   json?: boolean;
   quiet?: boolean;
 }
@@ -150,6 +154,15 @@ export function commonOptions(): Option[] {
       '--limits <which>',
       "ask for the adapter's limits, or stay at WebGPU's defaults (default: adapter)",
     ).choices(['adapter', 'default']),
+    new Option(
+      '--tune <mode>',
+      'kernels by rule (off), by the timings that "gradcam tune" made (cached), or timed when the results are there ' +
+        '(full) (default: cached)',
+    ).choices(TUNE_MODES),
+    new Option(
+      '--force-variant <kernel>',
+      'compute convolutions with this kernel wherever it can, whatever is faster',
+    ).choices(CONV2D_VARIANTS),
     new Option('--json', 'print one line of JSON per result, and nothing else, on standard output'),
     new Option('--quiet', 'print no progress and no notes on standard error'),
   ];

@@ -4,7 +4,7 @@ import { GradcamError, OptionError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { classifyCommand } from './classify.ts';
 import type { Context } from './context.ts';
-import { doctorCommand } from './doctor.ts';
+import { type DoctorFlags, doctorCommand } from './doctor.ts';
 import { type EvaluateFlags, evaluateCommand, evaluateOptions } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
 import { type CommonFlags, commonOptions, type ExplainFlags, explainOnlyOptions, inTermsOfFlags } from './flags.ts';
@@ -14,6 +14,7 @@ import { exitCodeOf, restartWithSwiftShader } from './restart.ts';
 import { SwiftShaderNeeded } from './setup.ts';
 import { Terminal } from './terminal.ts';
 import { type TourFlags, tourCommand, tourOptions } from './tour.ts';
+import { type TuneFlags, tuneCommand, tuneOptions, tuningReport } from './tune.ts';
 
 /** Runs the program in this process and ends it, with nothing of its output lost. */
 export async function run(): Promise<never> {
@@ -131,8 +132,17 @@ function buildProgram(context: Context): Command {
     .command('doctor')
     .description('show which GPU adapters there are, which one is used, and what would be better')
     .option('--adapter <text>', 'the adapter to choose, as for explain')
+    .option('--tuning', 'show every timing of a kernel that was kept, in place of all that')
     .option('--json', 'print one line of JSON')
-    .action((flags: { adapter?: string; json?: boolean }) => doctorCommand(flags, context));
+    .action((flags: DoctorFlags & { tuning?: boolean }) =>
+      flags.tuning ? tuningReport(flags, context) : doctorCommand(flags, context),
+    );
+
+  const tune = program
+    .command('tune')
+    .description("time the kernels that a model's explanations can be made with, and keep the timings for later calls")
+    .action((flags: TuneFlags) => translating(flags, () => tuneCommand(flags, context)));
+  for (const option of tuneOptions()) tune.addOption(option);
 
   program
     .command('models')

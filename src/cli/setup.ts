@@ -117,12 +117,13 @@ async function readLabelsOf(option: string, file: string, classes: number): Prom
 /** Thrown where no adapter of this process serves, but the packaged SwiftShader would in a process started for it. */
 export class SwiftShaderNeeded extends Error {}
 
-export async function openGpu(flags: CommonFlags): Promise<Gpu> {
+export async function openGpu(flags: Pick<CommonFlags, 'adapter' | 'limits' | 'tune' | 'forceVariant'>): Promise<Gpu> {
   Object.assign(process.env, quietEnvironment());
   const choice = await chooseDawnAdapter(flags.adapter);
   if (choice.do === 'restart-with-swiftshader') throw new SwiftShaderNeeded();
   if (choice.do === 'fail') throw new GpuUnavailableError(choice.message);
-  return openDawnGpu(choice.adapter, flags.limits);
+  const { limits, tune, forceVariant } = flags;
+  return openDawnGpu(choice.adapter, { limits, tune, forceVariant });
 }
 
 /** Loads a model behind a progress bar. */

@@ -6,10 +6,12 @@ import { DeviceLostError, GpuUnavailableError, LimitError, throwIfAborted } from
 import { checkOptionNames } from '../option-names.ts';
 import { BufferPool, type BufferSlice, type BufferUse, type Purpose } from './buffers.ts';
 import { type Dispatch, Encoder, Pace } from './encoder.ts';
+import { IdleWork } from './idle.ts';
 import type { Kernel } from './kernel.ts';
 import { type CompiledKernel, PipelineCache } from './pipelines.ts';
 import { GpuTimer } from './timing.ts';
-import { Tuner } from './tuner.ts';
+import { Tuner, type TunerOptions } from './tuner.ts';
+import { browserTuningStore } from './tuning-store.ts';
 
 export interface AdapterInfo {
   readonly vendor: string;
@@ -28,7 +30,7 @@ export interface KernelTraits {
   readonly isSoftware: boolean;
 }
 
-export interface GpuRequestOptions {
+export interface GpuRequestOptions extends TunerOptions {
   /** An adapter chosen already; by default the one that `gpu` gives. */
   adapter?: GPUAdapter;
   /** Where adapters come from. Default navigator.gpu. */
@@ -36,8 +38,6 @@ export interface GpuRequestOptions {
   /** 'adapter' (default) asks for what the adapter can do; 'default' stays at WebGPU's guaranteed limits. */
   limits?: 'adapter' | 'default';
   powerPreference?: GPUPowerPreference;
-  /** Name of a kernel to use wherever it can be, whatever is faster: for tests and measurements. */
-  forceVariant?: string;
 }
 
 export interface RunOptions {
@@ -61,6 +61,8 @@ export class Gpu {
   readonly adapterInfo: AdapterInfo;
   readonly traits: KernelTraits;
   readonly tuner: Tuner;
+  /** What is done between jobs. */
+  readonly idle = new IdleWork();
   readonly pool: BufferPool;
   readonly #pipelines: PipelineCache;
   readonly #encoder: Encoder;
@@ -68,7 +70,7 @@ export class Gpu {
   #lost: string | undefined;
   #guarded: Promise<unknown> = Promise.resolve();
 
-  private constructor(device: GPUDevice, info: GPUAdapterInfo | undefined, owned: boolean, forceVariant?: string) {
+  private constructor(device: GPUDevice, info: GPUAdapterInfo | undefined, owned: boolean, options: TunerOptions) {
     this.device = device;
     this.#owned = owned;
     this.adapterInfo = describeAdapter(info);
@@ -77,7 +79,7 @@ export class Gpu {
       subgroupSize: device.features.has('subgroups') ? fixedSize : 0,
       isSoftware: this.adapterInfo.isFallback,
     };
-    this.tuner = new Tuner(forceVariant);
+    this.tuner = new Tuner({ ...options, tuningStore: options.tuningStore ?? browserTuningStore() });
     this.pool = new BufferPool(device);
     this.#pipelines = new PipelineCache(device);
     const pace = new Pace(this.adapterInfo.isFallback ? FIRST_PACE.software : FIRST_PACE.hardware);
@@ -89,6 +91,7 @@ export class Gpu {
     });
     device.lost.then(({ reason, message }) => {
       this.#lost ??= message || reason;
+      this.idle.stop();
     });
   }
 
@@ -103,6 +106,8 @@ export class Gpu {
       gpu: true,
       limits: true,
       powerPreference: true,
+      tune: true,
+      tuningStore: true,
       forceVariant: true,
     });
     const gpu = options.gpu ?? (globalThis.navigator as Navigator | undefined)?.gpu;
@@ -130,12 +135,17 @@ export class Gpu {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new GpuUnavailableError(`the adapter refused a device: ${reason}`, { cause });
     }
-    return new Gpu(device, adapter.info, true, options.forceVariant);
+    return new Gpu(device, adapter.info, true, options);
   }
 
   /** Uses a device that somebody else owns: dispose() frees what was made on it and leaves the device alone. */
-  static fromDevice(device: GPUDevice, info: GPUAdapterInfo | undefined = device.adapterInfo): Gpu {
-    return new Gpu(device, info, false);
+  static fromDevice(
+    device: GPUDevice,
+    info: GPUAdapterInfo | undefined = device.adapterInfo,
+    options: TunerOptions = {},
+  ): Gpu {
+    checkOptionNames('Gpu.fromDevice()', options, { tune: true, tuningStore: true, forceVariant: true });
+    return new Gpu(device, info, false, options);
   }
 
   get limits(): GPUSupportedLimits {
@@ -289,6 +299,7 @@ export class Gpu {
   /** Frees every buffer made here, and destroys the device if it was created here. */
   dispose(): void {
     this.#lost ??= 'it was disposed';
+    this.idle.stop();
     this.pool.dispose();
     if (this.#owned) this.device.destroy();
   }

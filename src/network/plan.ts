@@ -4,14 +4,15 @@
  */
 import { LimitError, OptionError } from '../errors.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
-import type { KernelQuestion } from '../gpu/tuner.ts';
+import type { KernelChooser } from '../gpu/tuner.ts';
 import type { Direction } from '../ops/common.ts';
 import { finishesOutputs } from '../ops/conv2d.ts';
+import { type Conv2dQuestion, conv2dQuestion } from '../ops/conv2d.tuning.ts';
 import {
   CONV2D_VARIANTS,
   type Conv2dVariant,
   conv2dScratch,
-  conv2dVariants,
+  conv2dScratchRows,
   type WeightsForm,
   weightsForm,
 } from '../ops/conv2d.variants.ts';
@@ -44,7 +45,7 @@ export interface PlanRequest {
   /** Kernels that are chosen already, and taken where the device can. */
   readonly kernels?: KernelChoices;
   /** Chooses among kernels; by default the first. */
-  readonly tuner?: { choose<Name extends string>(question: KernelQuestion<Name>): Name };
+  readonly tuner?: KernelChooser;
 }
 
 /**
@@ -52,8 +53,6 @@ export interface PlanRequest {
  * large GPU, and no more memory than a phone's browser gives. A single sample may take more.
  */
 export const WORKING_BYTES = 128 * 2 ** 20;
-/** Bytes of a kernel's scratch buffer beyond which it works on a part of the rows at a time. */
-const SCRATCH_BYTES = 24 * 2 ** 20;
 
 /** A batch: `noisy` samples beginning with number `firstSample`, then the clean picture if `clean` is 1. */
 export interface Batch {
@@ -267,15 +266,24 @@ function listSteps(request: PlanRequest): Step[] {
 /** A convolution's kernel: a matter of the adapter, the shape and n, so that no batch's bits depend on the split. */
 function chooseVariant(request: PlanRequest, node: GraphNode, direction: Direction): Conv2dVariant | undefined {
   if (node.op !== 'conv2d') return undefined;
-  const { graph, samples, kernels, traits, tuner } = request;
-  const shape = convShape(graph, node);
-  const fits = (variant: Conv2dVariant) =>
-    Object.values(conv2dScratch(variant, shape, direction) ?? {}).every((words) => 4 * words <= bindableBytes(request));
-  const candidates = conv2dVariants(traits, shape, direction, samples + 1).filter(fits);
-  const chosen = candidates.find((name) => name === kernels?.[node.name]?.[direction]);
-  if (chosen !== undefined) return chosen;
-  const key = ['conv2d', direction, ...Object.values(shape), `n${samples}`].join(' ');
-  return tuner ? tuner.choose({ key, candidates }) : candidates[0];
+  const { kernels, tuner } = request;
+  const question = kernelQuestion(request, node, direction);
+  const chosen = question.candidates.find((name) => name === kernels?.[node.name]?.[direction]);
+  return chosen ?? (tuner ? tuner.choose(question) : question.candidates[0]);
+}
+
+function kernelQuestion(request: PlanRequest, node: Conv2dNode, direction: Direction): Conv2dQuestion {
+  const { graph, samples, traits } = request;
+  return conv2dQuestion(traits, convShape(graph, node), direction, samples + 1, bindableBytes(request));
+}
+
+/** The choices of kernels that a plan makes, each once. */
+export function kernelQuestions(request: PlanRequest): Conv2dQuestion[] {
+  const questions = listSteps(request).flatMap((step) => {
+    if (!(step.kind === 'forward' || step.kind === 'gradient') || step.node.op !== 'conv2d') return [];
+    return [kernelQuestion(request, step.node, step.kind === 'forward' ? 'forward' : 'grad-input')];
+  });
+  return [...new Map(questions.map((question) => [question.key, question])).values()];
 }
 
 /** The kernels of a plan's convolutions. */
@@ -328,8 +336,7 @@ function findLifetimes(
     }
     if (node.op !== 'conv2d' || !variant) return;
     for (const [part, words] of Object.entries(conv2dScratch(variant, convShape(graph, node), direction) ?? {})) {
-      const mostRows = Math.max(1, Math.floor(SCRATCH_BYTES / (4 * words)));
-      use(tensorName.scratch(node.name, direction, part), words, at, mostRows);
+      use(tensorName.scratch(node.name, direction, part), words, at, conv2dScratchRows(words));
     }
   };
   const stored = (name: string) => storedNode(graph, convention, name);

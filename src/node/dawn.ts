@@ -2,6 +2,7 @@
 import { create } from 'webgpu';
 import { GpuUnavailableError } from '../errors.ts';
 import { type AdapterInfo, describeAdapter, Gpu } from '../gpu/gpu.ts';
+import type { TunerOptions } from '../gpu/tuner.ts';
 import { checkOptionNames } from '../option-names.ts';
 import {
   type AdapterPlan,
@@ -13,12 +14,15 @@ import {
   vulkanDrivers,
 } from './adapters.ts';
 import { adapterNames, UNKNOWN_ADAPTER_FLAG } from './probe.ts';
+import { tuningFiles } from './tuning-files.ts';
 
-export interface NodeGpuOptions {
+export interface NodeGpuOptions extends TunerOptions {
   /** Text that the adapter's vendor, architecture, device or description must hold, in any case. Default: the best. */
   adapter?: string;
   /** As in Gpu.request. */
   limits?: 'adapter' | 'default';
+  /** Default: files in `tuning` of GRADCAM_CACHE or the operating system's cache folder. */
+  tuningStore?: TunerOptions['tuningStore'];
 }
 
 /**
@@ -30,9 +34,16 @@ export interface NodeGpuOptions {
  * @throws GpuUnavailableError listing the adapters found, if none can be used or matches; OptionError
  */
 export async function requestNodeGpu(options: NodeGpuOptions = {}): Promise<Gpu> {
-  checkOptionNames('requestNodeGpu()', options, { adapter: true, limits: true });
-  const choice = await chooseDawnAdapter(options.adapter);
-  if (choice.do === 'use') return openDawnGpu(choice.adapter, options.limits);
+  checkOptionNames('requestNodeGpu()', options, {
+    adapter: true,
+    limits: true,
+    tune: true,
+    tuningStore: true,
+    forceVariant: true,
+  });
+  const { adapter, ...others } = options;
+  const choice = await chooseDawnAdapter(adapter);
+  if (choice.do === 'use') return openDawnGpu(choice.adapter, others);
   if (choice.do === 'fail') throw new GpuUnavailableError(choice.message);
   throw new GpuUnavailableError(
     'Dawn finds no such adapter with the drivers of this process. The packaged SwiftShader can serve: start the process ' +
@@ -47,8 +58,11 @@ export interface DawnAdapter {
 }
 
 /** A Gpu on an adapter. Dawn crashes the process when an instance is collected while a device of it is at work. */
-export async function openDawnGpu({ instance, adapter }: DawnAdapter, limits?: NodeGpuOptions['limits']): Promise<Gpu> {
-  const gpu = await Gpu.request({ adapter, limits });
+export async function openDawnGpu(
+  { instance, adapter }: DawnAdapter,
+  { tuningStore = tuningFiles(), ...others }: Omit<NodeGpuOptions, 'adapter'> = {},
+): Promise<Gpu> {
+  const gpu = await Gpu.request({ ...others, adapter, tuningStore });
   // What waits for the device's end holds the instance until then.
   gpu.device.lost.then(() => instance);
   return gpu;

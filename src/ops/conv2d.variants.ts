@@ -120,6 +120,14 @@ export function conv2dScratch(
   return isWinograd(variant) ? winogradScratchWords(shape, tileOf(variant), direction) : undefined;
 }
 
+/** Bytes of a kernel's scratch buffer beyond which it works on a part of the rows at a time. */
+const SCRATCH_BYTES = 24 * 2 ** 20;
+
+/** Rows that a scratch buffer has room for at most, with so many words for each. */
+export function conv2dScratchRows(words: number): number {
+  return Math.max(1, Math.floor(SCRATCH_BYTES / (4 * words)));
+}
+
 export interface VariantBuffers {
   /** x for the forward pass, grad y for the backward pass. */
   readonly x: BufferSlice;

@@ -33,7 +33,7 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     [
       'an unknown command',
       ['convert'],
-      /unknown command 'convert'\nCommands: explain, classify, replay, evaluate, tour, doctor, models/,
+      /unknown command 'convert'\nCommands: explain, classify, replay, evaluate, tour, doctor, tune, models/,
     ],
     ['an unknown option', ['explain', '--foo'], /unknown option '--foo'/],
     ['classify without a picture', ['classify'], /missing required argument 'image'/],

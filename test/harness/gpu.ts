@@ -1,10 +1,17 @@
 /** The library's Gpu as the tests use it: shared, and strict about errors. */
 import { it } from 'vitest';
 import { Gpu } from '../../src/gpu/gpu.ts';
+import { CONV2D_VARIANTS } from '../../src/ops/conv2d.variants.ts';
 import { runtime, testAdapter, withErrorScopes } from './adapter.ts';
+import { AssertionError } from './assertions.ts';
 
 /** `npm test -- --force-variant NAME` tests the whole library with one kernel; the other runtimes take the usual ones. */
 const forceVariant = runtime === 'node' ? process.env.GRADCAM_TEST_VARIANT : undefined;
+if (forceVariant !== undefined && !(CONV2D_VARIANTS as readonly string[]).includes(forceVariant)) {
+  throw new AssertionError(
+    `--force-variant ${forceVariant}: there is no such kernel; allowed: ${CONV2D_VARIANTS.join(', ')}`,
+  );
+}
 
 const shared = new Map<string, Promise<Gpu>>();
 
@@ -16,7 +23,7 @@ const shared = new Map<string, Promise<Gpu>>();
 export function testGpu(limits: 'adapter' | 'default' = 'adapter'): Promise<Gpu> {
   let gpu = shared.get(limits);
   if (!gpu) {
-    gpu = testAdapter().then((adapter) => Gpu.request({ adapter, limits, forceVariant }));
+    gpu = testAdapter().then((adapter) => Gpu.request({ adapter, limits, forceVariant, tuningStore: false }));
     shared.set(limits, gpu);
   }
   return gpu;

@@ -1,0 +1,84 @@
+/** `gradcam tune` times kernels for later calls, `gradcam doctor --tuning` shows what is kept. */
+import { Option } from 'commander';
+import { bestOf, type CandidateTiming, type Tuning } from '../gpu/contest.ts';
+import { Graph } from '../network/graph.ts';
+import { findModel, modelTable } from '../network/models.ts';
+import { tuneJob } from '../network/tune.ts';
+import { adapterTitle } from '../node/adapters.ts';
+import { readAllTunings, tuningFolder } from '../node/tuning-files.ts';
+import type { Context } from './context.ts';
+import { checkOptions } from './explain.ts';
+import { commonOptions, DEFAULT_MODEL, type ExplainFlags, explainOnlyOptions } from './flags.ts';
+import { toJson } from './result.ts';
+import { openGpu } from './setup.ts';
+
+export type TuneFlags = Pick<ExplainFlags, 'model' | 'layer' | 'samples' | 'adapter' | 'limits' | 'json' | 'quiet'> & {
+  again?: boolean;
+};
+
+export function tuneOptions(): Option[] {
+  const shared = ['layer', 'samples', 'adapter', 'limits', 'json', 'quiet'];
+  return [
+    new Option('--model <name>', `network; its weights are not needed (default: ${DEFAULT_MODEL})`),
+    ...[...explainOnlyOptions(), ...commonOptions()].filter((option) => shared.includes(option.attributeName())),
+    new Option('--again', 'time also what has timings already'),
+  ];
+}
+
+/** What a choice depends on is the network's shapes: no weights are loaded. */
+export async function tuneCommand(flags: TuneFlags, { terminal, signal }: Context): Promise<void> {
+  const graph = new Graph(modelTable(findModel(flags.model ?? DEFAULT_MODEL), {}));
+  const { layerName, nSamples } = checkOptions({ layerName: flags.layer, nSamples: flags.samples }, graph);
+  const gpu = await openGpu(flags);
+  try {
+    const started = performance.now();
+    const bar = terminal.progress('kernels', String);
+    // Convolutions are the same in both conventions.
+    const job = { graph, convention: 'keras', target: layerName, samples: nSamples } as const;
+    const tunings = await tuneJob(gpu, job, {
+      signal,
+      again: flags.again,
+      onProgress: ({ done, total }) => bar.update(done, total),
+    }).finally(() => bar.stop());
+    const seconds = (performance.now() - started) / 1000;
+    if (flags.json) return terminal.print(toJson({ adapter: gpu.adapterInfo, seconds, tunings }));
+    terminal.print(`${graph.name} at ${layerName}, n = ${nSamples}, on ${adapterTitle(gpu.adapterInfo)}`);
+    terminal.print(describeTunings(tunings));
+    terminal.print(`${seconds.toFixed(1)} s; kept in ${tuningFolder()}`);
+  } finally {
+    gpu.dispose();
+  }
+}
+
+/** `gradcam doctor --tuning`: every timing that is kept, of every adapter. */
+export async function tuningReport(flags: { json?: boolean }, { terminal }: Context): Promise<void> {
+  const kept = await readAllTunings();
+  if (flags.json) return terminal.print(toJson({ folder: tuningFolder(), kept }));
+  for (const { subject, tunings } of kept) {
+    terminal.print(`${subject.adapter}; ${subject.library}`);
+    terminal.print(describeTunings(tunings));
+  }
+  if (kept.length === 0) terminal.print(`No timings are kept in ${tuningFolder()}. "gradcam tune" makes them.`);
+}
+
+/** A line for each candidate, the chosen one marked. */
+function describeTunings(tunings: readonly Tuning[]): string {
+  const lines = tunings.flatMap((tuning) => {
+    const { key, measuredOn, candidates } = tuning;
+    const names = candidates.map(({ name }) => name);
+    const best = bestOf(tuning, names);
+    return [
+      `${key}, measured on ${measuredOn}`,
+      ...candidates.map(
+        (each) => `${each.name === best ? ' >' : '  '} ${each.name.padEnd(26)} ${describeTiming(each)}`,
+      ),
+    ];
+  });
+  return lines.join('\n');
+}
+
+function describeTiming({ ms, error, disqualified }: CandidateTiming): string {
+  if (disqualified !== undefined) return `out: ${disqualified}`;
+  const times = ms.map((time) => time.toPrecision(3)).join(', ');
+  return `${times} ms; error ${error?.toExponential(0)}`;
+}

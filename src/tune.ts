@@ -1,0 +1,50 @@
+/** The kernels of a model's explanations, measured. */
+import type { Tuning } from './gpu/contest.ts';
+import type { Model } from './model.ts';
+import { type TunedJob, type TuneOptions, tuneJob, tuneWhenIdle } from './network/tune.ts';
+import { checkOptionNames } from './option-names.ts';
+import { type ExplainOptions, resolveOptions } from './options.ts';
+
+export interface TuneKernelsOptions extends TuneOptions, Pick<ExplainOptions, 'layerName' | 'nSamples'> {}
+
+/**
+ * Times the kernels that explanations of a layer with n samples can be made with, on this device, and keeps the timings
+ * for later ones, also in other processes or pages where there is a tuningStore. With `tune: 'full'` the library does
+ * so by itself between explanations.
+ *
+ * Results that other kernels make differ in their last bits; see `Provenance.kernels`.
+ *
+ * @returns every timing that the choices rest on
+ * @throws OptionError, also for a Gpu with tune 'off'; AbortError, DeviceLostError, DisposedError
+ */
+export async function tuneKernels(model: Model, options: TuneKernelsOptions = {}): Promise<Tuning[]> {
+  model.throwIfDisposed();
+  checkOptionNames('tuneKernels()', options, {
+    layerName: true,
+    nSamples: true,
+    signal: true,
+    onProgress: true,
+    again: true,
+  });
+  const { layerName, nSamples, ...rest } = options;
+  const job = resolveOptions({ layerName, nSamples }, model);
+  return tuneJob(model.gpu, jobOf(model, job.layerName, job.nSamples), rest);
+}
+
+/**
+ * Nothing is timed while a job runs.
+ *
+ * @param target as in TunedJob
+ * @returns ends it; with tune 'full', what it lacked is timed from then on, when the GPU is idle
+ */
+export function beginJob(model: Model, target: string | undefined, samples: number): () => void {
+  const leave = model.gpu.idle.enter();
+  return () => {
+    tuneWhenIdle(model.gpu, jobOf(model, target, samples));
+    leave();
+  };
+}
+
+function jobOf({ graph, parameters }: Model, target: string | undefined, samples: number): TunedJob {
+  return { graph, convention: parameters.convention, target, samples };
+}

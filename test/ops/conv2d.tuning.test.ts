@@ -1,0 +1,97 @@
+/** Convolutions as questions to the tuner: what is asked, and that every kernel passes the contest on the device. */
+import { describe, expect, it } from 'vitest';
+import { measureCase, Scratch } from '../../src/gpu/tuning-case.ts';
+import { conv2dCase, conv2dKernelTexts, conv2dQuestion } from '../../src/ops/conv2d.tuning.ts';
+import { CONV2D_VARIANTS } from '../../src/ops/conv2d.variants.ts';
+import { gpuTest, testGpu } from '../harness/gpu.ts';
+
+const CORES = { subgroupSize: 8, isSoftware: true };
+const GPU = { subgroupSize: 32, isSoftware: false };
+const PLENTY = 2 ** 30;
+const layer = (inChannels: number, outChannels: number, side: number, kernel = 3) => {
+  return { inChannels, outChannels, height: side, width: side, kernel, stride: 1, padding: (kernel - 1) / 2 };
+};
+const measured = (traits: typeof CORES, shape: ReturnType<typeof layer>, samples: number) =>
+  conv2dCase(traits, conv2dQuestion(traits, shape, 'forward', samples, PLENTY)).measuredOn;
+
+describe('a question', () => {
+  const ask = (samples: number, shape = layer(64, 128, 112)) => conv2dQuestion(GPU, shape, 'forward', samples, PLENTY);
+
+  it('is another one for another shape, direction, or number of rows as far as that matters', () => {
+    expect(ask(3).key).toBe('conv2d forward 64-128 112x112 3x3 stride 1 padding 1 rows 3');
+    const keys = [
+      ask(3),
+      ask(4),
+      ask(3, layer(128, 64, 112)),
+      ask(3, layer(64, 128, 56)),
+      ask(3, layer(64, 128, 112, 5)),
+    ];
+    const backward = conv2dQuestion(GPU, layer(64, 128, 112), 'grad-input', 3, PLENTY);
+    expect(new Set([...keys, backward].map(({ key }) => key)).size).toBe(6);
+    expect(ask(8).key).toBe(ask(51).key);
+  });
+
+  it('leaves out what has no room for its scratch', () => {
+    const { candidates } = conv2dQuestion(GPU, layer(64, 64, 224), 'forward', 3, 16 * 2 ** 20);
+    expect(candidates).not.toContain('winograd-2');
+    expect(candidates).toContain('direct');
+  });
+});
+
+describe('what is measured', () => {
+  it('is a strip of a large picture on cores, and the rows together of maps that are small', () => {
+    expect(measured(CORES, layer(64, 64, 224), 5)).toBe('1 x 64 x 224 cells');
+    expect(measured(CORES, layer(512, 512, 14), 5)).toBe('5 x 14 x 14 cells');
+    expect(measured(CORES, layer(512, 512, 28), 5)).toBe('1 x 28 x 28 cells');
+    expect(measured(CORES, layer(8, 8, 16), 5)).toBe('5 x 16 x 16 cells');
+  });
+
+  it('is enough to fill a GPU', () => {
+    expect(measured(GPU, layer(64, 64, 224), 51)).toBe('2 x 224 x 224 cells');
+    expect(measured(GPU, layer(256, 256, 56), 51)).toBe('8 x 56 x 56 cells');
+  });
+
+  it('leaves kernels on workgroup memory to GPUs, unless all are asked for', () => {
+    const names = (traits: typeof CORES, all = false) => {
+      const scratch = new Scratch(fakeGpu());
+      const question = conv2dQuestion(traits, layer(64, 64, 56), 'forward', 1, PLENTY);
+      return conv2dCase(traits, question, { all })
+        .build(scratch)
+        .rivals.map(({ name }) => name)
+        .sort();
+    };
+    expect(names(CORES)).toEqual(['direct', 'winograd-2', 'winograd-4']);
+    expect(names(GPU)).toEqual([...CONV2D_VARIANTS].sort());
+    expect(names(CORES, true)).toEqual([...CONV2D_VARIANTS].sort());
+  });
+});
+
+/** Descriptions need buffers, not memory. */
+function fakeGpu() {
+  return { createBuffer: () => ({}), write: () => {} } as unknown as ConstructorParameters<typeof Scratch>[0];
+}
+
+describe('on the device', () => {
+  it.each(['forward', 'grad-input'] as const)(
+    'every kernel agrees with the direct one, %s',
+    async (direction) => {
+      const gpu = await testGpu();
+      // Channels and sides that fill no tile.
+      const shape = { ...layer(12, 20, 18), width: 21 };
+      const question = conv2dQuestion(gpu.traits, shape, direction, 2, PLENTY);
+      const { candidates } = await measureCase(gpu, conv2dCase(gpu.traits, question, { all: true }));
+      expect(candidates.map(({ name }) => name).sort()).toEqual([...CONV2D_VARIANTS].sort());
+      for (const { name, error, ms, disqualified } of candidates) {
+        expect(disqualified, name).toBeUndefined();
+        expect(error, name).toBeLessThan(name === 'winograd-4' ? 1e-4 : 1e-5);
+        expect(ms.length, name).toBeGreaterThan(0);
+      }
+    },
+    120_000,
+  );
+
+  gpuTest('the texts of the kernels tell one sort of adapter from another', async ({ traits }) => {
+    expect(conv2dKernelTexts(traits)).toBe(conv2dKernelTexts({ ...traits }));
+    expect(conv2dKernelTexts(CORES)).not.toBe(conv2dKernelTexts(GPU));
+  });
+});
