@@ -6,6 +6,7 @@ import { type Convention, elementsOf, Graph, type GraphNode } from '../src/netwo
 import { convShape, denseShape, flattenShape, poolShape } from '../src/network/shapes.ts';
 import { vgg } from '../src/network/vgg.ts';
 import { argmax } from '../src/ops/argmax.ts';
+import { attribution } from '../src/ops/attribution.ts';
 import {
   chooseImplicitGemmTile,
   IMPLICIT_GEMM_TILE_NAMES,
@@ -96,11 +97,30 @@ export const OPS: Readonly<Record<string, OpBench>> = {
     return [{ name: 'logits', dispatches: [argmax(CLASSES, 0, buffers)], bytes: bytesOf(buffers.x) }];
   },
 
+  attribution: (bench) => {
+    const [channels, height, width] = VGG16.input.shape;
+    const shape = { channels, cells: height * width, samples: bench.samples };
+    const buffers = {
+      sums: bench.random(INPUT * MOMENT_FLOATS),
+      x: bench.random(INPUT),
+      signed: bench.empty(INPUT),
+      map: bench.empty(shape.cells),
+    };
+    return [
+      {
+        name: 'gradient-x-input',
+        dispatches: [attribution(shape, 'sum', buffers)],
+        bytes: bytesOf(...Object.values(buffers)),
+      },
+    ];
+  },
+
   conv2d: (bench) =>
     distinctConvolutions().flatMap(([layer, shape], i) => [
       ...convForward(bench, layer, shape),
-      // The first convolution's input is the picture, whose gradient nobody needs.
-      ...(i === 0 ? [] : [convGradInput(bench, layer, shape), convTranspose(bench, layer, shape)]),
+      convGradInput(bench, layer, shape),
+      convTranspose(bench, layer, shape),
+      // The first convolution's input, the picture, has too few channels for Winograd.
       ...(i === 0 ? [] : WINOGRAD_TILES.flatMap((tile) => winograd(bench, layer, shape, tile))),
     ]),
 

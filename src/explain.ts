@@ -7,6 +7,7 @@ import { KeptMaps, keptBytes, LastingBuffers } from './cam/kept-maps.ts';
 import { throwIfAborted } from './errors.ts';
 import { type Explanation, finish, type Prediction, rankPredictions, type Timings } from './explanation.ts';
 import type { Dispatch } from './gpu/encoder.ts';
+import type { Gpu } from './gpu/gpu.ts';
 import { Workspace } from './gpu/workspace.ts';
 import { type ImageInput, readPicture } from './image/picture.ts';
 import {
@@ -111,12 +112,13 @@ export async function* explainInBatches(
   const picture = await readPicture(image);
   throwIfAborted(signal);
   const { gpu } = model;
-  const layer = model.resolveLayer(common.layerName);
+  const { place, needsGradient } = METHOD_TABLE[common.method];
+  const target = place === 'input' ? model.graph.input.name : model.resolveLayer(common.layerName).name;
   await loadTunings(gpu);
   const plan = planExplanation({
     graph: model.graph,
     convention: model.parameters.convention,
-    target: layer.name,
+    target,
     samples: common.nSamples,
     classes: classes.length,
     batch: common.batch,
@@ -126,18 +128,18 @@ export async function* explainInBatches(
     tuner: gpu.tuner,
   });
   // Without a gradient an explanation ends behind the forward pass.
-  const { needsGradient } = METHOD_TABLE[common.method];
   const batches = needsGradient ? plan.batches : plan.batches.map((batch) => ({ ...batch, gradients: 0 }));
   const steps = needsGradient ? plan.steps : plan.steps.filter(({ kind }) => kind !== 'gradient');
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
   const lasting = new LastingBuffers(gpu, classes.length);
-  const endJob = beginJob(model, layer.name, common.nSamples);
+  const endJob = beginJob(model, target, common.nSamples);
   let isFinished = false;
   try {
-    const [maps, height, width] = layer.shape;
-    model.recentMaps.makeRoom(classes.length * keptBytes({ maps, height, width }, common.method));
-    const jobs = await prepareJobs(model, classes, plan, workspace, lasting);
+    const [maps, height, width] = model.graph.shape(target);
+    if (place === 'layer')
+      model.recentMaps.makeRoom(classes.length * keptBytes({ maps, height, width }, common.method));
+    const jobs = await prepareJobs(model, classes, plan, target, workspace, lasting);
     const [job] = jobs;
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
     await model.parameters.prepare(weightsNeeded(model.graph, { steps }));
@@ -188,14 +190,11 @@ export async function* explainInBatches(
     const made = { kernels: kernelsOf({ steps }), pictureChecksum: await checksum };
     const mapChecksums = await Promise.all(results.map(({ rectified }) => checksumOf(rectified)));
     const timings = { ...clock.times(), gpu: gpuMs };
-    const kept = jobs.map(
-      ({ weighted }, c) =>
-        new KeptMaps(gpu, layer.name, { ...weighted, samples: Math.max(1, samples) }, () => lasting.release(c)),
-    );
+    const kept = keptMaps(gpu, jobs, samples, lasting);
     const explanations = results.map((result, c) => {
       const record = { ...made, mapChecksum: mapChecksums[c] };
       const inForce = { ...classes[c], nSamples: samples };
-      return finish(model, picture, record, input.view, inForce, kept[c], result, timings);
+      return finish(model, picture, record, input.view, inForce, { height, width }, kept[c], result, timings);
     });
     if (keep === undefined) for (const each of kept) model.recentMaps.add(each);
     if (keep === false) for (const each of kept) each.release();
@@ -210,6 +209,18 @@ export async function* explainInBatches(
     workspace.release();
     endJob();
   }
+}
+
+/** What each class's result keeps on the GPU: at the input there are no feature maps to choose from later on. */
+function keptMaps(gpu: Gpu, jobs: readonly Job[], samples: number, lasting: LastingBuffers): KeptMaps[] {
+  if (jobs[0].selection) {
+    return jobs.map(
+      ({ target, weighted }, c) =>
+        new KeptMaps(gpu, target, { ...weighted, samples: Math.max(1, samples) }, () => lasting.release(c)),
+    );
+  }
+  lasting.releaseAll();
+  return [];
 }
 
 /** The most probable classes of a picture, best first. */

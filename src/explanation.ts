@@ -1,7 +1,7 @@
 /** What an explanation is made of, and how it comes from the numbers that were read back. */
 import type { FilterContribution, KeptMaps } from './cam/kept-maps.ts';
 import { type Outcome, outcomeOf } from './cam/outcome.ts';
-import { OverflowError } from './errors.ts';
+import { OptionError, OverflowError } from './errors.ts';
 import type { Gpu, KernelTraits } from './gpu/gpu.ts';
 import { type Box, type BoxOptions, boxesOf } from './image/boxes.ts';
 import type { View } from './image/fit.ts';
@@ -76,9 +76,15 @@ export interface Provenance {
 }
 
 export interface Explanation {
-  /** The map L after its ReLU, raw: not normalised, at the layer's own resolution. Several with filters one by one. */
+  /**
+   * The map L, ≥ 0, raw: not normalised, at the layer's own resolution. Several with filters one by one. Of a method at the
+   * input: one value for each of the input's cells.
+   */
   readonly map: HeatMaps;
-  /** The same before the ReLU. */
+  /**
+   * The same before the ReLU. Of a method at the input: what each value of the input adds, [channels, height, width], with the
+   * channels in the order that the model takes them in (`model.preprocessing.channelOrder`).
+   */
   readonly signed: HeatMaps;
   /** Of the clean picture, the most probable first. */
   readonly predictions: readonly Prediction[];
@@ -109,7 +115,8 @@ export interface Explanation {
    * Heat maps of other feature maps or cells of the same layer, in one small dispatch: the network is not run again. Takes
    * what explain() takes as `filters`, `combineFilters`, `region` and `subset`; without any, the map of all of them.
    *
-   * @throws OptionError; ReleasedError once the feature maps are no longer on the GPU, see the option `keep`.
+   * @throws OptionError, also for a method at the input; ReleasedError once the feature maps are no longer on the GPU, see
+   * the option `keep`.
    */
   combine(selection?: SelectionOptions): Promise<CombinedMaps>;
   /**
@@ -144,26 +151,28 @@ export function finish(
   made: { readonly kernels: KernelChoices; readonly pictureChecksum: string; readonly mapChecksum: string },
   view: View,
   options: ResolvedOptions,
-  kept: KeptMaps,
+  { height, width }: { readonly height: number; readonly width: number },
+  kept: KeptMaps | undefined,
   result: RawResult,
   timings: Timings,
 ): Explanation {
   const predictions = rankPredictions(model, result.logits, result.probabilities, options.topK);
   checkNoise(result, options);
-  checkFinite(`the map of ${options.layerName}`, result.signed);
-  const { maps, height, width } = kept.shape;
-  const shape = [result.signed.length / (height * width), height, width] as const;
-  const alphaCells = METHOD_TABLE[options.method].weights === 'alpha' ? maps * height * width : 0;
+  const method = METHOD_TABLE[options.method];
+  checkFinite(`the map of ${options.layerName ?? 'the input'}`, result.signed);
+  const cells = height * width;
+  const shape = [result.rectified.length / cells, height, width] as const;
+  const alphaCells = kept && method.weights === 'alpha' ? kept.shape.maps * cells : 0;
   const alpha = { zeroCells: result.zeroCells, cells: alphaCells };
   const heat = { data: result.rectified, shape };
   const { maxBufferSize, maxStorageBufferBindingSize } = model.gpu.limits;
   return {
     map: heat,
-    signed: { data: result.signed, shape },
+    signed: { data: result.signed, shape: [result.signed.length / cells, height, width] },
     predictions,
     classIndex: result.classIndex,
     logit: result.logits[result.classIndex],
-    outcome: outcomeOf(result.signed, alpha),
+    outcome: outcomeOf(method.place === 'layer' ? result.signed : beforeRelu(result, method.reduce), alpha),
     alphaZeroCells: result.zeroCells,
     alphaCells,
     view,
@@ -187,7 +196,7 @@ export function finish(
     overlay: (overlayOptions) => drawOverlay(model.gpu, picture, heat, view, overlayOptions),
     boxes: (boxOptions) => boxesOf(heat, { picture, view }, boxOptions),
     combine: async (selection = {}) => {
-      const { signed, rectified, maps: count } = await kept.combine(selection);
+      const { signed, rectified, maps: count } = await featureMaps(kept, 'combine()', options).combine(selection);
       const combined = [count, height, width] as const;
       checkFinite(`a map of ${options.layerName}`, signed);
       return {
@@ -196,10 +205,25 @@ export function finish(
         outcome: outcomeOf(signed, alpha),
       };
     },
-    topFilters: (k, within) => kept.topFilters(k, within),
-    release: () => kept.release(),
-    [Symbol.dispose]: () => kept.release(),
+    topFilters: async (k, within) => featureMaps(kept, 'topFilters()', options).topFilters(k, within),
+    release: () => kept?.release(),
+    [Symbol.dispose]: () => kept?.release(),
   };
+}
+
+/** What a map at the input was in front of its ReLU, if it has one. */
+function beforeRelu({ signed, rectified }: RawResult, reduce: 'largest' | 'sum'): Float32Array {
+  if (reduce === 'largest') return rectified;
+  const sums = new Float32Array(rectified.length);
+  for (let i = 0; i < signed.length; i++) sums[i % sums.length] += signed[i];
+  return sums;
+}
+
+/** @throws OptionError for a method that weights none */
+function featureMaps(kept: KeptMaps | undefined, call: string, { method }: ResolvedOptions): KeptMaps {
+  if (kept) return kept;
+  const { title } = METHOD_TABLE[method];
+  throw new OptionError('method', method, `one of a layer for ${call}: ${title} weights no feature maps`);
 }
 
 export function rankPredictions(

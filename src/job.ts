@@ -11,7 +11,7 @@ import type { Workspace } from './gpu/workspace.ts';
 import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
-import { METHOD_TABLE } from './methods.ts';
+import { type InputMethod, METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
 import { elementsOf } from './network/graph.ts';
 import type { Batch, Plan, Step } from './network/plan.ts';
@@ -25,6 +25,7 @@ import {
   reluGradientStep,
 } from './network/run.ts';
 import { argmax } from './ops/argmax.ts';
+import { attribution } from './ops/attribution.ts';
 import { MOMENT_FLOATS, moments, momentWeights } from './ops/moments.ts';
 import { inputRange, noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
@@ -40,13 +41,14 @@ import type { Fit, ResolvedOptions } from './options.ts';
 export interface Job {
   readonly context: RunContext;
   readonly options: ResolvedOptions;
+  /** The layer whose feature maps are weighted, or the model's input. */
   readonly target: string;
   readonly classes: number;
-  /** K and the cells of one of the layer's maps. */
+  /** K and the cells of one of the layer's maps; of the input, its channels and the cells of one of them. */
   readonly maps: number;
   readonly cells: number;
-  /** Which heat maps to make. */
-  readonly selection: Selection;
+  /** Which heat maps to make; none of feature maps at the input. */
+  readonly selection: Selection | undefined;
   /** The clean picture as the network takes it. */
   readonly input: BufferSlice;
   readonly range: BufferSlice;
@@ -57,13 +59,17 @@ export interface Job {
   /** Where the method's weights are one. */
   readonly singularVector: SingularVectorScratch | undefined;
   readonly classIndex: BufferSlice;
-  /** The feature maps, which all classes share, the moments (empty where the method needs no gradient) and the weights. */
+  /**
+   * The feature maps, which all classes share, the moments (empty where the method needs no gradient) and the weights. At
+   * the input, x is in the place of the feature maps, and the weights are not used.
+   */
   readonly weighted: Omit<WeightedMaps, 'samples'>;
   readonly largestScore: BufferSlice;
   readonly sampleWeights: BufferSlice | undefined;
   readonly zeroCells: BufferSlice;
-  readonly signed: BufferSlice;
-  readonly rectified: BufferSlice;
+  /** The results; a size is that of the values. */
+  readonly signed: BufferSlice & { readonly size: number };
+  readonly rectified: BufferSlice & { readonly size: number };
 }
 
 export function runContext(model: Model, plan: Plan, target: string | undefined, workspace: Workspace): RunContext {
@@ -82,24 +88,27 @@ export function runContext(model: Model, plan: Plan, target: string | undefined,
  * call.
  *
  * @param options of each class; they differ in the class alone
+ * @param target the layer whose feature maps are weighted, or the model's input
  * @param buffers where each class's WeightedMaps come from, which may outlive the job; all else is lent by `workspace`
  */
 export function prepareJobs(
   model: Model,
   options: readonly ResolvedOptions[],
   plan: Plan,
+  target: string,
   workspace: Workspace,
   buffers: { readonly shared: Workspace; readonly ofClass: readonly Workspace[] },
 ): Promise<Job[]> {
   return model.gpu.guard(async () => {
     const [common] = options;
-    const { method, sampleWeights } = common;
-    const { name: target, shape } = model.resolveLayer(common.layerName);
-    const [maps, height, width] = shape;
+    const { method: name, sampleWeights } = common;
+    const method = METHOD_TABLE[name];
+    const [maps, height, width] = model.graph.shape(target);
     const cells = height * width;
     const classes = model.classCount;
-    const { weights, needsGradient } = METHOD_TABLE[method];
-    const selection = uploadSelection({ maps, height, width }, common, workspace);
+    const selection =
+      method.place === 'layer' ? uploadSelection({ maps, height, width }, common, workspace) : undefined;
+    const input = workspace.floats('model input', elementsOf(model.inputShape));
     const shared = {
       context: runContext(model, plan, target, workspace),
       target,
@@ -107,13 +116,13 @@ export function prepareJobs(
       maps,
       cells,
       selection,
-      input: workspace.floats('model input', elementsOf(model.inputShape)),
+      input,
       range: workspace.floats('input range', 2),
       cleanLogits: workspace.floats('clean logits', classes),
       probabilities: workspace.floats('probabilities', classes),
       noiseOverflow: workspace.filled('overflow of the noisy copies', Uint32Array.of(0)),
       singularVector:
-        weights === 'singular-vector'
+        method.weights === 'singular-vector'
           ? {
               largest: workspace.filled('largest activation', Uint32Array.of(0)),
               gram: workspace.floats('Gram matrix', singularVectorGramFloats({ maps, cells })),
@@ -122,7 +131,9 @@ export function prepareJobs(
             }
           : undefined,
     };
-    const activations = buffers.shared.floats('explained activations', maps * cells);
+    const activations = method.place === 'layer' ? buffers.shared.floats('explained activations', maps * cells) : input;
+    const heatMaps = selection?.heatMaps ?? 1;
+    const signedMaps = selection?.heatMaps ?? maps;
     return options.map((ofClass, c) => {
       const lasting = buffers.ofClass[c];
       return {
@@ -130,22 +141,22 @@ export function prepareJobs(
         options: ofClass,
         classIndex: workspace.filled('class', Uint32Array.of(ofClass.classIndex ?? 0)),
         weighted: {
-          method,
+          method: name,
           maps,
           height,
           width,
           activations,
-          sums: (weightsCells(method) ? lasting : workspace).floats(
+          sums: (weightsCells(name) ? lasting : workspace).floats(
             'moment sums',
-            needsGradient ? maps * cells * MOMENT_FLOATS : 0,
+            method.needsGradient ? maps * cells * MOMENT_FLOATS : 0,
           ),
           weights: lasting.floats('map weights', maps),
         },
         largestScore: workspace.floats('largest score', 1),
         sampleWeights: sampleWeights === 'score' ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
         zeroCells: workspace.filled('zero cells', Uint32Array.of(0)),
-        signed: workspace.floats('signed maps', selection.heatMaps * cells),
-        rectified: workspace.floats('maps', selection.heatMaps * cells),
+        signed: { ...workspace.floats('signed maps', signedMaps * cells), size: 4 * signedMaps * cells },
+        rectified: { ...workspace.floats('maps', heatMaps * cells), size: 4 * heatMaps * cells },
       };
     });
   });
@@ -284,6 +295,7 @@ function addMoments(job: Job, batch: Batch, logits: BufferSlice): Dispatch[] {
  */
 export function mapDispatches(job: Job, samples: number): Dispatch[] {
   const weighted = { ...job.weighted, samples: Math.max(1, samples) };
+  if (!job.selection) return [attributionDispatch(job, weighted)];
   return [...weightDispatches(job, weighted), heatMapDispatch(weighted, job.selection, job)];
 }
 
@@ -299,6 +311,16 @@ export function batchMapDispatches(
     moments(job.maps * job.cells, batch.gradients, { grad, sums: own.sums, restart: true }),
     ...mapDispatches(ofBatch, batch.gradients),
   ];
+}
+
+/** What the values of the input add, from the moments of the gradient there. */
+function attributionDispatch(
+  { options, maps: channels, cells, input, signed, rectified }: Job,
+  { sums, samples }: WeightedMaps,
+): Dispatch {
+  const { reduce, factor } = METHOD_TABLE[options.method] as InputMethod;
+  const x = factor === 'input' ? input : undefined;
+  return attribution({ channels, cells, samples }, reduce, { sums, signed, map: rectified, x });
 }
 
 /** What the method weights the feature maps with; for those that weight cells the moments are enough. */
@@ -317,6 +339,8 @@ function weightDispatches(
     case 'gradient':
     case 'positive-gradient':
       return [];
+    case undefined:
+      throw new Error(`${options.method} weights no feature maps`);
     case 'singular-vector': {
       const { activations, weights: vector } = weighted;
       return singularVector(shape, { activations, vector, ...(scratch as SingularVectorScratch) });
@@ -332,9 +356,9 @@ export async function readResults(jobs: readonly Job[]): Promise<RawResult[]> {
     words(cleanLogits, classes),
     words(probabilities, classes),
     words(noiseOverflow, 1),
-    ...jobs.flatMap(({ selection, cells, rectified, signed, classIndex, zeroCells }) => [
-      words(rectified, selection.heatMaps * cells),
-      words(signed, selection.heatMaps * cells),
+    ...jobs.flatMap(({ rectified, signed, classIndex, zeroCells }) => [
+      rectified,
+      signed,
       words(classIndex, 1),
       words(zeroCells, 1),
     ]),

@@ -1,7 +1,21 @@
 /** The methods: one row says all that tells one from another. It drives the API, the command line, docs and tests. */
 
-export interface Method {
+interface MethodBase {
   readonly title: string;
+  /** Noisy copies are part of the method: where methods are compared, it takes some and the others none. */
+  readonly isSmooth: boolean;
+  /**
+   * The map in terms of the feature maps A and the gradient g of the class's logit, or of the model's input x and the
+   * gradient g there; with noise, g is averaged.
+   */
+  readonly equation: string;
+  /** Where the method was published, with its equation. */
+  readonly source: string;
+}
+
+/** A method that weights the feature maps of a layer. */
+export interface LayerMethod extends MethodBase {
+  readonly place: 'layer';
   /** What the feature maps are weighted with; mapDispatches() in job.ts knows how each is made. */
   readonly weights:
     | 'mean-gradient'
@@ -15,17 +29,35 @@ export interface Method {
    * backward pass, and all that noisy copies can change is the mean of the feature maps (`activations: 'mean'`).
    */
   readonly needsGradient: boolean;
-  /** Noisy copies are part of the method: where methods are compared, it takes some and the others none. */
-  readonly isSmooth: boolean;
-  /** The map in terms of the feature maps A and the gradient g of the class's logit; with noise, g is averaged. */
-  readonly equation: string;
-  /** Where the method was published, with its equation. */
-  readonly source: string;
 }
+
+/**
+ * How a gradient passes a ReLU on the way back: 'gradient' where the activation was above zero; 'guided' where the gradient
+ * is above zero as well; 'deconvnet' where the gradient is above zero, whatever the activation.
+ */
+export type ReluRule = 'gradient' | 'guided' | 'deconvnet';
+
+/**
+ * A method that attributes the score to the values of the model's input. `signed` holds the attribution of each channel,
+ * `map` one value for each cell.
+ */
+export interface InputMethod extends MethodBase {
+  readonly place: 'input';
+  readonly weights?: undefined;
+  readonly needsGradient: true;
+  readonly rule: ReluRule;
+  /** What the gradient is multiplied with: the input. */
+  readonly factor?: 'input';
+  /** From the channels of a cell to its value in the map: the greatest |a_c|, or the positive part of Σ_c a_c. */
+  readonly reduce: 'largest' | 'sum';
+}
+
+export type Method = LayerMethod | InputMethod;
 
 const TABLE = {
   'grad-cam': {
     title: 'Grad-CAM',
+    place: 'layer',
     weights: 'mean-gradient',
     needsGradient: true,
     isSmooth: false,
@@ -34,6 +66,7 @@ const TABLE = {
   },
   'hires-cam': {
     title: 'HiResCAM',
+    place: 'layer',
     weights: 'gradient',
     needsGradient: true,
     isSmooth: false,
@@ -42,6 +75,7 @@ const TABLE = {
   },
   'grad-cam++': {
     title: 'Grad-CAM++',
+    place: 'layer',
     weights: 'alpha',
     needsGradient: true,
     isSmooth: false,
@@ -50,6 +84,7 @@ const TABLE = {
   },
   'smooth-grad-cam++': {
     title: 'Smooth Grad-CAM++',
+    place: 'layer',
     weights: 'alpha',
     needsGradient: true,
     isSmooth: true,
@@ -58,6 +93,7 @@ const TABLE = {
   },
   'xgrad-cam': {
     title: 'XGrad-CAM',
+    place: 'layer',
     weights: 'activation-share',
     needsGradient: true,
     isSmooth: false,
@@ -66,6 +102,7 @@ const TABLE = {
   },
   'layer-cam': {
     title: 'LayerCAM',
+    place: 'layer',
     weights: 'positive-gradient',
     needsGradient: true,
     isSmooth: false,
@@ -74,12 +111,44 @@ const TABLE = {
   },
   'eigen-cam': {
     title: 'Eigen-CAM',
+    place: 'layer',
     weights: 'singular-vector',
     needsGradient: false,
     isSmooth: false,
     equation:
       'L = ReLU(Σ_k V_k A_k), V the first right singular vector of A as a matrix of cells by maps, on the side of (1, …, 1)',
     source: 'Muhammad and Yeasin 2020 (arXiv 2008.00299)',
+  },
+  gradient: {
+    title: 'Gradient',
+    place: 'input',
+    needsGradient: true,
+    rule: 'gradient',
+    reduce: 'largest',
+    isSmooth: false,
+    equation: 'a = g, L = max_c |a_c|',
+    source: 'Simonyan et al. 2013 (arXiv 1312.6034), section 3.1',
+  },
+  'gradient-x-input': {
+    title: 'Gradient × input',
+    place: 'input',
+    needsGradient: true,
+    rule: 'gradient',
+    factor: 'input',
+    reduce: 'sum',
+    isSmooth: false,
+    equation: 'a = x ⊙ g, L = ReLU(Σ_c a_c)',
+    source: 'Shrikumar et al. 2016 (arXiv 1605.01713)',
+  },
+  'smooth-grad': {
+    title: 'SmoothGrad',
+    place: 'input',
+    needsGradient: true,
+    rule: 'gradient',
+    reduce: 'largest',
+    isSmooth: true,
+    equation: 'that of Gradient, with g averaged over n noisy copies of the picture',
+    source: 'Smilkov et al. 2017 (arXiv 1706.03825)',
   },
 } as const satisfies Readonly<Record<string, Method>>;
 

@@ -15,7 +15,10 @@ export type Cell = readonly [row: number, column: number];
 export interface ExplainOptions {
   /** Default 'smooth-grad-cam++'. */
   method?: MethodName;
-  /** Layer whose feature maps are weighted, after its ReLU. Default: the network's last convolution. */
+  /**
+   * Layer whose feature maps are weighted, after its ReLU. Default: the network's last convolution. Not for methods at the
+   * input.
+   */
   layerName?: string;
   /** n, the number of noisy copies. 0 (default) takes the clean picture's own gradient, which is Grad-CAM++. */
   nSamples?: number;
@@ -114,7 +117,8 @@ export interface ExplainProgress {
 /** The options after defaults: what was in force. */
 export interface ResolvedOptions {
   method: MethodName;
-  layerName: string;
+  /** None of methods at the input. */
+  layerName: string | undefined;
   nSamples: number;
   stdDev: number;
   noiseScale: 'relative' | 'absolute';
@@ -204,6 +208,7 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
       `0: ${title} takes no gradient that noise could smooth; with activations mean, the feature maps are smoothed`,
     );
   }
+  if (METHOD_TABLE[o.method].place === 'input') checkInputMethod(o);
   resolveFit(o.fit);
   if (o.batch !== undefined) integer('batch', o.batch, 1, MAX_SAMPLES);
   if (o.classIndex !== undefined) integer('classIndex', o.classIndex, 0, model.classCount - 1);
@@ -220,11 +225,11 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     );
   }
 
-  const layer = model.resolveLayer(o.layerName);
-  const selection = checkSelection(o, layer);
+  const layer = METHOD_TABLE[o.method].place === 'layer' ? model.resolveLayer(o.layerName) : undefined;
+  const selection = layer ? checkSelection(o, layer) : NO_SELECTION;
   return {
     method: o.method,
-    layerName: layer.name,
+    layerName: layer?.name,
     nSamples: o.nSamples,
     stdDev: o.stdDev,
     noiseScale: o.noiseScale,
@@ -240,6 +245,33 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     topK: o.topK,
   };
 }
+
+/** What chooses among feature maps and their cells means nothing at the input. */
+function checkInputMethod({
+  method,
+  layerName,
+  filters,
+  region,
+  subset,
+}: ExplainOptions & { method: MethodName }): void {
+  const { title } = METHOD_TABLE[method];
+  for (const [option, value] of Object.entries({ layerName, filters, region: region || undefined, subset })) {
+    if (value === undefined) continue;
+    throw new OptionError(
+      option,
+      value,
+      `nothing: ${title} explains the model's input, which is no layer's feature maps`,
+    );
+  }
+}
+
+/** Of a method that has no feature maps to choose from. */
+const NO_SELECTION: ResolvedSelection = {
+  filters: undefined,
+  combineFilters: DEFAULT_OPTIONS.combineFilters,
+  region: DEFAULT_OPTIONS.region,
+  subset: undefined,
+};
 
 /** A layer by its own name, with its feature maps' [maps, height, width]. */
 interface Layer {

@@ -117,20 +117,19 @@ function checkGrows({ nSamples, activations, sampleWeights, method }: ResolvedOp
 /** Where the map of a batch alone is made. */
 type OwnBuffers = Pick<WeightedMaps, 'sums' | 'weights'> & Pick<Job, 'zeroCells' | 'signed' | 'rectified'>;
 
-function ownBuffers({ maps, cells, selection }: Job, workspace: Workspace): OwnBuffers {
+function ownBuffers({ maps, cells, signed, rectified }: Job, workspace: Workspace): OwnBuffers {
   return {
     sums: workspace.floats("a batch's moment sums", maps * cells * MOMENT_FLOATS),
     weights: workspace.floats("a batch's map weights", maps),
     zeroCells: workspace.filled("a batch's zero cells", Uint32Array.of(0)),
-    signed: workspace.floats("a batch's signed maps", selection.heatMaps * cells),
-    rectified: workspace.floats("a batch's maps", selection.heatMaps * cells),
+    signed: { ...workspace.bytes("a batch's signed maps", signed.size), size: signed.size },
+    rectified: { ...workspace.bytes("a batch's maps", rectified.size), size: rectified.size },
   };
 }
 
 /** The running map before and behind its ReLU, and that of the batch alone before it. */
-async function readMaps(model: Model, { selection, cells, signed, rectified }: Job, own: OwnBuffers) {
-  const size = 4 * selection.heatMaps * cells;
-  const read = await model.gpu.read([signed, rectified, own.signed].map((slice) => ({ ...slice, size })));
+async function readMaps(model: Model, { signed, rectified }: Job, own: OwnBuffers) {
+  const read = await model.gpu.read([signed, rectified, own.signed]);
   return read.map((bytes) => new Float32Array(bytes)) as [Float32Array, Float32Array, Float32Array];
 }
 
@@ -141,7 +140,7 @@ function stepOf(
   total: number,
   estimates: BatchMeans,
 ): ProgressiveStep {
-  const shape = [signed.length / (height * width), height, width] as const;
+  const shapeOf = ({ length }: Float32Array) => [length / (height * width), height, width] as const;
   const standardError = estimates.standardError();
   const largest = (values: Float32Array) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   // A map that is zero so far says nothing of how sure it is.
@@ -149,9 +148,9 @@ function stepOf(
   return {
     samples,
     total,
-    map: { data: rectified, shape },
-    signed: { data: signed, shape },
-    standardError: standardError && { data: standardError, shape },
+    map: { data: rectified, shape: shapeOf(rectified) },
+    signed: { data: signed, shape: shapeOf(signed) },
+    standardError: standardError && { data: standardError, shape: shapeOf(standardError) },
     uncertainty: standardError && scale > 0 ? largest(standardError) / scale : undefined,
     result: undefined,
   };

@@ -53,6 +53,17 @@ describe('resolveOptions', () => {
     });
   });
 
+  it('has no layer for methods at the input', () => {
+    const resolved = resolveOptions({ method: 'smooth-grad', nSamples: 4 }, MODEL);
+    expect(resolved).toMatchObject({ method: 'smooth-grad', nSamples: 4, layerName: undefined });
+    expect(resolveOptions(resolved, MODEL)).toEqual(resolved);
+    for (const option of [{ layerName: 'block5_conv3' }, { filters: [0] }, { subset: [[0, 0]] }, { region: true }]) {
+      const error = errorOf({ method: 'gradient', ...option });
+      expect(error.option).toBe(Object.keys(option)[0]);
+      expect(error.message).toContain("nothing: Gradient explains the model's input");
+    }
+  });
+
   it('takes undefined for absent, and resolves the layer’s alias', () => {
     const options = { method: undefined, seed: undefined, topK: undefined, layerName: 'features.28' };
     const resolved = resolveOptions(options, MODEL);

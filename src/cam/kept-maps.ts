@@ -74,7 +74,8 @@ export function heatMapDispatch(
 
 /** Whether a method's weights are those of cells, which are kept as moments. */
 export function weightsCells(method: MethodName): boolean {
-  return ['gradient', 'positive-gradient'].includes(METHOD_TABLE[method].weights);
+  const { weights } = METHOD_TABLE[method];
+  return weights === 'gradient' || weights === 'positive-gradient';
 }
 
 /** Where the weighted maps of a call lie, so that they can outlive it: the classes share their feature maps. */

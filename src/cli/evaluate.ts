@@ -196,11 +196,13 @@ function methodVariants(flags: EvaluateFlags): MethodVariant[] {
   if (new Set(names).size !== names.length) throw new OptionError('--methods', flags.methods, 'each method once');
   return names.flatMap((name): MethodVariant[] => {
     if (!isMethod(name)) throw new OptionError('--methods', name, METHODS.join(', '));
-    if (!METHOD_TABLE[name].isSmooth) return [{ name, options: { ...common, method: name, nSamples: 0 } }];
+    const { place, isSmooth } = METHOD_TABLE[name];
+    const options = { ...common, method: name, layerName: place === 'layer' ? flags.layer : undefined };
+    if (!isSmooth) return [{ name, options: { ...options, nSamples: 0 } }];
     const smoothings = smoothingsOf(flags);
     return smoothings.map(({ nSamples, stdDev }) => ({
       name: smoothings.length === 1 ? name : `${name} n=${nSamples}${nSamples === 0 ? '' : ` std-dev=${stdDev}`}`,
-      options: { ...common, method: name, nSamples, stdDev },
+      options: { ...options, nSamples, stdDev },
     }));
   });
 }

@@ -158,7 +158,7 @@ export function summarize(result: Explanation, record: ResultRecord): string {
   const samples = options.nSamples > 0 ? `, n = ${options.nSamples}` : '';
   const lines = [
     `${image}: ${classTitle(result.classIndex, record.label)}${probability}`,
-    `  ${options.method} at ${options.layerName}${samples}; outcome: ${OUTCOMES[outcome]}`,
+    `  ${options.method} at ${options.layerName ?? 'the input'}${samples}; outcome: ${OUTCOMES[outcome]}`,
   ];
   const { overlays, map, json } = record.files;
   for (const path of [...overlays, map, json]) lines.push(`  ${path}`);

@@ -16,7 +16,7 @@ import { kernelLabel } from '../../src/gpu/kernel.ts';
 import type { OverlayOptions } from '../../src/image/overlay.ts';
 import { METHOD_TABLE, METHODS } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
-import type { ExplainOptions, ExplainProgress, KernelChoices } from '../../src/options.ts';
+import { DEFAULT_OPTIONS, type ExplainOptions, type ExplainProgress, type KernelChoices } from '../../src/options.ts';
 import { VERSION } from '../../src/version.ts';
 import { testAdapter, withErrorScopes } from '../harness/adapter.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
@@ -36,7 +36,13 @@ const NOISY_METHODS = METHODS.map(
     activations: METHOD_TABLE[method].needsGradient ? 'clean' : 'mean',
   }),
 );
+const INPUT_METHODS = METHODS.filter((method) => METHOD_TABLE[method].place === 'input');
 const EVERY_METHOD = [...METHODS.map((method): ExplainOptions => ({ method })), ...NOISY_METHODS];
+
+/** The options, at a layer where the method has one. */
+function at(layerName: string, options: ExplainOptions): ExplainOptions {
+  return METHOD_TABLE[options.method ?? DEFAULT_OPTIONS.method].place === 'layer' ? { layerName, ...options } : options;
+}
 
 /** A test with the small VGG on the shared Gpu. */
 function modelTest(name: string, work: (model: Model, gpu: Gpu) => Promise<void>): void {
@@ -201,7 +207,7 @@ describe('outcome', () => {
   const explained = (vgg: SmallVgg, options: ExplainOptions) => async (gpu: Gpu) => {
     using model = await loadSmallVgg(gpu, vgg);
     const reference = { vgg, layout: 'torchvision', picture: PICTURE } as const;
-    const result = await assertExplains(model, reference, { layerName, classIndex: 0, ...options });
+    const result = await assertExplains(model, reference, { classIndex: 0, ...at(layerName, options) });
     assertFinite(result);
     return result;
   };
@@ -278,7 +284,7 @@ describe('outcome', () => {
 
   gpuTest('is empty or degenerate where a layer behind it is dead', async (gpu) => {
     const dead = smallVgg({ name: 'vgg11', shift: (layer) => (layer === 'fc1' ? -1e6 : 0) });
-    for (const method of ['grad-cam', 'hires-cam', 'xgrad-cam', 'layer-cam'] as const) {
+    for (const method of ['grad-cam', 'hires-cam', 'xgrad-cam', 'layer-cam', ...INPUT_METHODS] as const) {
       expect((await explained(dead, { method })(gpu)).outcome).toBe('empty');
       expect((await explained(dead, { method, nSamples: 3 })(gpu)).outcome).toBe('empty');
     }
@@ -293,7 +299,7 @@ describe('a result is never NaN', () => {
       const picture = { data: new Uint8Array(4 * 20 * 20).fill(value), width: 20, height: 20 };
       for (const options of EVERY_METHOD) {
         for (const layerName of ['block1_conv1', 'block5_conv2']) {
-          assertFinite(await explain(model, picture, { ...options, layerName }));
+          assertFinite(await explain(model, picture, at(layerName, options)));
         }
       }
     }
@@ -304,7 +310,7 @@ describe('a result is never NaN', () => {
       using model = await loadSmallVgg(gpu, smallVgg({ scale: () => scale }), 'keras');
       for (const options of EVERY_METHOD) {
         for (const layerName of ['block1_conv1', 'block3_conv3', 'block5_conv3']) {
-          assertFinite(await explain(model, PICTURE, { ...options, layerName }));
+          assertFinite(await explain(model, PICTURE, at(layerName, options)));
         }
       }
     }
@@ -367,6 +373,13 @@ describe('a wrong call', () => {
       [{ stdDev: Number.NaN }, /stdDev: got NaN/],
       // biome-ignore format: a box to a line
       [{ region: true, subset: [[0, 0], [2, 0]] }, /subset row: got 2; .*block5_conv2 has 32 maps of 2 × 2 cells/],
+      [
+        { method: 'gradient', layerName: 'block5_conv2' },
+        /layerName: got "block5_conv2"; allowed: nothing: Gradient ex/,
+      ],
+      [{ method: 'smooth-grad', filters: [0] }, /filters: got \[0\]; allowed: nothing: SmoothGrad explains the model/],
+      [{ method: 'gradient', region: true }, /region: got true; allowed: nothing/],
+      [{ method: 'gradient', subset: [[0, 0]] }, /subset: got .*allowed: nothing/],
       [{ filters: [32] }, /filters: got 32; .*from 0 to 31/],
       [{ topK: 0 }, /topK: got 0/],
     ] as const) {

@@ -24,6 +24,8 @@ const ALL_CASES: ExplainOptions[] = [
   { ...SMOOTH, layerName: 'block5_conv1', method: 'xgrad-cam' },
   { ...SMOOTH, layerName: 'block2_pool', method: 'hires-cam' },
   { layerName: 'block3_conv2', method: 'eigen-cam' },
+  { ...SMOOTH, method: 'smooth-grad' },
+  { ...SMOOTH, method: 'gradient-x-input', sampleWeights: 'score' },
   { ...SMOOTH, layerName: 'block4_conv3', method: 'eigen-cam', activations: 'mean' },
 ];
 

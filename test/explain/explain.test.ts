@@ -52,6 +52,7 @@ const LAYERS = [
   'block5_pool',
 ] as const;
 
+const AT_THE_INPUT = ['gradient', 'gradient-x-input', 'smooth-grad'] as const;
 const WITHOUT_ALPHA = ['hires-cam', 'xgrad-cam', 'layer-cam'] as const;
 const NOISES: readonly ExplainOptions[] = [
   {},
@@ -193,6 +194,20 @@ describe('an explanation is the oracle’s', () => {
     ]),
   ]);
 
+  for (const layout of ['keras', 'torchvision'] as const) {
+    explains(
+      'at the input',
+      VGG11,
+      layout,
+      AT_THE_INPUT.flatMap((method) => [
+        { method },
+        { ...SMOOTH, method, classIndex: 3 },
+        { ...SMOOTH, method, sampleWeights: 'score' },
+      ]),
+    );
+  }
+  explains('at the input', VGG16, 'torchvision', [{ ...SMOOTH, method: 'smooth-grad', fit: 'pad' }]);
+
   // Areas of one colour: in most windows of the first pools several cells are the largest.
   explains(
     'of a picture full of ties',
@@ -221,17 +236,15 @@ describe('an explanation is the oracle’s', () => {
 describe('an explanation is the oracle’s whatever the size of the numbers', () => {
   // The weights of 16 layers, each scaled: activations from 1e-21 to 1e30, gradients likewise.
   for (const scale of [0.03, 20, 60]) {
-    explains(
-      `with every layer times ${scale}`,
-      smallVgg({ scale: () => scale }),
-      'torchvision',
-      ['block1_conv1', 'block3_conv3', 'block5_conv3'].flatMap((layerName) => [
-        { method: 'grad-cam', layerName },
-        { method: 'grad-cam++', layerName },
+    explains(`with every layer times ${scale}`, smallVgg({ scale: () => scale }), 'torchvision', [
+      ...AT_THE_INPUT.map((method) => ({ method })),
+      ...['block1_conv1', 'block3_conv3', 'block5_conv3'].flatMap((layerName) => [
+        { method: 'grad-cam' as const, layerName },
+        { method: 'grad-cam++' as const, layerName },
         ...[...WITHOUT_ALPHA, 'eigen-cam' as const].map((method) => ({ method, layerName })),
         { ...SMOOTH, layerName },
       ]),
-    );
+    ]);
   }
 });
 
@@ -249,6 +262,8 @@ describe('an explanation is the oracle’s with every kernel', () => {
             { ...SMOOTH, layerName },
           );
         }
+        const reference = { vgg: VGG11, layout: 'torchvision', picture: PICTURE } as const;
+        await assertExplains(model, reference, { ...SMOOTH, method: 'smooth-grad' });
       } finally {
         gpu.dispose();
       }

@@ -41,7 +41,7 @@ function explainPicture(model: Model, options: ExplainOptions = {}): Promise<Exp
 }
 
 describe('combine', () => {
-  for (const method of METHODS) {
+  for (const method of METHODS.filter((name) => METHOD_TABLE[name].place === 'layer')) {
     modelTest(`makes the maps that explain() makes: ${method}`, async (model) => {
       const nSamples = METHOD_TABLE[method].needsGradient ? 3 : 0;
       const result = await explainPicture(model, { method, nSamples });
@@ -62,6 +62,19 @@ describe('combine', () => {
     const alone = await explainPicture(model, { classIndex: 4, nSamples: 2, filters: [7] });
     assertSameBits((await results[1]!.combine({ filters: [7] })).signed.data, alone.signed.data);
     await assertRejects(() => results[0]!.combine(), ReleasedError, /released/);
+  });
+
+  modelTest('has no feature maps of a method at the input, and holds no memory for them', async (model, gpu) => {
+    const before = gpu.memory.currentBytes;
+    const result = await explain(model, PICTURE, { method: 'gradient', keep: true });
+    await assertRejects(() => result.combine(), OptionError, /combine\(\): Gradient weights no feature maps/);
+    await assertRejects(() => result.topFilters(3), OptionError, /one of a layer for topFilters\(\)/);
+    result.release();
+    await explain(model, PICTURE, { method: 'gradient' });
+    const steady = gpu.memory.currentBytes;
+    await explain(model, PICTURE, { method: 'gradient' });
+    expect(gpu.memory.currentBytes).toBe(steady);
+    expect(steady).toBeGreaterThan(before);
   });
 
   modelTest('refuses what the layer does not have', async (model) => {

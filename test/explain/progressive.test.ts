@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AbortError, OptionError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
+import { METHOD_TABLE } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import {
   BatchMeans,
@@ -33,19 +34,21 @@ async function stepsOf(model: Model, options: ProgressiveOptions): Promise<Progr
 }
 
 describe('explainProgressively', () => {
-  for (const method of ['grad-cam', 'smooth-grad-cam++', 'layer-cam'] as const) {
+  for (const method of ['grad-cam', 'smooth-grad-cam++', 'layer-cam', 'smooth-grad'] as const) {
     modelTest(`gives at each step the map of the copies so far: ${method}`, async (model) => {
-      const steps = await stepsOf(model, { ...SMOOTH, method, batch: 3 });
+      const layerName = METHOD_TABLE[method].place === 'layer' ? SMOOTH.layerName : undefined;
+      const options = { ...SMOOTH, layerName, method };
+      const steps = await stepsOf(model, { ...options, batch: 3 });
       expect(steps.map(({ samples }) => samples)).toEqual([2, 5, 8, 10, 12].slice(0, steps.length));
       expect(steps.at(-1)!.samples).toBe(12);
       for (const { samples, signed, map, total } of steps) {
-        const expected = await explain(model, PICTURE, { ...SMOOTH, method, nSamples: samples });
+        const expected = await explain(model, PICTURE, { ...options, nSamples: samples });
         assertSameBits(signed.data, expected.signed.data, { what: `${samples} copies, signed` });
         assertSameBits(map.data, expected.map.data, { what: `${samples} copies` });
         expect(total).toBe(12);
       }
       const { result } = steps.at(-1)!;
-      const expected = await explain(model, PICTURE, { ...SMOOTH, method });
+      const expected = await explain(model, PICTURE, options);
       assertSameBits(result!.map.data, expected.map.data);
       expect(result!.alphaZeroCells).toBe(expected.alphaZeroCells);
       expect(result!.predictions).toEqual(expected.predictions);

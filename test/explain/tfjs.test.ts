@@ -132,6 +132,15 @@ function eigenMap({ activations, shape: [height, width, maps] }: Pass): Float32A
   });
 }
 
+/** Mean of ∂S_c/∂x over the inputs, [C, H, W]: TensorFlow's [1, H, W, C] in the order of the oracle. */
+function inputGradient(network: TfjsVgg, inputs: readonly Tensor[], classIndex: number): Float32Array {
+  return tf.tidy(() => {
+    const score = (x: tf.Tensor) => tf.sum(tf.slice(network.run(x, {}), [0, classIndex], [1, 1])) as tf.Scalar;
+    const gradients = inputs.map((input) => tf.grad(score)(toTfjs(input)));
+    return tf.transpose(tf.squeeze(tf.div(tf.addN(gradients), inputs.length)), [2, 0, 1]).dataSync() as Float32Array;
+  });
+}
+
 /** The seeds of the noise keep cells away from the pole of α, next to which float32 has no four digits. */
 describe('TensorFlow.js computes the same', () => {
   for (const { vgg, seed, layers } of [
@@ -174,6 +183,30 @@ describe('TensorFlow.js computes the same', () => {
           const expected =
             options.method === 'eigen-cam' ? eigenMap(clean) : heatMap(options.method!, clean, differentiated);
           assertClose(result.map.data, expected, { what, tolerance: MAP_TOLERANCE, shape: clean.shape.slice(0, 2) });
+        }
+      }
+    });
+
+    gpuTest(`${vgg.name}: the gradient at the input, of the picture and of noisy copies`, async (gpu) => {
+      using model = await loadSmallVgg(gpu, vgg, 'keras');
+      const network = new TfjsVgg(vgg);
+      const input = referenceInput(vgg, 'keras', PICTURE);
+      const noise = { stdDev: 0.15, noiseScale: 'relative', seed } as const;
+      const samples = noisySamples(input, 3, noise);
+      const noisy = [0, 1, 2].map((m) => slice(samples, m));
+      const cases: [ExplainOptions, Tensor[]][] = [
+        [{ method: 'gradient' }, [input]],
+        [{ method: 'smooth-grad', nSamples: 3, ...noise }, noisy],
+        [{ method: 'gradient-x-input' }, [input]],
+      ];
+      for (const [options, inputs] of cases) {
+        for (const classIndex of [0, 4]) {
+          const result = await explain(model, PICTURE, { ...options, classIndex });
+          const gradient = inputGradient(network, inputs, classIndex);
+          const expected =
+            options.method === 'gradient-x-input' ? gradient.map((g, i) => g * input.data[i]!) : gradient;
+          const what = `${options.method}, class ${classIndex}`;
+          assertClose(result.signed.data, expected, { what, tolerance: MAP_TOLERANCE, shape: result.signed.shape });
         }
       }
     });

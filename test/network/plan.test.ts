@@ -42,10 +42,10 @@ function plan(request: Partial<PlanRequest> = {}): Plan {
   });
 }
 
-/** Every VGG, layer and convention. */
+/** Every VGG, layer and convention, and the input. */
 function* targets(): Generator<Pick<PlanRequest, 'graph' | 'convention' | 'target'>> {
   for (const graph of GRAPHS) {
-    for (const { name } of graph.layers)
+    for (const { name } of [graph.input, ...graph.layers])
       for (const convention of CONVENTIONS) yield { graph, convention, target: name };
   }
 }

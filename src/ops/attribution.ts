@@ -1,0 +1,35 @@
+/** What each value of the model's input adds to the score, from the moments of the gradient there. */
+import attributionSource from '../../shaders/ops/attribution.wgsl?raw';
+import type { BufferSlice } from '../gpu/buffers.ts';
+import type { Dispatch } from '../gpu/encoder.ts';
+import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const ATTRIBUTION = source('attribution', attributionSource, { flags: { INPUT: false, LARGEST: false } });
+
+export interface AttributionShape {
+  readonly channels: number;
+  /** Height × width of the input. */
+  readonly cells: number;
+  /** n, how many samples the sums hold. */
+  readonly samples: number;
+}
+
+/**
+ * a = D1, or D1 ⊙ x where `x` is given, with the mean gradient D1 from the `sums` of moments(); `signed` [channels, cells]
+ * takes a, `map` [cells] a value for each cell: max_c |a_c| (Simonyan et al. 2013) if `reduce` is 'largest', or
+ * ReLU(Σ_c a_c).
+ *
+ * @param x the model's input [channels, cells]
+ */
+export function attribution(
+  { channels, cells, samples }: AttributionShape,
+  reduce: 'largest' | 'sum',
+  { sums, signed, map, x }: { sums: BufferSlice; signed: BufferSlice; map: BufferSlice; x?: BufferSlice },
+): Dispatch {
+  return elementwise(ATTRIBUTION, cells, {
+    flags: { INPUT: x !== undefined, LARGEST: reduce === 'largest' },
+    bindings: { sums, attribution: signed, map, ...(x && { x }) },
+    uniforms: { channels, cells, samples },
+    flopsEach: 3 * channels * MEMORY_FLOPS,
+  });
+}

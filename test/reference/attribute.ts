@@ -1,0 +1,81 @@
+/** What each value of the network's input adds to a class's logit, in float64, as the methods' papers state it. */
+import { argmax } from './argmax.ts';
+import { attributionMap, timesInput } from './attribution.ts';
+import { moments, sampleWeights } from './moments.ts';
+import { backward, forward, logits, type Network } from './network.ts';
+import { type NoiseOptions, noisySamples } from './noise.ts';
+import { oneHot } from './one-hot.ts';
+import { softmax } from './softmax.ts';
+import { reshape, slice, stack, type Tensor } from './tensor.ts';
+
+const INPUT_METHODS = ['gradient', 'gradient-x-input', 'smooth-grad'] as const;
+export type InputMethod = (typeof INPUT_METHODS)[number];
+
+export function isInputMethod(method: string): method is InputMethod {
+  return INPUT_METHODS.includes(method as InputMethod);
+}
+
+export interface AttributeOptions extends Partial<NoiseOptions> {
+  readonly method: InputMethod;
+  /** n; the gradient is the mean over so many noisy copies. Default 0: the clean picture's own gradient. */
+  readonly nSamples?: number;
+  readonly sampleWeights?: 'uniform' | 'score';
+  /** Default: the clean picture's most probable class. */
+  readonly classIndex?: number | undefined;
+}
+
+export interface ReferenceAttribution {
+  /** [C, H, W] */
+  readonly signed: Tensor;
+  /** [1, H, W] */
+  readonly map: Tensor;
+  readonly classIndex: number;
+  /** Of the clean picture, [classes]. */
+  readonly logits: Tensor;
+  readonly probabilities: Tensor;
+  readonly outcome: 'ok' | 'empty' | 'negative-only';
+}
+
+/** @param input x, after preprocessing, [C, H, W] */
+export function attribute(network: Network, input: Tensor, options: AttributeOptions): ReferenceAttribution {
+  const { method, nSamples = 0, stdDev = 0.15, noiseScale = 'relative', seed = 0 } = options;
+  const cleanLogits = runOne(network, input).logits;
+  const classes = cleanLogits.shape[1]!;
+  const classIndex = options.classIndex ?? argmax(cleanLogits)[0]!;
+
+  const copies = Array.from({ length: nSamples }, (_, m) =>
+    slice(noisySamples(input, 1, { stdDev, noiseScale, seed }, m), 0),
+  );
+  const runs = (nSamples === 0 ? [input] : copies).map((x) => runOne(network, x));
+  const gradients = stack(runs.map((run) => run.gradient(classIndex)));
+  const scores = runs.map((run) => run.logits.data[classIndex]!);
+  const gradient = moments(gradients, sampleWeights(options.sampleWeights ?? 'uniform', scores)).first;
+
+  const signed = method === 'gradient-x-input' ? timesInput(gradient, input) : gradient;
+  const map = attributionMap(signed, method === 'gradient-x-input' ? 'sum' : 'largest');
+  return {
+    signed,
+    map: reshape(map, [1, ...map.shape]),
+    classIndex,
+    logits: reshape(cleanLogits, [classes]),
+    probabilities: reshape(softmax(cleanLogits), [classes]),
+    outcome: outcomeOf(signed, map),
+  };
+}
+
+function outcomeOf(signed: Tensor, map: Tensor): ReferenceAttribution['outcome'] {
+  if (map.data.some((value) => value > 0)) return 'ok';
+  return signed.data.some((value) => value !== 0) ? 'negative-only' : 'empty';
+}
+
+/** One picture through the network: its logits [1, classes] and, on demand, ∂S_c/∂x [C, H, W]. */
+function runOne(network: Network, input: Tensor) {
+  const batch = stack([input]);
+  const outputs = forward(network, batch);
+  const batchLogits = logits(network, outputs);
+  return {
+    logits: batchLogits,
+    gradient: (classIndex: number) =>
+      slice(backward(network, batch, outputs, oneHot([classIndex], batchLogits.shape[1]!)), 0),
+  };
+}
