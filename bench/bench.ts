@@ -15,7 +15,7 @@ export interface Peers {
 
 export interface Bench {
   readonly gpu: Gpu;
-  /** Another device of the same adapter; the caller disposes of it. */
+  /** Another device of the same adapter, with kernels by rule: timings are kept by limits. The caller disposes of it. */
   openGpu(limits: 'adapter' | 'default'): Promise<Gpu>;
   readonly peers: Peers;
   readonly clock: Clock;

@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   const { samples, effort, quick, sections, asked } = options;
   const bench: Bench = {
     gpu,
-    openGpu: (limits) => requestNodeGpu({ limits }),
+    openGpu: (limits) => requestNodeGpu({ limits, tune: 'off' }),
     peers: dawnPeers(adapter),
     clock: { isSoftware: gpu.adapterInfo.isFallback, cores: availableParallelism() },
     samples,

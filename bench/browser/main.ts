@@ -83,7 +83,7 @@ async function run(gpu: Gpu, words: readonly string[], { checked: quick }: HTMLI
   try {
     const bench: Bench = {
       gpu,
-      openGpu: (limits) => Gpu.request({ limits }),
+      openGpu: (limits) => Gpu.request({ limits, tune: 'off' }),
       peers: PEERS,
       clock: { isSoftware: gpu.adapterInfo.isFallback, cores: navigator.hardwareConcurrency },
       effort: quick ? QUICK_EFFORT : FULL_EFFORT,

@@ -81,7 +81,10 @@ export async function contest<Name extends string>(
   const [guess] = entries.filter(({ isIn }) => isIn);
   let repeats = 1;
   await guess?.attempt(signal, async (contestant) => {
-    repeats = Math.min(MOST_REPEATS, Math.ceil(ENOUGH_MS / Math.max(LEAST_MS, await contestant.time(1))));
+    const ms = await contestant.time(1);
+    repeats = Math.min(MOST_REPEATS, Math.ceil(ENOUGH_MS / Math.max(LEAST_MS, ms)));
+    // Long enough to count as the timed run of the first round.
+    if (repeats === 1) guess.record(ms);
   });
   for (let round = 0; round < rounds; round++) {
     const racing = entries.filter(({ isIn }) => isIn);
@@ -93,6 +96,7 @@ export async function contest<Name extends string>(
     // Whoever is alone has won.
     if (round > 0 && left.length < 2) break;
     for (const entry of round % 2 === 0 ? left : left.toReversed()) {
+      if (entry.runs > round) continue;
       await entry.attempt(signal, async (contestant) => entry.record((await contestant.time(repeats)) / repeats));
     }
   }
@@ -113,6 +117,10 @@ class Entry<Name extends string> {
 
   get isIn(): boolean {
     return this.#disqualified === undefined && !this.isDropped;
+  }
+
+  get runs(): number {
+    return this.#ms.length;
   }
 
   get fastest(): number {

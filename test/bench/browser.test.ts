@@ -48,18 +48,20 @@ describe('the page of the bench', () => {
   it(
     'measures what its address asks for, shows it and offers it for download',
     async () => {
-      const page = await open('only=roof,memory,tfjs-block5,ops.softmax,tuner&quick&start&width=0.03125&inputSize=32');
+      const page = await open('only=roof,memory,tfjs-block5,ops.softmax,torch&quick&start&width=0.03125&inputSize=32');
       expect(await textOf(page, '#error')).toBe('');
       expect(await textOf(page, '#adapter')).toMatch(/SwiftShader.*software adapter/i);
       const targets = await textOf(page, '#targets');
-      expect(targets).toMatch(/m1speed against tfjs.*m7memory.*m9dispatches.*m10not measured: there is no tuner/);
+      expect(targets).toMatch(
+        /m1speed against tfjs.*m7memory.*m9dispatches.*m11not measured: needs the times of PyTorch/,
+      );
       expect(await textOf(page, '#rows')).toContain('ops.softmax.logits');
       expect(await textOf(page, '#plot svg')).toMatch(/multiply-add [\d.]+ GFLOP\/s/);
       const report = await downloaded(page);
       expect(adapterName(report.adapter)).toMatch(/swiftshader/);
       expect(report.rows.find(({ id }) => id === 'm1')?.value).toBeGreaterThan(0);
       expect(report.rows.every(({ value }) => Number.isFinite(value))).toBe(true);
-      expect(report.skipped.map(({ id }) => id)).toEqual(['m10']);
+      expect(report.skipped.map(({ id }) => id)).toEqual(['m11']);
       await page.close();
     },
     TIMEOUT_MS,
