@@ -19,7 +19,8 @@ describe('the difference of two maps', () => {
 });
 
 describe('times of PyTorch', () => {
-  const times = { device: 'a GPU', layer: 'block5_conv3', samples: 25, float32Ms: [10, 11], tf32Ms: [5] };
+  const task = { layer: 'block5_conv3', samples: 25, float32Ms: [10, 11], tf32Ms: [5] };
+  const times = { device: 'a GPU', software: 'PyTorch 2', tasks: [task, { ...task, layer: 'block1_conv1' }] };
 
   it('are read', () => {
     expect(parseTorchTimes(JSON.stringify(times))).toEqual(times);
@@ -27,12 +28,20 @@ describe('times of PyTorch', () => {
 
   it.each([
     [{ device: undefined }, 'no device'],
-    [{ layer: 5 }, 'no layer'],
+    [{ software: undefined }, 'no software'],
+    [{ tasks: undefined }, 'no tasks'],
+    [{ tasks: [] }, 'no tasks'],
+  ])('are refused with %j', (wrong, message) => {
+    expect(() => parseTorchTimes(JSON.stringify({ ...times, ...wrong }))).toThrow(message);
+  });
+
+  it.each([
+    [{ layer: 'block3_conv3' }, 'block3_conv3; allowed: block5_conv3, block1_conv1'],
     [{ samples: 0 }, 'samples'],
     [{ float32Ms: [] }, 'float32Ms'],
     [{ float32Ms: [1, 0] }, 'float32Ms'],
     [{ tf32Ms: 5 }, 'tf32Ms'],
-  ])('are refused with %j', (wrong, message) => {
-    expect(() => parseTorchTimes(JSON.stringify({ ...times, ...wrong }))).toThrow(message);
+  ])('are refused with %j in a task', (wrong, message) => {
+    expect(() => parseTorchTimes(JSON.stringify({ ...times, tasks: [task, { ...task, ...wrong }] }))).toThrow(message);
   });
 });

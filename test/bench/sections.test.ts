@@ -23,7 +23,14 @@ beforeAll(async () => {
     quick: true,
     samples: 2,
     size: { width: 1 / 32, inputSize: 32 },
-    torch: { device: 'a GPU', layer: 'block3_conv3', samples: 2, float32Ms: [2, 1, 3] },
+    torch: {
+      device: 'a GPU',
+      software: 'PyTorch',
+      tasks: [
+        { layer: 'block5_conv3', samples: 2, float32Ms: [2, 1, 3], tf32Ms: [1] },
+        { layer: 'block1_conv1', samples: 2, float32Ms: [4, 5] },
+      ],
+    },
     progress: () => {},
   };
 });
