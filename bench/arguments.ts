@@ -27,15 +27,18 @@ const DEFAULT_SAMPLES = 4;
 /** What --only understands, the ops apart. */
 const WORDS = [...new Set(SECTIONS.flatMap(({ answersTo }) => answersTo))].filter((word) => !word.startsWith('ops.'));
 
-export const HELP = `npm run bench -- [options]
-
-  --only LIST     comma-separated: ${WORDS.join(', ')}, or one op such as ops.conv2d; default: everything
+/** What follows the program's name. */
+export const OPTIONS_HELP = `  --only LIST     comma-separated: ${WORDS.join(', ')}, or one op such as ops.conv2d; default: everything
   --samples N     samples in a batch of the ops and of the task; default ${DEFAULT_SAMPLES}
   --quick         ${QUICK_EFFORT.runs} runs of each instead of ${FULL_EFFORT.runs}, and against peers on a software adapter n = 1: to see that it works, not to quote
-  --json FILE     also write {adapter, runtime, date, rows, skipped}
+  --json FILE     also write {adapter, runtime, date, rows, skipped}, anew after each measure; a folder gets DATE-ADAPTER.json
   --plot FILE     also draw the roofline plot as SVG: with roof and ops
   --compare FILE  also print the ratios to the rows of an earlier --json FILE
-  --torch FILE    times of PyTorch on this GPU, for m11
+  --torch FILE    times of PyTorch on this GPU, for m11, as bench/box/torch_task.py writes them`;
+
+export const HELP = `npm run bench -- [options]
+
+${OPTIONS_HELP}
 
 GRADCAM_TEST_ADAPTER chooses the adapter, as for npm test: auto (default), native, lavapipe, swiftshader.`;
 

@@ -1,5 +1,5 @@
 /** `npm run bench`: measures this library and its peers in one process on one adapter. Exit 0 done, 1 failed, 2 wrong call. */
-import { constants } from 'node:fs';
+import { constants, writeFileSync } from 'node:fs';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname, resolve } from 'node:path';
@@ -11,8 +11,9 @@ import type { Bench } from './bench.ts';
 import { formatComparison, parseReport } from './compare.ts';
 import { parseTorchTimes } from './measures/torch.ts';
 import { dawnPeers } from './node/peers.ts';
+import { isFolder, reportFile } from './node/report-file.ts';
 import { FULL_SIZE } from './problem.ts';
-import { adapterName, formatTable, formatTargets, type Report } from './report.ts';
+import { adapterName, formatTable, formatTargets, type Report, type Row } from './report.ts';
 import { rooflineSvg } from './roofline.ts';
 import { runSections } from './sections.ts';
 
@@ -48,17 +49,28 @@ async function main(): Promise<number> {
     // To standard error: what is printed to standard output is the result.
     progress: (text) => console.error(`${text} …`),
   };
-  const date = new Date().toISOString();
+  const begun = { adapter: gpu.adapterInfo, runtime: runtime(), date: new Date().toISOString() };
+  const jsonFile = options.jsonFile === undefined ? undefined : reportFile(options.jsonFile, begun);
+  const save = (report: Report) => {
+    if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify(report, undefined, 1)}\n`);
+  };
+  const sofar: Row[] = [];
   const { rows, skipped, failures } = await runSections(bench, sections, {
     asked,
-    onRows: (_, own) => console.log(formatTable(own)),
+    onRows: (_, own) => {
+      console.log(formatTable(own));
+      sofar.push(...own);
+      // A run that is cut short leaves what it has.
+      save({ ...begun, rows: sofar, skipped: [] });
+    },
   });
   for (const { section, error } of failures) console.error(`${section} failed:`, error);
-  const report: Report = { adapter: gpu.adapterInfo, runtime: runtime(), date, rows, skipped };
+  const report: Report = { ...begun, rows, skipped };
+  save(report);
   const targets = formatTargets(rows, skipped);
   if (targets) console.log(`\n${targets}`);
   if (earlier) console.log(`\n${formatComparison(earlier, report)}`);
-  if (options.jsonFile !== undefined) await writeFile(options.jsonFile, `${JSON.stringify(report, undefined, 1)}\n`);
+  if (jsonFile !== undefined) console.error(`Written: ${jsonFile}`);
   if (options.plotFile !== undefined) {
     const plot = rooflineSvg(rows, `Roofline: ${adapterName(gpu.adapterInfo)}`);
     if (plot) await writeFile(options.plotFile, `${plot}\n`);
@@ -77,7 +89,7 @@ async function requestAdapter(): Promise<DawnAdapter> {
 
 async function checkWritable(option: string, file: string | undefined): Promise<void> {
   if (file === undefined) return;
-  const folder = dirname(resolve(file));
+  const folder = isFolder(file) ? file : dirname(resolve(file));
   await access(folder, constants.W_OK).catch(() => {
     throw new UsageError(`${option}: cannot write into ${folder}`);
   });

@@ -43,6 +43,14 @@ export function adapterName({ vendor, architecture, device, description }: Adapt
   return [vendor, architecture, description || device].filter(Boolean).join(' ') || 'an adapter without a name';
 }
 
+/** The name of a report's file, of its day and adapter: '2026-01-31-nvidia-l4.json'. */
+export function reportName({ adapter, date }: Pick<Report, 'adapter' | 'date'>): string {
+  const { device, description, architecture, vendor } = adapter;
+  // The description is the driver's, and changes with it.
+  const words = (device || description || architecture || vendor).toLowerCase().match(/[a-z0-9]+/g) ?? ['unknown'];
+  return `${date.slice(0, 'yyyy-mm-dd'.length)}-${words.join('-')}.json`;
+}
+
 /** A row from the values of its runs. */
 export function row(id: string, measure: string, unit: string, values: readonly number[], note?: string): Row {
   const { median, spread, runs } = summarize(values);
