@@ -5,7 +5,6 @@
  * drivers as they are), lavapipe or swiftshader. Drivers are named by the environment of the process that uses them, so
  * the choice is made here, and the program and the processes that it starts inherit it.
  */
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
@@ -19,12 +18,8 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
  * @param {readonly string[]} args the program and its arguments, as for `node`
  */
 export async function runOnAdapter(args) {
-  // TypeScript of the library's own, run from source so that no build is needed first.
-  const { module: adapters } = await runnerImport(join(root, 'src/node/adapters.ts'), {
-    root,
-    configFile: false,
-    logLevel: 'error',
-  });
+  const { module: adapters } = await importSource('src/node/adapters.ts');
+  const { module: programs } = await importSource('tools/run-program.ts');
 
   const choice = process.env.GRADCAM_TEST_ADAPTER || 'auto';
   if (!adapters.DRIVER_CHOICES.includes(choice)) {
@@ -41,11 +36,10 @@ export async function runOnAdapter(args) {
   }
   console.error(`Adapter (${choice}): ${adapters.adapterTitle(driver.adapter)}`);
 
-  const child = spawn(process.execPath, args, {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, ...adapters.quietEnvironment(), ...driver.environment },
-  });
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
-  child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+  programs.runProgram(args, { cwd: root, environment: { ...adapters.quietEnvironment(), ...driver.environment } });
+}
+
+/** TypeScript of the project's own, run from source so that no build is needed first. */
+function importSource(path) {
+  return runnerImport(join(root, path), { root, configFile: false, logLevel: 'error' });
 }
