@@ -112,13 +112,15 @@ export async function* explainInBatches(
   const picture = await readPicture(image);
   throwIfAborted(signal);
   const { gpu } = model;
-  const { place, needsGradient } = METHOD_TABLE[common.method];
+  const method = METHOD_TABLE[common.method];
+  const { place, needsGradient } = method;
   const target = place === 'input' ? model.graph.input.name : model.resolveLayer(common.layerName).name;
   await loadTunings(gpu);
   const plan = planExplanation({
     graph: model.graph,
     convention: model.parameters.convention,
     target,
+    rule: method.place === 'input' ? method.rule : undefined,
     samples: common.nSamples,
     classes: classes.length,
     batch: common.batch,
@@ -245,8 +247,7 @@ export async function classify(model: Model, image: ImageInput, options: Classif
   const endJob = beginJob(model, undefined, 0);
   try {
     const [context, probabilities] = await gpu.guard(
-      async () =>
-        [runContext(model, plan, undefined, workspace), workspace.floats('probabilities', model.classCount)] as const,
+      async () => [runContext(model, plan, workspace), workspace.floats('probabilities', model.classCount)] as const,
     );
     const x = activationSlice(context, graph.input.name);
     const logits = activationSlice(context, graph.logits.name);

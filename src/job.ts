@@ -72,13 +72,12 @@ export interface Job {
   readonly rectified: BufferSlice & { readonly size: number };
 }
 
-export function runContext(model: Model, plan: Plan, target: string | undefined, workspace: Workspace): RunContext {
+export function runContext(model: Model, plan: Plan, workspace: Workspace): RunContext {
   return {
     traits: model.gpu.traits,
     graph: model.graph,
     parameters: model.parameters,
     plan,
-    target,
     buffers: plan.bufferBytes.map((bytes, i) => workspace.bytes(`network buffer ${i}`, bytes)),
   };
 }
@@ -110,7 +109,7 @@ export function prepareJobs(
       method.place === 'layer' ? uploadSelection({ maps, height, width }, common, workspace) : undefined;
     const input = workspace.floats('model input', elementsOf(model.inputShape));
     const shared = {
-      context: runContext(model, plan, target, workspace),
+      context: runContext(model, plan, workspace),
       target,
       classes,
       maps,
@@ -234,7 +233,7 @@ function backwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
     case 'seed':
       return [oneHot(classes, batch.gradients, { index: job.classIndex, y: gradientSlice(context, logits) })];
     case 'relu-gradient':
-      return [reluGradientStep(context, step.node, batch.gradients)];
+      return [reluGradientStep(context, step, batch.gradients)];
     case 'gradient':
       return gradientStep(context, step, batch.gradients);
     case 'moments':

@@ -150,6 +150,26 @@ const TABLE = {
     equation: 'that of Gradient, with g averaged over n noisy copies of the picture',
     source: 'Smilkov et al. 2017 (arXiv 1706.03825)',
   },
+  'guided-backprop': {
+    title: 'Guided backpropagation',
+    place: 'input',
+    needsGradient: true,
+    rule: 'guided',
+    reduce: 'largest',
+    isSmooth: false,
+    equation: 'a = g, but at a ReLU with output f only R_in = (f > 0) (R_out > 0) R_out goes back; L = max_c |a_c|',
+    source: 'Springenberg et al. 2015 (arXiv 1412.6806), section 3.4',
+  },
+  deconvnet: {
+    title: 'Deconvnet',
+    place: 'input',
+    needsGradient: true,
+    rule: 'deconvnet',
+    reduce: 'largest',
+    isSmooth: false,
+    equation: 'a = g, but at a ReLU R_in = (R_out > 0) R_out goes back, whatever its output; L = max_c |a_c|',
+    source: 'Zeiler and Fergus 2014 (arXiv 1311.2901), section 2.1',
+  },
 } as const satisfies Readonly<Record<string, Method>>;
 
 export type MethodName = keyof typeof TABLE;

@@ -5,7 +5,7 @@
 //     (channel % 8) * 4 + (row % 2) * 2 + column % 2
 //   codes [samples, out_channels / 8, pooled height, pooled width] as maxpool.wgsl writes them for 2 × 2 windows: 4 bits
 //     a channel
-// Flags: BIAS and RELU; MASK writes the mask; POOL writes the greatest of each 2 × 2 window instead of the cells, CODES
+// Flags: BIAS; RELU, which on the way back stops negative gradients; MASK writes the mask; POOL writes the greatest of each 2 × 2 window instead of the cells, CODES
 // where it stood; GATE (backward) zeroes what the mask of another convolution's ReLU let not pass.
 // The kernel's params have out_channels, and height and width of the output before pooling.
 @group(0) @binding(10) var<storage, read_write> y: array<f32>;

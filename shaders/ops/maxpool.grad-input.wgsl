@@ -3,6 +3,7 @@
 //   several channels) over their windows, the winner getting the gradient and the others zero.
 //   otherwise: an invocation makes one input cell, which gathers from the windows that it won.
 // RECTIFIED: the input is a ReLU's output whose own gradient is applied here as well, through the codes' top bit.
+// POSITIVE: a gradient that is not above zero becomes zero.
 struct Params {
   grid_first: u32,
   grid_end: u32,
@@ -55,7 +56,10 @@ fn main(
     code &= ~dead_bit;
 #endif
     let plane = sample * params.channels + first + i;
-    let gradient = grad_y[plane * out_plane + out_at];
+    var gradient = grad_y[plane * out_plane + out_at];
+#if POSITIVE
+    gradient = max(gradient, 0.0);
+#endif
     let base = (plane * params.height + row) * params.width + column;
     for (var r = 0u; r < params.kernel; r++) {
       for (var c = 0u; c < params.kernel; c++) {
@@ -95,6 +99,9 @@ fn main(
       }
     }
   }
+#if POSITIVE
+  sum = max(sum, 0.0);
+#endif
   grad_x[at] = sum;
 #endif
 }

@@ -5,6 +5,7 @@
 import { LimitError, OptionError } from '../errors.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
 import type { KernelChooser } from '../gpu/tuner.ts';
+import type { ReluRule } from '../methods.ts';
 import type { Direction } from '../ops/common.ts';
 import { finishesOutputs } from '../ops/conv2d.ts';
 import { type Conv2dQuestion, conv2dQuestion } from '../ops/conv2d.tuning.ts';
@@ -32,8 +33,10 @@ export interface PlanLimits {
 export interface PlanRequest {
   readonly graph: Graph;
   readonly convention: Convention;
-  /** Node whose feature maps are explained; without one, the plan ends at the logits. */
+  /** Node whose outputs are explained, the input among them; without one, the plan ends at the logits. */
   readonly target: string | undefined;
+  /** How the gradient passes a ReLU. Default 'gradient'. */
+  readonly rule?: ReluRule;
   /** n; 0 explains the clean picture's own gradient. */
   readonly samples: number;
   /** Classes that are explained, each with a way back of its own. Default 1. */
@@ -85,9 +88,24 @@ export type Step =
       /** Of a convolution: its kernel. */
       readonly variant?: Conv2dVariant;
     }
-  | { readonly kind: 'mask' | 'capture' | 'relu-gradient'; readonly node: GraphNode }
+  | { readonly kind: 'mask' | 'capture'; readonly node: GraphNode }
+  | { readonly kind: 'relu-gradient'; readonly node: GraphNode; readonly relu: ReluGradient }
   | { readonly kind: 'logits' | 'seed' | 'moments' }
-  | { readonly kind: 'gradient'; readonly node: GraphNode; readonly variant?: Conv2dVariant };
+  | {
+      readonly kind: 'gradient';
+      readonly node: GraphNode;
+      readonly variant?: Conv2dVariant;
+      /** What the step does at its input's ReLU; undefined where it leaves the gradient behind it. */
+      readonly relu?: ReluGradient;
+    };
+
+/** How a gradient is brought to the front of a ReLU. */
+export interface ReluGradient {
+  /** What tells where the ReLU was active, as reluGate(); undefined where that does not matter. */
+  readonly gate: ReturnType<typeof reluGate>;
+  /** Negative gradients are stopped. */
+  readonly positive: boolean;
+}
 
 export interface Plan {
   readonly batches: readonly Batch[];
@@ -207,6 +225,15 @@ export function reluGate(graph: Graph, node: GraphNode): 'codes' | 'activation' 
   return reader?.op === 'dense' ? 'activation' : 'mask';
 }
 
+function reluGradient({ graph, rule = 'gradient' }: PlanRequest, node: GraphNode): ReluGradient {
+  return { gate: rule === 'deconvnet' ? undefined : reluGate(graph, node), positive: rule !== 'gradient' };
+}
+
+/** Whether the way back needs a bit for each element of a node's ReLU. */
+function needsMask(request: PlanRequest, node: GraphNode): boolean {
+  return nodesBehind(request.graph, request.target).includes(node) && reluGradient(request, node).gate === 'mask';
+}
+
 /** Whether the gradient step of `reader` applies the mask of its input's ReLU by itself. */
 export function appliesMask(graph: Graph, reader: GraphNode): boolean {
   return reader.op === 'conv2d' && finishesOutputs(convShape(graph, reader));
@@ -241,7 +268,7 @@ function listSteps(request: PlanRequest): Step[] {
     if (!isView(node, convention) && !pooled.has(node)) {
       steps.push({ kind: 'forward', node, pool, variant: chooseVariant(request, node, 'forward') });
     }
-    if (behind.includes(node) && reluGate(graph, node) === 'mask' && !writesMask(graph, node)) {
+    if (needsMask(request, node) && !writesMask(graph, node)) {
       steps.push({ kind: 'mask', node });
     }
     if (node.name === target) steps.push({ kind: 'capture', node });
@@ -250,14 +277,16 @@ function listSteps(request: PlanRequest): Step[] {
   if (target === undefined) return steps;
   steps.push({ kind: 'seed' });
   for (const node of behind.toReversed()) {
-    if (!isView(node, convention)) {
-      steps.push({ kind: 'gradient', node, variant: chooseVariant(request, node, 'grad-input') });
-    }
     // The target's own gradient is wanted behind its ReLU, every other layer's in front.
     const input = graph.node(node.inputs[0]);
-    if (input.name !== target && reluGate(graph, input) === 'mask' && !appliesMask(graph, node)) {
-      steps.push({ kind: 'relu-gradient', node: input });
+    const gate = input.name === target ? undefined : reluGate(graph, input);
+    const relu = gate && reluGradient(request, input);
+    const isOwnStep = gate === 'mask' && !appliesMask(graph, node);
+    if (!isView(node, convention)) {
+      const variant = chooseVariant(request, node, 'grad-input');
+      steps.push({ kind: 'gradient', node, variant, relu: isOwnStep ? undefined : relu });
     }
+    if (relu && isOwnStep) steps.push({ kind: 'relu-gradient', node: input, relu });
   }
   steps.push({ kind: 'moments' });
   return steps;
@@ -320,10 +349,8 @@ type Lifetime = {
   last: number;
 };
 
-function findLifetimes(
-  { graph, convention, target, classes = 1 }: PlanRequest,
-  steps: readonly Step[],
-): Map<string, Lifetime> {
+function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string, Lifetime> {
+  const { graph, convention, target, classes = 1 } = request;
   const tensors = new Map<string, Lifetime>();
   const use = (name: string, words: number, at: number, mostRows = Number.POSITIVE_INFINITY) => {
     const known = tensors.get(name);
@@ -360,8 +387,7 @@ function findLifetimes(
         if (pool && behind.includes(pool)) {
           use(tensorName.codes(pool.name), maxpoolCodeWords(poolShape(graph, pool)), at);
         }
-        if (behind.includes(node) && reluGate(graph, node) === 'mask' && writesMask(graph, node))
-          useMask(node.name, at);
+        if (needsMask(request, node) && writesMask(graph, node)) useMask(node.name, at);
         useScratch(node, 'forward', at, step.variant);
         break;
       }
@@ -379,21 +405,18 @@ function findLifetimes(
         useGradient(logits, at);
         break;
       case 'relu-gradient':
-        useMask(step.node.name, at);
+        if (step.relu.gate) useMask(step.node.name, at);
         useGradient(step.node.name, at);
         break;
       case 'gradient': {
-        const { node } = step;
+        const { node, relu } = step;
         const input = graph.node(node.inputs[0]);
         useGradient(node.name, at);
         useGradient(input.name, at);
         if (node.op === 'maxpool') use(tensorName.codes(node.name), 0, at);
         useScratch(node, 'grad-input', at, step.variant);
-        if (input.name !== target) {
-          const gate = reluGate(graph, input);
-          if (gate === 'activation') useActivation(input.name, at);
-          if (gate === 'mask' && appliesMask(graph, node)) useMask(input.name, at);
-        }
+        if (relu?.gate === 'activation') useActivation(input.name, at);
+        if (relu?.gate === 'mask') useMask(input.name, at);
         break;
       }
       case 'moments':

@@ -10,7 +10,7 @@ import { maxpool, maxpoolGradInput } from '../ops/maxpool.ts';
 import { reluGradInput, reluMask } from '../ops/relu.ts';
 import type { Graph, GraphNode } from './graph.ts';
 import type { Parameters } from './parameters.ts';
-import { appliesMask, type Plan, reluGate, type Step, storedNode, tensorName } from './plan.ts';
+import { type Plan, type Step, storedNode, tensorName } from './plan.ts';
 import { convShape, denseShape, flattenShape, mapsShape, poolShape } from './shapes.ts';
 
 /** What the steps of a plan work on. */
@@ -19,7 +19,6 @@ export interface RunContext {
   readonly graph: Graph;
   readonly parameters: Parameters;
   readonly plan: Plan;
-  readonly target: string | undefined;
   /** The plan's buffers, in its order. */
   readonly buffers: readonly BufferSlice[];
 }
@@ -86,40 +85,45 @@ export function maskStep(context: RunContext, node: GraphNode, rows: number): Di
 }
 
 /** The gradient with respect to a node's output, brought to the front of its ReLU, in place. */
-export function reluGradientStep(context: RunContext, node: GraphNode, rows: number): Dispatch {
-  const mask = tensorSlice(context, tensorName.mask(node.name));
+export function reluGradientStep(
+  context: RunContext,
+  { node, relu }: Extract<Step, { kind: 'relu-gradient' }>,
+  rows: number,
+): Dispatch {
+  const mask = relu.gate && tensorSlice(context, tensorName.mask(node.name));
   const grad = gradientSlice(context, node.name);
-  return reluGradInput(mapsShape(context.graph, node.name), rows, { mask, grad });
+  return reluGradInput(mapsShape(context.graph, node.name), rows, { mask, grad, positive: relu.positive });
 }
 
 /**
- * The gradient with respect to a node's input from that with respect to its output; where the step can, brought to the
- * front of the input's ReLU. The target's own gradient is wanted behind it.
+ * The gradient with respect to a node's input from that with respect to its output, brought to the front of the input's
+ * ReLU where the step says so.
  */
 export function gradientStep(
   context: RunContext,
-  { node, variant = 'direct' }: Extract<Step, { kind: 'gradient' }>,
+  { node, variant = 'direct', relu }: Extract<Step, { kind: 'gradient' }>,
   rows: number,
 ): Dispatch[] {
-  const { traits, graph, parameters, target } = context;
+  const { traits, graph, parameters } = context;
   const gradY = gradientSlice(context, node.name);
   const gradX = gradientSlice(context, node.inputs[0]);
   const input = graph.node(node.inputs[0]);
-  const gate = input.name === target ? undefined : reluGate(graph, input);
+  const { gate, positive = false } = relu ?? {};
   switch (node.op) {
     case 'conv2d': {
-      const masks = gate === 'mask' && appliesMask(graph, node);
       return runConv2dGradInput(variant, traits, convShape(graph, node), rows, {
         x: gradY,
         y: gradX,
         weights: parameters.weights(node.name, weightsForm(variant, 'grad-input')),
         scratch: convScratch(context, node, 'grad-input'),
-        gate: masks ? tensorSlice(context, tensorName.mask(input.name)) : undefined,
+        gate: gate === 'mask' ? tensorSlice(context, tensorName.mask(input.name)) : undefined,
+        relu: positive,
       });
     }
     case 'maxpool': {
       const codes = tensorSlice(context, tensorName.codes(node.name));
-      return [maxpoolGradInput(poolShape(graph, node), rows, { gradY, codes, gradX, rectified: gate === 'codes' })];
+      const buffers = { gradY, codes, gradX };
+      return [maxpoolGradInput(poolShape(graph, node), rows, { ...buffers, rectified: gate === 'codes', positive })];
     }
     case 'flatten':
       return [flattenGradInput(flattenShape(graph, node), rows, { gradY, gradX })];
@@ -130,6 +134,7 @@ export function gradientStep(
         scratch: tensorSlice(context, tensorName.scratch(node.name, 'grad-input')),
         matrix: parameters.dense(node.name).matrix,
         gate: gate === 'activation' ? activationSlice(context, input.name) : undefined,
+        positive,
       });
     default:
       throw new Error(`${node.op} has no gradient step`);

@@ -86,6 +86,15 @@ export interface Conv2dInput {
   readonly weights: BufferSlice;
 }
 
+export interface GradInputBuffers {
+  readonly gradY: BufferSlice;
+  readonly gradX: BufferSlice;
+  /** As in Conv2dOutput: the mask of x's ReLU. */
+  readonly gate?: BufferSlice;
+  /** Stops negative gradients. */
+  readonly relu?: boolean;
+}
+
 /** y = conv(x, weights) + bias, then what `Conv2dOutput` asks for, so far as finishesOutputs() allows. */
 export function conv2d(
   traits: KernelTraits,
@@ -107,17 +116,17 @@ export function conv2d(
 }
 
 /**
- * grad_x = the transposed convolution of grad_y. `weights` are those that transposeWeights made. With a `gate`, which
- * finishesOutputs() must allow, x was a ReLU's output, and the gradient is brought to the front of that ReLU.
+ * grad_x = the transposed convolution of grad_y. `weights` are those that transposeWeights made. With a `gate` or `relu`,
+ * which finishesOutputs() must allow, x was a ReLU's output, and the gradient is brought to the front of that ReLU.
  */
 export function conv2dGradInput(
   traits: KernelTraits,
   shape: Conv2dShape,
   samples: number,
-  { gradY, weights, gradX, gate }: { gradY: BufferSlice; weights: BufferSlice; gradX: BufferSlice; gate?: BufferSlice },
+  { gradY, weights, gradX, gate, relu }: GradInputBuffers & { weights: BufferSlice },
 ): Dispatch {
   if (finishesOutputs(shape)) {
-    return direct3x3(traits, transposedShape(shape), samples, { x: gradY, weights, y: gradX, gate });
+    return direct3x3(traits, transposedShape(shape), samples, { x: gradY, weights, y: gradX, gate, relu });
   }
   const tiles = samples * shape.height * Math.ceil(shape.width / 4);
   return {

@@ -153,20 +153,20 @@ export function runConv2d(
   return [implicitGemmConv2d(shape, samples, gemmTile(variant), { x, weights, ...output })];
 }
 
-/** grad_x from grad_y, in front of the ReLU whose mask is the gate, if any. */
+/** grad_x from grad_y, in front of the ReLU whose mask is the gate, if any; with `relu`, negative gradients are stopped. */
 export function runConv2dGradInput(
   variant: Conv2dVariant,
   traits: KernelTraits,
   shape: Conv2dShape,
   samples: number,
-  { x: gradY, weights, scratch, y: gradX, gate }: VariantBuffers & Pick<Conv2dOutput, 'y' | 'gate'>,
+  { x: gradY, weights, scratch, y: gradX, gate, relu }: VariantBuffers & Pick<Conv2dOutput, 'y' | 'gate' | 'relu'>,
 ): Dispatch[] {
   if (isWinograd(variant)) {
-    const buffers = { gradY, gradX, gate, filters: weights, ...known(scratch) };
+    const buffers = { gradY, gradX, gate, relu, filters: weights, ...known(scratch) };
     return winogradConv2dGradInput(traits, shape, samples, tileOf(variant), buffers);
   }
-  if (variant === 'direct') return [conv2dGradInput(traits, shape, samples, { gradY, weights, gradX, gate })];
-  const buffers = { x: gradY, weights, y: gradX, gate };
+  if (variant === 'direct') return [conv2dGradInput(traits, shape, samples, { gradY, weights, gradX, gate, relu })];
+  const buffers = { x: gradY, weights, y: gradX, gate, relu };
   return [implicitGemmConv2d(transposedShape(shape), samples, gemmTile(variant), buffers)];
 }
 

@@ -19,7 +19,7 @@ import type { KernelTraits } from '../gpu/gpu.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
 import { type Conv2dOutput, OUTPUT_FLAGS, OUTPUT_LIBS, outputVariant } from './conv2d.output.ts';
-import { type Conv2dShape, finishesOutputs, transposedShape } from './conv2d.ts';
+import { type Conv2dShape, finishesOutputs, type GradInputBuffers, transposedShape } from './conv2d.ts';
 
 /** m, the side of an output tile. */
 export type WinogradTile = 2 | 4;
@@ -99,15 +99,15 @@ export function winogradConv2d(
 }
 
 /**
- * grad_x = the transposed convolution of grad_y. With a `gate`, x was a ReLU's output, and the gradient is brought to the
- * front of that ReLU.
+ * grad_x = the transposed convolution of grad_y. With a `gate` or `relu`, x was a ReLU's output, and the gradient is brought
+ * to the front of that ReLU.
  */
 export function winogradConv2dGradInput(
   traits: KernelTraits,
   shape: Conv2dShape,
   samples: number,
   tile: WinogradTile,
-  { gradY, gradX, ...buffers }: WinogradBuffers & { gradY: BufferSlice; gradX: BufferSlice; gate?: BufferSlice },
+  { gradY, gradX, ...buffers }: WinogradBuffers & GradInputBuffers,
 ): Dispatch[] {
   return stages(traits, transposedShape(shape), samples, tile, { ...buffers, x: gradY, y: gradX, backward: true });
 }

@@ -150,7 +150,6 @@ interface Epilogue {
   readonly flags: Partial<typeof EPILOGUE_FLAGS>;
   readonly bindings: Readonly<Record<string, BufferSlice>>;
 }
-const NO_EPILOGUE: Epilogue = { flags: {}, bindings: {} };
 
 interface ProductBuffers {
   readonly x: BufferSlice;
@@ -173,7 +172,8 @@ export function dense(
 
 /**
  * grad_x [samples, inputs] = grad_y · Wᵀ, brought to the front of the ReLU that made the input where `gate` is given:
- * the input itself [samples, inputs]; the gradient is 0 where that is not above 0.
+ * the input itself [samples, inputs]; the gradient is 0 where that is not above 0. With `positive`, what is not above zero
+ * in it becomes zero.
  */
 export function denseGradInput(
   traits: KernelTraits,
@@ -183,10 +183,16 @@ export function denseGradInput(
     gradY,
     gradX,
     gate,
+    positive = false,
     ...buffers
-  }: Omit<ProductBuffers, 'x' | 'y'> & { gradY: BufferSlice; gradX: BufferSlice; gate?: BufferSlice },
+  }: Omit<ProductBuffers, 'x' | 'y'> & {
+    gradY: BufferSlice;
+    gradX: BufferSlice;
+    gate?: BufferSlice;
+    positive?: boolean;
+  },
 ): Dispatch[] {
-  const epilogue = gate ? { flags: { GATE: true }, bindings: { gate } } : NO_EPILOGUE;
+  const epilogue: Epilogue = { flags: { GATE: gate !== undefined, RELU: positive }, bindings: gate ? { gate } : {} };
   return multiply(traits, shape, 'grad-input', samples, { x: gradY, y: gradX, ...buffers }, epilogue);
 }
 

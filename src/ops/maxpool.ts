@@ -18,7 +18,9 @@ export interface MaxpoolShape {
 }
 
 const FORWARD = source('maxpool', forwardSource, { flags: { CODES: false } });
-const GRAD_INPUT = source('maxpool.grad-input', gradInputSource, { flags: { DISJOINT: false, RECTIFIED: false } });
+const GRAD_INPUT = source('maxpool.grad-input', gradInputSource, {
+  flags: { DISJOINT: false, RECTIFIED: false, POSITIVE: false },
+});
 
 /** Largest window whose winner fits a code. */
 const MAX_KERNEL = 11;
@@ -57,7 +59,8 @@ export function maxpool(
 
 /**
  * grad_x [samples, channels, height, width] from grad_y. With `rectified`, x was a ReLU's output, and the ReLU's own
- * gradient is applied too: what comes out is the gradient with respect to the ReLU's input.
+ * gradient is applied too: what comes out is the gradient with respect to the ReLU's input. With `positive`, what is not
+ * above zero in it becomes zero.
  */
 export function maxpoolGradInput(
   shape: MaxpoolShape,
@@ -67,18 +70,20 @@ export function maxpoolGradInput(
     codes,
     gradX,
     rectified = false,
+    positive = false,
   }: {
     gradY: BufferSlice;
     codes: BufferSlice;
     gradX: BufferSlice;
     rectified?: boolean;
+    positive?: boolean;
   },
 ): Dispatch {
   const { channels, height, width, kernel, stride } = shape;
   const isDisjoint = kernel === stride && height % kernel === 0 && width % kernel === 0;
   const outputsPerWord = 32 / codeBits(shape);
   return elementwise(GRAD_INPUT, samples * (isDisjoint ? maxpoolCodeWords(shape) : channels * height * width), {
-    flags: { DISJOINT: isDisjoint, RECTIFIED: rectified },
+    flags: { DISJOINT: isDisjoint, RECTIFIED: rectified, POSITIVE: positive },
     constants: { CODE_BITS: codeBits(shape) },
     bindings: { grad_y: gradY, codes, grad_x: gradX },
     uniforms: uniforms(shape, samples),

@@ -13,7 +13,10 @@ export interface ReluShape {
 }
 
 const FORWARD = source('relu', forwardSource, { libs: [maskLib] });
-const GRAD_INPUT = source('relu.grad-input', gradInputSource, { libs: [maskLib] });
+const GRAD_INPUT = source('relu.grad-input', gradInputSource, {
+  libs: [maskLib],
+  flags: { MASK: false, POSITIVE: false },
+});
 
 /** 32-bit words of the mask of one sample: [channels / 8, height / 2, width / 2], rounded up. */
 export function reluMaskWords({ channels, height, width }: ReluShape): number {
@@ -29,13 +32,17 @@ export function reluMask(
   return blockwise(FORWARD, shape, samples, { x, mask });
 }
 
-/** Gradient with respect to ReLU's input, in place: `grad` [samples, channels, height, width] is zeroed where the mask is not set. */
+/**
+ * Gradient with respect to ReLU's input, in place: `grad` [samples, channels, height, width] is zeroed where the mask, if
+ * given, is not set, and if `positive` where it is not above zero itself.
+ */
 export function reluGradInput(
   shape: ReluShape,
   samples: number,
-  { mask, grad }: { mask: BufferSlice; grad: BufferSlice },
+  { mask, grad, positive = false }: { mask?: BufferSlice; grad: BufferSlice; positive?: boolean },
 ): Dispatch {
-  return blockwise(GRAD_INPUT, shape, samples, { mask, grad });
+  const flags = { MASK: mask !== undefined, POSITIVE: positive };
+  return blockwise(GRAD_INPUT, shape, samples, mask ? { mask, grad } : { grad }, flags);
 }
 
 function blockwise(
@@ -43,9 +50,11 @@ function blockwise(
   shape: ReluShape,
   samples: number,
   bindings: Record<string, BufferSlice>,
+  flags?: Record<string, boolean>,
 ): Dispatch {
   const { channels, height, width } = shape;
   return elementwise(from, samples * reluMaskWords(shape), {
+    flags,
     bindings,
     uniforms: { samples, channels, height, width },
     flopsEach: 32 * MEMORY_FLOPS,

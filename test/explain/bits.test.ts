@@ -25,6 +25,8 @@ const ALL_CASES: ExplainOptions[] = [
   { ...SMOOTH, layerName: 'block2_pool', method: 'hires-cam' },
   { layerName: 'block3_conv2', method: 'eigen-cam' },
   { ...SMOOTH, method: 'smooth-grad' },
+  { ...SMOOTH, method: 'guided-backprop' },
+  { ...SMOOTH, method: 'deconvnet' },
   { ...SMOOTH, method: 'gradient-x-input', sampleWeights: 'score' },
   { ...SMOOTH, layerName: 'block4_conv3', method: 'eigen-cam', activations: 'mean' },
 ];

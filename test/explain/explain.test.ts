@@ -1,6 +1,7 @@
 /** Whole explanations of small VGGs against the float64 oracle. Imports nothing of Node: it serves every runtime. */
 import { describe } from 'vitest';
 import { Gpu } from '../../src/gpu/gpu.ts';
+import { METHOD_TABLE, METHODS } from '../../src/methods.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { testAdapter, thorough } from '../harness/adapter.ts';
 import { gpuTest } from '../harness/gpu.ts';
@@ -52,7 +53,7 @@ const LAYERS = [
   'block5_pool',
 ] as const;
 
-const AT_THE_INPUT = ['gradient', 'gradient-x-input', 'smooth-grad'] as const;
+const AT_THE_INPUT = METHODS.filter((method) => METHOD_TABLE[method].place === 'input');
 const WITHOUT_ALPHA = ['hires-cam', 'xgrad-cam', 'layer-cam'] as const;
 const NOISES: readonly ExplainOptions[] = [
   {},
@@ -206,7 +207,12 @@ describe('an explanation is the oracle’s', () => {
       ]),
     );
   }
-  explains('at the input', VGG16, 'torchvision', [{ ...SMOOTH, method: 'smooth-grad', fit: 'pad' }]);
+  explains(
+    'at the input',
+    VGG16,
+    'torchvision',
+    AT_THE_INPUT.map((method) => ({ ...SMOOTH, method, fit: 'pad' })),
+  );
 
   // Areas of one colour: in most windows of the first pools several cells are the largest.
   explains(
@@ -263,7 +269,9 @@ describe('an explanation is the oracle’s with every kernel', () => {
           );
         }
         const reference = { vgg: VGG11, layout: 'torchvision', picture: PICTURE } as const;
-        await assertExplains(model, reference, { ...SMOOTH, method: 'smooth-grad' });
+        for (const method of ['smooth-grad', 'guided-backprop', 'deconvnet'] as const) {
+          await assertExplains(model, reference, { ...SMOOTH, method });
+        }
       } finally {
         gpu.dispose();
       }

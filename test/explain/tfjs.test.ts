@@ -29,8 +29,10 @@ beforeAll(() => tf.setBackend('cpu'));
 class TfjsVgg {
   readonly #weights: ReadonlyMap<string, tf.Tensor>;
   readonly #layers: string[];
+  readonly #relu: (x: tf.Tensor) => tf.Tensor;
 
-  constructor(vgg: SmallVgg) {
+  constructor(vgg: SmallVgg, relu: (x: tf.Tensor) => tf.Tensor = tf.relu) {
+    this.#relu = relu;
     const tensors = fileTensors(vgg, 'keras');
     this.#weights = new Map(
       tensors.map(({ name, shape, bytes }) => [name, tf.tensor(new Float32Array(bytes.buffer), shape)]),
@@ -53,7 +55,7 @@ class TfjsVgg {
       ? tf.conv2d(x as tf.Tensor4D, kernel as tf.Tensor4D, 1, 'same')
       : tf.matMul(x, kernel);
     const y = tf.add(sums, this.#weights.get(`${name}/bias`)!);
-    return name === 'predictions' ? y : tf.relu(y);
+    return name === 'predictions' ? y : this.#relu(y);
   }
 }
 
@@ -132,6 +134,19 @@ function eigenMap({ activations, shape: [height, width, maps] }: Pass): Float32A
   });
 }
 
+/** ReLU forward, and on the way back the positive part of what comes, where the ReLU was active or everywhere. */
+function reluThatPassesPositive({ whereActive }: { whereActive: boolean }): (x: tf.Tensor) => tf.Tensor {
+  return tf.customGrad((x, save) => {
+    const input = x as tf.Tensor;
+    (save as (tensors: tf.Tensor[]) => void)([input]);
+    const gradFunc = (dy: tf.Tensor, [saved]: tf.Tensor[]) => {
+      const positive = tf.relu(dy);
+      return whereActive ? tf.mul(positive, tf.cast(tf.greater(saved!, 0), 'float32')) : positive;
+    };
+    return { value: tf.relu(input), gradFunc };
+  });
+}
+
 /** Mean of ∂S_c/∂x over the inputs, [C, H, W]: TensorFlow's [1, H, W, C] in the order of the oracle. */
 function inputGradient(network: TfjsVgg, inputs: readonly Tensor[], classIndex: number): Float32Array {
   return tf.tidy(() => {
@@ -189,7 +204,11 @@ describe('TensorFlow.js computes the same', () => {
 
     gpuTest(`${vgg.name}: the gradient at the input, of the picture and of noisy copies`, async (gpu) => {
       using model = await loadSmallVgg(gpu, vgg, 'keras');
-      const network = new TfjsVgg(vgg);
+      const networks = {
+        'guided-backprop': new TfjsVgg(vgg, reluThatPassesPositive({ whereActive: true })),
+        deconvnet: new TfjsVgg(vgg, reluThatPassesPositive({ whereActive: false })),
+        gradient: new TfjsVgg(vgg),
+      };
       const input = referenceInput(vgg, 'keras', PICTURE);
       const noise = { stdDev: 0.15, noiseScale: 'relative', seed } as const;
       const samples = noisySamples(input, 3, noise);
@@ -198,14 +217,17 @@ describe('TensorFlow.js computes the same', () => {
         [{ method: 'gradient' }, [input]],
         [{ method: 'smooth-grad', nSamples: 3, ...noise }, noisy],
         [{ method: 'gradient-x-input' }, [input]],
+        [{ method: 'guided-backprop' }, [input]],
+        [{ method: 'deconvnet', nSamples: 3, ...noise }, noisy],
       ];
       for (const [options, inputs] of cases) {
+        const { method } = options;
+        const network = networks[method === 'guided-backprop' || method === 'deconvnet' ? method : 'gradient'];
         for (const classIndex of [0, 4]) {
           const result = await explain(model, PICTURE, { ...options, classIndex });
           const gradient = inputGradient(network, inputs, classIndex);
-          const expected =
-            options.method === 'gradient-x-input' ? gradient.map((g, i) => g * input.data[i]!) : gradient;
-          const what = `${options.method}, class ${classIndex}`;
+          const expected = method === 'gradient-x-input' ? gradient.map((g, i) => g * input.data[i]!) : gradient;
+          const what = `${method}, class ${classIndex}`;
           assertClose(result.signed.data, expected, { what, tolerance: MAP_TOLERANCE, shape: result.signed.shape });
         }
       }

@@ -142,6 +142,21 @@ describe('planExplanation', () => {
     for (const convention of CONVENTIONS) simulate(VGG16, convention, plan({ convention, target: undefined }));
   });
 
+  it('keeps what guided backpropagation asks for, and of what a deconvnet does not ask for nothing', () => {
+    for (const graph of GRAPHS) {
+      for (const convention of CONVENTIONS) {
+        for (const rule of ['guided', 'deconvnet'] as const) {
+          const made = plan({ graph, convention, target: 'input', rule, samples: 2 });
+          simulate(graph, convention, made, rule);
+          const masks = [...made.tensors.keys()].filter((name) => name.startsWith('mask'));
+          const convolutions = graph.layers.filter(({ op }) => op === 'conv2d');
+          // Those in front of a pool have their bits in its codes.
+          expect(masks).toHaveLength(rule === 'guided' ? convolutions.length - 5 : 0);
+        }
+      }
+    }
+  });
+
   it('keeps what the way back needs for every class', () => {
     for (const target of targets()) {
       const { steps, ...one } = plan({ ...target, samples: 3, classes: 2 });
@@ -289,7 +304,12 @@ describe('kernels', () => {
  * Plays a plan's steps as the network runs them and looks at every read: the tensor must be the last one that was written
  * to its buffer. What each step reads and writes is stated here anew.
  */
-function simulate(graph: Graph, convention: Convention, { steps, tensors, bufferBytes, rows }: Plan): void {
+function simulate(
+  graph: Graph,
+  convention: Convention,
+  { steps, tensors, bufferBytes, rows }: Plan,
+  rule: PlanRequest['rule'] = 'gradient',
+): void {
   const holds: (string | undefined)[] = bufferBytes.map(() => undefined);
   const tensorOf = (name: string) => {
     const tensor = tensors.get(name);
@@ -353,7 +373,7 @@ function simulate(graph: Graph, convention: Convention, { steps, tensors, buffer
         write(gradient(logits), size(logits));
         break;
       case 'relu-gradient':
-        read(tensorName.mask(step.node.name));
+        if (rule !== 'deconvnet') read(tensorName.mask(step.node.name));
         read(gradient(step.node.name));
         break;
       case 'gradient': {
@@ -366,7 +386,7 @@ function simulate(graph: Graph, convention: Convention, { steps, tensors, buffer
           read(tensorName.mask(node.inputs[0]!));
         // Behind a fully connected layer's ReLU its output says where the gradient passes.
         const input = graph.node(node.inputs[0]!);
-        if (node.op === 'dense' && input.op === 'dense') read(activation(input.name));
+        if (node.op === 'dense' && input.op === 'dense' && rule !== 'deconvnet') read(activation(input.name));
         read(gradient(node.name));
         for (const scratch of scratchOf(node.name, 'grad-input')) read(scratch);
         break;

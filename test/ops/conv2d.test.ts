@@ -244,6 +244,10 @@ describe('conv2d', () => {
         const gated = op.output(gradX.count);
         await op.run(conv2dGradInput(traits, shape, samples, { ...backward, gradX: gated, gate }));
         assertClose(await op.floats(gated), await op.floats(gradX), { what: 'gated grad x', tolerance: 0 });
+        const positive = op.output(gradX.count);
+        await op.run(conv2dGradInput(traits, shape, samples, { ...backward, gradX: positive, gate, relu: true }));
+        const passed = (await op.floats(gradX)).map((value) => Math.max(0, value));
+        assertClose(await op.floats(positive), passed, { what: 'positive gated grad x', tolerance: 0 });
       }
     });
   }

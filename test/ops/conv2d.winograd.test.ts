@@ -212,6 +212,12 @@ for (const tile of TILES) {
         assertSameBits(await op.floats(fusedPool), await op.floats(pooled), { what: 'pooled' });
         assertClose(await op.words(fusedCodes), await op.words(codes), { what: 'codes', tolerance: 0 });
         assertClose(await op.floats(gated), await op.floats(gradX), { what: 'gated grad x', tolerance: 0 });
+        const positive = op.output(gradX.count);
+        await op.run(
+          winogradConv2dGradInput(traits, shape, samples, tile, { ...backward, gradX: positive, gate, relu: true }),
+        );
+        const passed = (await op.floats(gradX)).map((value) => Math.max(0, value));
+        assertClose(await op.floats(positive), passed, { what: 'positive gated grad x', tolerance: 0 });
       });
     }
 

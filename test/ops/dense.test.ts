@@ -130,6 +130,7 @@ interface Variant {
   readonly relu?: boolean;
   /** Activation whose ReLU the gradient is brought in front of. */
   readonly gate?: Float32Array;
+  readonly positive?: boolean;
   /** Of one slice; default: the whole matrix in one. */
   readonly maxBytes?: number;
 }
@@ -159,13 +160,14 @@ async function gradInput(
   samples: number,
   shape: DenseShape,
   { weights, gradY }: Pick<Data, 'weights' | 'gradY'>,
-  { traits = op.gpu.traits, gate, maxBytes = Infinity }: Variant = {},
+  { traits = op.gpu.traits, gate, positive, maxBytes = Infinity }: Variant = {},
 ): Promise<Float32Array> {
   const gradX = op.output(samples * shape.inputs);
   const buffers = {
     gradY: op.input(gradY),
     gradX,
     gate: gate && op.input(gate),
+    positive,
     matrix: matrix(op, shape, weights, maxBytes),
     scratch: op.output(samples * denseScratch(shape, 'grad-input')),
   };
@@ -218,6 +220,11 @@ describe('dense', () => {
         const gated = await gradInput(op, samples, shape, data, { gate: activation });
         const open = gradX.map((grad, i) => (activation[i]! > 0 ? grad : 0));
         assertSameBits(gated, open, { what: 'grad x in front of the ReLU', shape: expectedGrad.shape });
+        for (const gate of [undefined, activation]) {
+          const positive = await gradInput(op, samples, shape, data, { gate, positive: true });
+          const expectedPositive = (gate ? open : gradX).map((grad) => Math.max(0, grad));
+          assertClose(positive, expectedPositive, { what: `positive grad x, ${gate ? '' : 'un'}gated`, tolerance: 0 });
+        }
         const Ax = await forward(op, samples, shape, { ...data, bias: new Float32Array(outputs) });
         assertAdjoint({ x: data.x, y: data.gradY, Ax, Aty: gradX }, { terms: Math.max(inputs, outputs) });
       });

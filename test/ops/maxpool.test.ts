@@ -13,7 +13,7 @@ import { batchedDifferences } from '../harness/finite-differences.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
 import * as reference from '../reference/maxpool.ts';
-import { reluGradInput } from '../reference/relu.ts';
+import { type ReluRule, reluGradInput } from '../reference/relu.ts';
 import { type Tensor, tensor } from '../reference/tensor.ts';
 
 const EXACT = { tolerance: 0 };
@@ -77,13 +77,19 @@ async function gradInput(
   [samples, shape]: Case,
   x: Float32Array,
   gradY: Float32Array,
-  rectified = false,
+  options: { rectified?: boolean; positive?: boolean } = {},
 ): Promise<Float32Array> {
   const { codes } = await forward(op, [samples, shape], x);
   const gradX = op.output(x.length);
-  await op.run(maxpoolGradInput(shape, samples, { gradY: op.input(gradY), codes, gradX, rectified }));
+  await op.run(maxpoolGradInput(shape, samples, { gradY: op.input(gradY), codes, gradX, ...options }));
   return op.floats(gradX);
 }
+
+const RELU_RULES: Record<ReluRule, { rectified: boolean; positive: boolean }> = {
+  gradient: { rectified: true, positive: false },
+  guided: { rectified: true, positive: true },
+  deconvnet: { rectified: false, positive: true },
+};
 
 describe('maxpool', () => {
   for (const each of CASES) {
@@ -122,13 +128,15 @@ describe('maxpool', () => {
       const oracle = inputTensor(each, x);
       const shapeY = reference.maxpool(oracle, parameters).shape;
       const gradY = tensor(shapeY, random(8).normals(shapeY.reduce((a, b) => a * b)));
-      const gradX = await gradInput(op, each, x, Float32Array.from(gradY.data), true);
-      const expected = reluGradInput(reference.maxpoolGradInput(gradY, oracle, parameters), oracle);
-      assertClose(gradX, expected.data, {
-        what: 'gradient in front of the ReLU',
-        shape: oracle.shape,
-        terms: Math.ceil(shape.kernel / shape.stride) ** 2,
-      });
+      for (const [rule, options] of Object.entries(RELU_RULES)) {
+        const gradX = await gradInput(op, each, x, Float32Array.from(gradY.data), options);
+        const behind = reference.maxpoolGradInput(gradY, oracle, parameters);
+        assertClose(gradX, reluGradInput(behind, oracle, rule as ReluRule).data, {
+          what: `${rule} in front of the ReLU`,
+          shape: oracle.shape,
+          terms: Math.ceil(shape.kernel / shape.stride) ** 2,
+        });
+      }
     });
   }
 

@@ -73,10 +73,16 @@ describe('relu', () => {
       const mask = await maskOf(op, each, x);
       assertClose(await op.words(mask), expectedMask(each, x), { what: 'mask', ...EXACT });
 
-      const grad = op.input(gradY);
-      await op.run(reluGradInput(shape, samples, { mask, grad }));
-      const expected = reference.reluGradInput(tensor(sizes, gradY), tensor(sizes, x));
-      assertClose(await op.floats(grad), expected.data, { what: 'grad x', shape: expected.shape, ...EXACT });
+      for (const [rule, options] of [
+        ['gradient', { mask }],
+        ['guided', { mask, positive: true }],
+        ['deconvnet', { positive: true }],
+      ] as const) {
+        const grad = op.input(gradY);
+        await op.run(reluGradInput(shape, samples, { grad, ...options }));
+        const expected = reference.reluGradInput(tensor(sizes, gradY), tensor(sizes, x), rule);
+        assertClose(await op.floats(grad), expected.data, { what: `grad x, ${rule}`, shape: expected.shape, ...EXACT });
+      }
     });
   }
 

@@ -5,10 +5,11 @@ import { moments, sampleWeights } from './moments.ts';
 import { backward, forward, logits, type Network } from './network.ts';
 import { type NoiseOptions, noisySamples } from './noise.ts';
 import { oneHot } from './one-hot.ts';
+import type { ReluRule } from './relu.ts';
 import { softmax } from './softmax.ts';
 import { reshape, slice, stack, type Tensor } from './tensor.ts';
 
-const INPUT_METHODS = ['gradient', 'gradient-x-input', 'smooth-grad'] as const;
+const INPUT_METHODS = ['gradient', 'gradient-x-input', 'smooth-grad', 'guided-backprop', 'deconvnet'] as const;
 export type InputMethod = (typeof INPUT_METHODS)[number];
 
 export function isInputMethod(method: string): method is InputMethod {
@@ -39,14 +40,15 @@ export interface ReferenceAttribution {
 /** @param input x, after preprocessing, [C, H, W] */
 export function attribute(network: Network, input: Tensor, options: AttributeOptions): ReferenceAttribution {
   const { method, nSamples = 0, stdDev = 0.15, noiseScale = 'relative', seed = 0 } = options;
-  const cleanLogits = runOne(network, input).logits;
+  const rule = method === 'guided-backprop' ? 'guided' : method === 'deconvnet' ? 'deconvnet' : 'gradient';
+  const cleanLogits = runOne(network, input, rule).logits;
   const classes = cleanLogits.shape[1]!;
   const classIndex = options.classIndex ?? argmax(cleanLogits)[0]!;
 
   const copies = Array.from({ length: nSamples }, (_, m) =>
     slice(noisySamples(input, 1, { stdDev, noiseScale, seed }, m), 0),
   );
-  const runs = (nSamples === 0 ? [input] : copies).map((x) => runOne(network, x));
+  const runs = (nSamples === 0 ? [input] : copies).map((x) => runOne(network, x, rule));
   const gradients = stack(runs.map((run) => run.gradient(classIndex)));
   const scores = runs.map((run) => run.logits.data[classIndex]!);
   const gradient = moments(gradients, sampleWeights(options.sampleWeights ?? 'uniform', scores)).first;
@@ -68,14 +70,14 @@ function outcomeOf(signed: Tensor, map: Tensor): ReferenceAttribution['outcome']
   return signed.data.some((value) => value !== 0) ? 'negative-only' : 'empty';
 }
 
-/** One picture through the network: its logits [1, classes] and, on demand, ∂S_c/∂x [C, H, W]. */
-function runOne(network: Network, input: Tensor) {
+/** One picture through the network: its logits [1, classes] and, on demand, ∂S_c/∂x [C, H, W], or what the rule makes of it. */
+function runOne(network: Network, input: Tensor, rule: ReluRule) {
   const batch = stack([input]);
   const outputs = forward(network, batch);
   const batchLogits = logits(network, outputs);
   return {
     logits: batchLogits,
     gradient: (classIndex: number) =>
-      slice(backward(network, batch, outputs, oneHot([classIndex], batchLogits.shape[1]!)), 0),
+      slice(backward(network, batch, outputs, oneHot([classIndex], batchLogits.shape[1]!), undefined, rule), 0),
   };
 }

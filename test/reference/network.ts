@@ -3,7 +3,7 @@ import { conv2d, conv2dGradInput } from './conv2d.ts';
 import { dense, denseGradInput } from './dense.ts';
 import { type FlattenOrder, flatten, flattenGradInput } from './flatten.ts';
 import { type MaxpoolParameters, maxpool, maxpoolGradInput } from './maxpool.ts';
-import { relu, reluGradInput } from './relu.ts';
+import { type ReluRule, relu, reluGradInput } from './relu.ts';
 import type { Tensor } from './tensor.ts';
 
 /** A layer's output is what comes after its ReLU, where it has one. */
@@ -63,6 +63,8 @@ export function logits(network: Network, outputs: ReadonlyMap<string, Tensor>): 
  * The gradient of ⟨logits, gradLogits⟩ with respect to the output of layer `to`, or to the network's input.
  *
  * @param outputs what `forward` gave for `input`
+ * @param to default: the network's input
+ * @param rule what goes back through the ReLUs in place of the gradient
  */
 export function backward(
   network: Network,
@@ -70,13 +72,14 @@ export function backward(
   outputs: ReadonlyMap<string, Tensor>,
   gradLogits: Tensor,
   to?: string,
+  rule?: ReluRule,
 ): Tensor {
   const first = to === undefined ? 0 : layerIndex(network, to) + 1;
   let gradient = gradLogits;
   for (let index = network.length - 1; index >= first; index--) {
     const layer = network[index]!;
     const layerInput = index === 0 ? input : outputs.get(network[index - 1]!.name)!;
-    gradient = layerGradInput(layer, gradient, layerInput, outputs.get(layer.name)!);
+    gradient = layerGradInput(layer, gradient, layerInput, outputs.get(layer.name)!, rule);
   }
   return gradient;
 }
@@ -96,14 +99,14 @@ function runLayer(layer: Layer, input: Tensor): Tensor {
   }
 }
 
-function layerGradInput(layer: Layer, gradOutput: Tensor, input: Tensor, output: Tensor): Tensor {
+function layerGradInput(layer: Layer, gradOutput: Tensor, input: Tensor, output: Tensor, rule?: ReluRule): Tensor {
   const [, channels, height, width] = input.shape as readonly number[] as [number, number, number, number];
-  const beforeRelu = (hasRelu: boolean) => (hasRelu ? reluGradInput(gradOutput, output) : gradOutput);
+  const beforeRelu = (hasRelu: boolean) => (hasRelu ? reluGradInput(gradOutput, output, rule) : gradOutput);
   switch (layer.op) {
     case 'conv2d':
       return conv2dGradInput(beforeRelu(layer.relu), layer.weights, layer, [height, width]);
     case 'relu':
-      return reluGradInput(gradOutput, input);
+      return reluGradInput(gradOutput, input, rule);
     case 'maxpool':
       return maxpoolGradInput(gradOutput, input, layer);
     case 'flatten':
