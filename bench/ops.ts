@@ -42,7 +42,7 @@ import {
 import { flatten, flattenGradInput } from '../src/ops/flatten.ts';
 import { gradientMap, map } from '../src/ops/map.ts';
 import { maxpool, maxpoolCodeWords, maxpoolGradInput } from '../src/ops/maxpool.ts';
-import { MOMENT_FLOATS, moments, momentWeights } from '../src/ops/moments.ts';
+import { decodeMoments, MOMENT_FLOATS, moments, momentWeights } from '../src/ops/moments.ts';
 import { inputRange, noise } from '../src/ops/noise.ts';
 import { oneHot } from '../src/ops/one-hot.ts';
 import { overflow } from '../src/ops/overflow.ts';
@@ -213,7 +213,18 @@ export const OPS: Readonly<Record<string, OpBench>> = {
       sampleWeights: bench.empty(2 * samples),
       restart: true,
     });
-    return [...cases, { name: `sample-weights.n${samples}`, dispatches: [sampleWeights] }];
+    const decoded = EXPLAINED.map((layer): OpCase => {
+      const { maps, cells } = featureMaps(layer);
+      const elements = maps * cells;
+      const sums = bench.random(elements * MOMENT_FLOATS);
+      const planes = { first: bench.empty(elements), second: bench.empty(elements), third: bench.empty(elements) };
+      return {
+        name: `${layer}.decode`,
+        dispatches: [decodeMoments(elements, samples, { sums, ...planes })],
+        bytes: bytesOf(sums, ...Object.values(planes)),
+      };
+    });
+    return [...cases, ...decoded, { name: `sample-weights.n${samples}`, dispatches: [sampleWeights] }];
   },
 
   noise: (bench) => {

@@ -43,6 +43,8 @@ export {
 } from './options.ts';
 export { explainProgressively, type ProgressiveOptions, type ProgressiveStep } from './progressive.ts';
 export { drawScene, SCENE_CLASSES, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';
+export { type Trace, type TraceOptions, trace } from './trace.ts';
+export type { TracedLayer, TracedTensor } from './traced.ts';
 export { type TuneKernelsOptions, tuneKernels } from './tune.ts';
 export { VERSION } from './version.ts';
 export type { ByteSource, ByteStore, LoadProgress, WeightsCache, WeightsFile } from './weights/source.ts';

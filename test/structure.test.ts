@@ -15,7 +15,7 @@ import {
 
 /** Parts of src, the lowest first. A part imports from those above it in this table, and never from its neighbours. */
 const LEVELS = [
-  ['version.ts', 'errors.ts', 'methods.ts'],
+  ['version.ts', 'errors.ts', 'methods.ts', 'traced.ts'],
   ['option-names.ts'],
   ['options.ts', 'gpu', 'weights', 'scenes'],
   ['ops'],
@@ -24,7 +24,7 @@ const LEVELS = [
   ['explanation.ts'],
   ['job.ts', 'tune.ts'],
   ['explain.ts'],
-  ['progressive.ts', 'evaluate'],
+  ['progressive.ts', 'trace.ts', 'evaluate'],
   ['index.ts'],
   ['node'],
   ['node.ts'],

@@ -1,6 +1,8 @@
 /** Running moments of the class score's gradient over the noisy samples. */
 
+import decodeLib from '../../shaders/lib/decode-moments.wgsl?raw';
 import powerLib from '../../shaders/lib/power-of-two.wgsl?raw';
+import decodeSource from '../../shaders/ops/moments.decode.wgsl?raw';
 import sampleWeightsSource from '../../shaders/ops/moments.sample-weights.wgsl?raw';
 import momentsSource from '../../shaders/ops/moments.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
@@ -9,6 +11,7 @@ import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
 
 const MOMENTS = source('moments', momentsSource, { libs: [powerLib], flags: { WEIGHTED: false } });
+const DECODE = source('moments.decode', decodeSource, { libs: [decodeLib] });
 const SAMPLE_WEIGHTS = source('moments.sample-weights', sampleWeightsSource);
 
 /** Floats per element of the sums: Σ ω g, Σ ω (g/s)², Σ ω (g/s)³ and the scale s. */
@@ -66,4 +69,20 @@ export function momentWeights(
     workgroups: 1,
     flops: samples * MEMORY_FLOPS,
   };
+}
+
+/**
+ * D1, D2 and D3, each [elements], from the `sums` of moments() over n samples. Here they have float32's own range: of
+ * gradients below about 1e-19 D2 comes out as zero, and D3 of those below 1e-13.
+ */
+export function decodeMoments(
+  elements: number,
+  samples: number,
+  { sums, first, second, third }: { sums: BufferSlice; first: BufferSlice; second: BufferSlice; third: BufferSlice },
+): Dispatch {
+  return elementwise(DECODE, elements, {
+    bindings: { sums, first, second, third },
+    uniforms: { samples, elements },
+    flopsEach: 2 * MEMORY_FLOPS,
+  });
 }

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { MOMENT_FLOATS, moments, momentWeights } from '../../src/ops/moments.ts';
+import { decodeMoments, MOMENT_FLOATS, moments, momentWeights } from '../../src/ops/moments.ts';
 import { assert, assertClose, assertSameBits } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
@@ -174,4 +174,29 @@ describe('moments', () => {
     assert((await batch([-7], true)).join() === '1,1', 'a restart must forget the scores so far');
     assertClose(await op.floats(largest), [-7], { tolerance: 0 });
   });
+
+  for (const [samples, elements] of [
+    [1, 1],
+    [3, 65],
+    [4, 1009],
+  ] as const) {
+    opTest(`decoded, of ${samples} × ${elements} gradients from small to large`, async (op) => {
+      const draw = random(elements);
+      const grad = draw.normals(samples * elements).map((value) => value * 10 ** draw.integer(-8, 8));
+      // A cell whose gradient is zero in every sample has zero moments.
+      for (let sample = 0; sample < samples; sample++) grad[sample * elements] = 0;
+      const made = op.input(await sumsOf(op, elements, grad, { batches: [samples] }));
+      const [first, second, third] = [op.output(elements), op.output(elements), op.output(elements)];
+      await op.run(decodeMoments(elements, samples, { sums: made, first, second, third }));
+      const gradients = (values: Float32Array) =>
+        reference.moments(tensor([samples, elements], values), uniform(samples));
+      const [expected, sizes] = [gradients(grad), gradients(grad.map(Math.abs))];
+      for (const [power, found] of Object.entries({ first, second, third } as const)) {
+        const of = (moments: reference.Moments) => moments[power as keyof reference.Moments].data;
+        const bySize = (values: ArrayLike<number>) => Array.from(values, (value, e) => value / (of(sizes)[e]! || 1));
+        const close = { what: `the ${power} moment by its size`, scale: 1, tolerance: 2 ** -20 };
+        assertClose(bySize(await op.floats(found)), bySize(of(expected)), close);
+      }
+    });
+  }
 });
