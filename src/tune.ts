@@ -12,7 +12,7 @@ export interface TuneKernelsOptions extends TuneOptions, Pick<ExplainOptions, 'l
  * for later ones, also in other processes or pages where there is a tuningStore. With `tune: 'full'` the library does
  * so by itself between explanations.
  *
- * Results that other kernels make differ in their last bits; see `Provenance.kernels`.
+ * Kernels round differently: a map made with others may differ, as README.md says; see `Provenance.kernels`.
  *
  * @returns every timing that the choices rest on
  * @throws OptionError, also for a Gpu with tune 'off'; AbortError, DeviceLostError, DisposedError
