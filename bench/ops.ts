@@ -41,6 +41,8 @@ import {
 } from '../src/ops/dense.ts';
 import { flatten, flattenGradInput } from '../src/ops/flatten.ts';
 import { gradientMap, map } from '../src/ops/map.ts';
+import { MASK_RANGE_FLOATS, maskInput, maskRanges } from '../src/ops/mask-input.ts';
+import { maskedScores, maskedScoreWeights } from '../src/ops/masked-scores.ts';
 import { maxpool, maxpoolCodeWords, maxpoolGradInput } from '../src/ops/maxpool.ts';
 import { decodeMoments, MOMENT_FLOATS, moments, momentWeights } from '../src/ops/moments.ts';
 import { inputRange, noise } from '../src/ops/noise.ts';
@@ -173,6 +175,51 @@ export const OPS: Readonly<Record<string, OpBench>> = {
         },
       ];
     }),
+
+  'mask-input': (bench) =>
+    EXPLAINED.flatMap((layer) => {
+      const { samples } = bench;
+      const [maps, height, width] = VGG16.shape(layer);
+      const [channels, outHeight, outWidth] = VGG16.input.shape;
+      const shape = { maps, height, width, channels, outHeight, outWidth };
+      const activations = bench.random(maps * height * width);
+      const ranges = bench.filled(Float32Array.from({ length: maps * MASK_RANGE_FLOATS }, (_, i) => i % 2));
+      const x = bench.random(INPUT);
+      const y = bench.empty(samples * INPUT);
+      return [
+        {
+          name: `${layer}.ranges`,
+          dispatches: [maskRanges(shape, { activations, ranges })],
+          bytes: bytesOf(activations, ranges),
+        },
+        {
+          name: `${layer}.copies.n${samples}`,
+          dispatches: [maskInput(shape, { first: 0, count: samples }, { x, activations, ranges, y })],
+          bytes: bytesOf(x, y),
+        },
+      ];
+    }),
+
+  'masked-scores': (bench) => {
+    const { samples } = bench;
+    const [layer] = EXPLAINED;
+    const { maps } = featureMaps(layer);
+    const logits = bench.random(samples * CLASSES);
+    const index = bench.filled(Uint32Array.of(7));
+    const ranges = bench.filled(Float32Array.from({ length: maps * MASK_RANGE_FLOATS }, (_, i) => i % 2));
+    const [scores, weights] = [bench.random(maps), bench.empty(maps)];
+    return [
+      {
+        name: `copies.n${samples}`,
+        dispatches: [maskedScores(CLASSES, { first: 0, count: samples }, { logits, index, scores })],
+      },
+      {
+        name: `${layer}.softmax`,
+        dispatches: [maskedScoreWeights(maps, { scores, ranges, weights })],
+        bytes: bytesOf(scores, ranges, weights),
+      },
+    ];
+  },
 
   maxpool: (bench) =>
     layersOf('maxpool').flatMap((node) => {

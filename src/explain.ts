@@ -20,9 +20,10 @@ import {
   readResults,
   runContext,
 } from './job.ts';
+import { maskedDispatches } from './masked-passes.ts';
 import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
-import { type Batch, kernelsOf, planExplanation, weightsNeeded } from './network/plan.ts';
+import { type Batch, batchRows, kernelsOf, planExplanation, weightsNeeded } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
 import { loadTunings } from './network/tune.ts';
 import { softmax } from './ops/softmax.ts';
@@ -113,15 +114,17 @@ export async function* explainInBatches(
   throwIfAborted(signal);
   const { gpu } = model;
   const method = METHOD_TABLE[common.method];
-  const { place, needsGradient } = method;
+  const { place, needsGradient, masks } = method;
   const target = place === 'input' ? model.graph.input.name : model.resolveLayer(common.layerName).name;
   await loadTunings(gpu);
+  const masked = masks && { from: model.graph.input.name, count: model.graph.shape(target)[0] };
   const plan = planExplanation({
     graph: model.graph,
     convention: model.parameters.convention,
     target,
     rule: method.place === 'input' ? method.rule : undefined,
     samples: common.nSamples,
+    masked,
     classes: classes.length,
     batch: common.batch,
     kernels,
@@ -135,7 +138,7 @@ export async function* explainInBatches(
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
   const lasting = new LastingBuffers(gpu, classes.length);
-  const endJob = beginJob(model, target, common.nSamples);
+  const endJob = beginJob(model, target, masked?.count ?? common.nSamples);
   let isFinished = false;
   try {
     const [maps, height, width] = model.graph.shape(target);
@@ -150,7 +153,10 @@ export async function* explainInBatches(
     checksum.catch(() => {}); // awaited below, unless something else fails before
     clock.lap('prepare');
 
-    const progress = progressReporter(common.nSamples + 1, onProgress);
+    const progress = progressReporter(
+      batches.reduce((sum, batch) => sum + batchRows(batch), 0),
+      onProgress,
+    );
     let done = 0;
     let samples = 0;
     let isStopped = false;
@@ -160,7 +166,7 @@ export async function* explainInBatches(
       samples += batch.noisy;
       const dispatches = [
         ...(i === 0 ? [...input.dispatches, rangeDispatch(job)] : []),
-        ...batchDispatches(jobs, batch),
+        ...(batch.masked ? maskedDispatches(jobs, batch.masked) : batchDispatches(jobs, batch)),
       ];
       for (const each of jobs) {
         if (grow) dispatches.push(...(await grow(each, batch, workspace)));
@@ -168,7 +174,7 @@ export async function* explainInBatches(
         gpu.write(each.zeroCells.buffer, Uint32Array.of(0));
         if (grow || isLast) dispatches.push(...mapDispatches(each, samples));
       }
-      const rows = batch.noisy + batch.clean;
+      const rows = batchRows(batch);
       const run = await gpu.run(dispatches, {
         signal,
         timed: timestamps,

@@ -141,8 +141,8 @@ export interface RawResult {
   readonly probabilities: Float32Array;
   readonly classIndex: number;
   readonly zeroCells: number;
-  /** Whether the scores of a noisy copy are not finite. */
-  readonly noiseOverflow: boolean;
+  /** Whether the scores of a noisy or masked copy are not finite. */
+  readonly copyOverflow: boolean;
 }
 
 export function finish(
@@ -157,7 +157,7 @@ export function finish(
   timings: Timings,
 ): Explanation {
   const predictions = rankPredictions(model, result.logits, result.probabilities, options.topK);
-  checkNoise(result, options);
+  checkCopies(result, options);
   const method = METHOD_TABLE[options.method];
   checkFinite(`the map of ${options.layerName ?? 'the input'}`, result.signed);
   const cells = height * width;
@@ -242,9 +242,15 @@ export function rankPredictions(
   }));
 }
 
-/** @throws OverflowError where the noise took a copy of the picture out of float32's range. */
-function checkNoise({ noiseOverflow }: RawResult, { stdDev, noiseScale }: ResolvedOptions): void {
-  if (!noiseOverflow) return;
+/** @throws OverflowError where a copy of the picture left float32's range, by noise or by what it lacks. */
+function checkCopies({ copyOverflow }: RawResult, { stdDev, noiseScale, method, layerName }: ResolvedOptions): void {
+  if (!copyOverflow) return;
+  if (METHOD_TABLE[method].masks) {
+    throw new OverflowError(
+      `the scores of a copy that is masked by a map of ${layerName} are not finite: float32 overflows on the way. The ` +
+        'weights are too large: scale them down.',
+    );
+  }
   throw new OverflowError(
     `the scores of a noisy copy are not finite: with stdDev ${stdDev} (${noiseScale}) float32 overflows on the way. ` +
       'Lower stdDev; 0.1 to 0.3 of the range of the input are usual.',

@@ -26,6 +26,8 @@ import {
 } from './network/run.ts';
 import { argmax } from './ops/argmax.ts';
 import { attribution } from './ops/attribution.ts';
+import { MASK_RANGE_FLOATS } from './ops/mask-input.ts';
+import { maskedScoreWeights } from './ops/masked-scores.ts';
 import { MOMENT_FLOATS, moments, momentWeights } from './ops/moments.ts';
 import { inputRange, noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
@@ -37,7 +39,7 @@ import { softmax } from './ops/softmax.ts';
 import { activationShareWeights, alphaWeights, meanGradientWeights } from './ops/weights.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
 
-/** One class's explanation. Those of several classes share the forward pass, and with it all buffers up to `singularVector`. */
+/** One class's explanation. Those of several classes share the forward passes, and with them all buffers up to `maskRanges`. */
 export interface Job {
   readonly context: RunContext;
   readonly options: ResolvedOptions;
@@ -54,11 +56,15 @@ export interface Job {
   readonly range: BufferSlice;
   readonly cleanLogits: BufferSlice;
   readonly probabilities: BufferSlice;
-  /** Whether the scores of a noisy copy are not finite. */
-  readonly noiseOverflow: BufferSlice;
+  /** Whether the scores of a noisy or masked copy are not finite. */
+  readonly copyOverflow: BufferSlice;
   /** Where the method's weights are one. */
   readonly singularVector: SingularVectorScratch | undefined;
+  /** Of a method with masked copies: what the masks are normalised by. */
+  readonly maskRanges: BufferSlice | undefined;
   readonly classIndex: BufferSlice;
+  /** Of a method with masked copies: the class's score of each. */
+  readonly maskedScores: BufferSlice | undefined;
   /**
    * The feature maps, which all classes share, the moments (empty where the method needs no gradient) and the weights. At
    * the input, x is in the place of the feature maps, and the weights are not used.
@@ -119,7 +125,7 @@ export function prepareJobs(
       range: workspace.floats('input range', 2),
       cleanLogits: workspace.floats('clean logits', classes),
       probabilities: workspace.floats('probabilities', classes),
-      noiseOverflow: workspace.filled('overflow of the noisy copies', Uint32Array.of(0)),
+      copyOverflow: workspace.filled('overflow of the copies', Uint32Array.of(0)),
       singularVector:
         method.weights === 'singular-vector'
           ? {
@@ -129,6 +135,7 @@ export function prepareJobs(
               ended: workspace.floats('end of the power iteration', 1),
             }
           : undefined,
+      maskRanges: method.masks && workspace.floats('ranges of the masks', maps * MASK_RANGE_FLOATS),
     };
     const activations = method.place === 'layer' ? buffers.shared.floats('explained activations', maps * cells) : input;
     const heatMaps = selection?.heatMaps ?? 1;
@@ -139,6 +146,7 @@ export function prepareJobs(
         ...shared,
         options: ofClass,
         classIndex: workspace.filled('class', Uint32Array.of(ofClass.classIndex ?? 0)),
+        maskedScores: method.masks && workspace.floats('scores of the masked copies', maps),
         weighted: {
           method: name,
           maps,
@@ -197,7 +205,9 @@ export function rangeDispatch(job: Job): Dispatch {
 export function batchDispatches(jobs: readonly Job[], batch: Batch): Dispatch[] {
   const { steps } = jobs[0].context.plan;
   const seed = steps.findIndex(({ kind }) => kind === 'seed');
-  const forward = steps.slice(0, seed).flatMap((step) => forwardDispatches(jobs[0], step, batch));
+  const forward = steps
+    .slice(0, seed < 0 ? undefined : seed)
+    .flatMap((step) => forwardDispatches(jobs[0], step, batch));
   if (batch.gradients === 0) return forward;
   const backward = jobs.flatMap((job) => steps.slice(seed).flatMap((step) => backwardDispatches(job, step, batch)));
   return [...forward, ...backward];
@@ -218,7 +228,7 @@ function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
       return captureActivations(job, batch);
     case 'logits':
       return [
-        ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.noiseOverflow })] : []),
+        ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.copyOverflow })] : []),
         ...(batch.clean ? cleanScores(job, batch.noisy, logits) : []),
       ];
     default:
@@ -324,7 +334,7 @@ function attributionDispatch(
 
 /** What the method weights the feature maps with; for those that weight cells the moments are enough. */
 function weightDispatches(
-  { options, zeroCells, maps, cells, singularVector: scratch }: Job,
+  { options, zeroCells, maps, cells, singularVector: scratch, maskRanges: ranges, maskedScores: scores }: Job,
   weighted: WeightedMaps,
 ): Dispatch[] {
   const shape = { maps, cells, samples: weighted.samples };
@@ -344,17 +354,21 @@ function weightDispatches(
       const { activations, weights: vector } = weighted;
       return singularVector(shape, { activations, vector, ...(scratch as SingularVectorScratch) });
     }
+    case 'masked-scores': {
+      const { weights } = weighted;
+      return [maskedScoreWeights(maps, { scores: scores as BufferSlice, ranges: ranges as BufferSlice, weights })];
+    }
   }
 }
 
 /** The one read-back, for all classes. */
 export async function readResults(jobs: readonly Job[]): Promise<RawResult[]> {
   const words = (slice: BufferSlice, count: number): BufferSlice => ({ ...slice, size: 4 * count });
-  const [{ context, classes, cleanLogits, probabilities, noiseOverflow }] = jobs;
+  const [{ context, classes, cleanLogits, probabilities, copyOverflow }] = jobs;
   const [logits, shares, overflowed, ...ofClasses] = await context.parameters.gpu.read([
     words(cleanLogits, classes),
     words(probabilities, classes),
-    words(noiseOverflow, 1),
+    words(copyOverflow, 1),
     ...jobs.flatMap(({ rectified, signed, classIndex, zeroCells }) => [
       rectified,
       signed,
@@ -371,7 +385,7 @@ export async function readResults(jobs: readonly Job[]): Promise<RawResult[]> {
       probabilities: new Float32Array(shares),
       classIndex: new Uint32Array(classIndex)[0],
       zeroCells: new Uint32Array(zeroCells)[0],
-      noiseOverflow: new Uint32Array(overflowed)[0] === 1,
+      copyOverflow: new Uint32Array(overflowed)[0] === 1,
     };
   });
 }

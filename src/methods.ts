@@ -23,12 +23,18 @@ export interface LayerMethod extends MethodBase {
     | 'activation-share'
     | 'gradient'
     | 'positive-gradient'
-    | 'singular-vector';
+    | 'singular-vector'
+    | 'masked-scores';
   /**
-   * Whether the map depends on the gradient of the class's logit. If not, it is the same for every class, there is no
-   * backward pass, and all that noisy copies can change is the mean of the feature maps (`activations: 'mean'`).
+   * Whether the map depends on the gradient of the class's logit. If not, there is no backward pass, and all that noisy
+   * copies can change is the mean of the feature maps (`activations: 'mean'`).
    */
   readonly needsGradient: boolean;
+  /**
+   * The weights come from the class scores of copies that lack something, one for each feature map: 'input' where all of the
+   * model's input but what the map shows is taken away. Such methods take no noise.
+   */
+  readonly masks?: 'input';
 }
 
 /**
@@ -44,6 +50,7 @@ export type ReluRule = 'gradient' | 'guided' | 'deconvnet';
 export interface InputMethod extends MethodBase {
   readonly place: 'input';
   readonly weights?: undefined;
+  readonly masks?: undefined;
   readonly needsGradient: true;
   readonly rule: ReluRule;
   /** What the gradient is multiplied with: the input. */
@@ -118,6 +125,16 @@ const TABLE = {
     equation:
       'L = ReLU(Σ_k V_k A_k), V the first right singular vector of A as a matrix of cells by maps, on the side of (1, …, 1)',
     source: 'Muhammad and Yeasin 2020 (arXiv 2008.00299)',
+  },
+  'score-cam': {
+    title: 'Score-CAM',
+    place: 'layer',
+    weights: 'masked-scores',
+    needsGradient: false,
+    masks: 'input',
+    isSmooth: false,
+    equation: 'L = ReLU(Σ_k W_k A_k), W the softmax over k of S(x ⊙ H_k), H_k = A_k enlarged and brought to 0 … 1',
+    source: 'Wang et al. 2020 (arXiv 1910.01279), Algorithm 1',
   },
   gradient: {
     title: 'Gradient',

@@ -109,7 +109,7 @@ const EXPLAIN_OPTIONS: OptionNames<ExplainOptions> = {
 };
 
 export interface ExplainProgress {
-  /** Samples finished, the clean picture counted as one. */
+  /** Forward passes finished: those of noisy or masked copies, and the clean picture's. */
   done: number;
   total: number;
 }
@@ -200,8 +200,12 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   oneOf('sampleWeights', o.sampleWeights, ['uniform', 'score']);
   oneOf('alphaNumerator', o.alphaNumerator, ['second', 'first']);
   oneOf('activations', o.activations, ['clean', 'mean']);
-  if (o.nSamples > 0 && o.activations === 'clean' && !METHOD_TABLE[o.method].needsGradient) {
-    const { title } = METHOD_TABLE[o.method];
+  const { title, needsGradient, masks } = METHOD_TABLE[o.method];
+  if (o.nSamples > 0 && masks) {
+    const allowed = `0: ${title} compares scores of the clean picture with something left out, and takes no noise`;
+    throw new OptionError('nSamples', o.nSamples, allowed);
+  }
+  if (o.nSamples > 0 && o.activations === 'clean' && !needsGradient) {
     throw new OptionError(
       'nSamples',
       o.nSamples,

@@ -130,6 +130,7 @@ describe('resolveOptions', () => {
       { method: 'eigen-cam', nSamples: 2 },
       /got 2; allowed: 0: Eigen-CAM takes no gradient .* activations mean/,
     ],
+    ['nSamples', { method: 'score-cam', nSamples: 2, activations: 'mean' }, /got 2; allowed: 0: Score-CAM .* no noise/],
     ['classIndex', { classIndex: 10 }, /got 10; allowed: a whole number from 0 to 9/],
     ['classIndex', { classIndex: -1 }, /got -1/],
     ['topK', { topK: 0 }, /a whole number from 1/],

@@ -23,6 +23,7 @@ const LEVELS = [
   ['model.ts'],
   ['explanation.ts'],
   ['job.ts', 'tune.ts'],
+  ['masked-passes.ts'],
   ['explain.ts'],
   ['progressive.ts', 'trace.ts', 'evaluate'],
   ['index.ts'],

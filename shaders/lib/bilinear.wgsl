@@ -11,3 +11,8 @@ fn between(position: f32, size: u32) -> Between {
   let low = u32(at);
   return Between(low, min(low + 1u, size - 1u), at - f32(low));
 }
+
+// Between two values: equal ones give themselves exactly, as mix() need not.
+fn between_values(low: f32, high: f32, share: f32) -> f32 {
+  return fma(share, high - low, low);
+}

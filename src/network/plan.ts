@@ -39,6 +39,8 @@ export interface PlanRequest {
   readonly rule?: ReluRule;
   /** n; 0 explains the clean picture's own gradient. */
   readonly samples: number;
+  /** In place of noisy copies and ways back: copies that lack something, passed forward behind the clean picture. */
+  readonly masked?: MaskedCopies;
   /** Classes that are explained, each with a way back of its own. Default 1. */
   readonly classes?: number;
   /** Upper bound on the rows of a batch. */
@@ -51,19 +53,29 @@ export interface PlanRequest {
   readonly tuner?: KernelChooser;
 }
 
+export interface MaskedCopies {
+  /** Node in whose output they lack it, where their way forward begins: the input or the target. */
+  readonly from: string;
+  readonly count: number;
+}
+
 /**
  * Bytes of a batch's network buffers, all together, beyond which a batch is split: enough rows of VGG to fill a
  * large GPU, and no more memory than a phone's browser gives. A single sample may take more.
  */
 export const WORKING_BYTES = 128 * 2 ** 20;
 
-/** A batch: `noisy` samples beginning with number `firstSample`, then the clean picture if `clean` is 1. */
+/**
+ * A batch: `noisy` samples beginning with number `firstSample`, then the clean picture if `clean` is 1; or nothing but
+ * `masked` copies.
+ */
 export interface Batch {
   readonly firstSample: number;
   readonly noisy: number;
   readonly clean: 0 | 1;
   /** Rows, from the first, whose gradient is wanted. */
   readonly gradients: number;
+  readonly masked?: { readonly first: number; readonly count: number };
 }
 
 export interface TensorPlan {
@@ -131,7 +143,8 @@ export const tensorName = {
  * kernels that there are not.
  */
 export function planExplanation(request: PlanRequest): Plan {
-  const { graph, limits, samples, batch } = request;
+  const { graph, limits, samples, masked, batch } = request;
+  const split = (mostRows: number) => (masked ? splitMasked(masked.count, mostRows) : splitSamples(samples, mostRows));
   checkKernels(request);
   const steps = listSteps(request);
   const tensors = findLifetimes(request, steps);
@@ -149,9 +162,9 @@ export function planExplanation(request: PlanRequest): Plan {
     }
     if (fits < mostRows) maxRows = Math.min(maxRows, fits);
   }
-  let batches = splitSamples(samples, maxRows);
+  let batches = split(maxRows);
   while (rowsOf(batches) > 1 && sumOf(shareBuffers(tensors, rowsOf(batches)).bufferBytes) > WORKING_BYTES) {
-    batches = splitSamples(samples, rowsOf(batches) - 1);
+    batches = split(rowsOf(batches) - 1);
   }
   return { batches, rows: rowsOf(batches), steps, ...shareBuffers(tensors, rowsOf(batches)) };
 }
@@ -175,9 +188,13 @@ function bindableBytes({ limits }: PlanRequest): number {
   return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
 }
 
+export function batchRows({ noisy, clean, masked }: Batch): number {
+  return noisy + clean + (masked?.count ?? 0);
+}
+
 /** Rows of the largest batch. */
 function rowsOf(batches: readonly Batch[]): number {
-  return Math.max(...batches.map(({ noisy, clean }) => noisy + clean));
+  return Math.max(...batches.map(batchRows));
 }
 
 function sumOf(bytes: readonly number[]): number {
@@ -204,8 +221,22 @@ export function splitSamples(samples: number, maxRows: number): Batch[] {
   return batches;
 }
 
-function nodesBehind(graph: Graph, target: string | undefined): GraphNode[] {
-  return target === undefined ? [] : graph.after(target);
+/** The clean picture on its own, whose feature maps the copies need, then the copies, in as few equal batches as can be. */
+export function splitMasked(copies: number, maxRows: number): Batch[] {
+  const clean: Batch = { firstSample: 0, noisy: 0, clean: 1, gradients: 0 };
+  const parts = Math.ceil(copies / maxRows);
+  const firstOf = (part: number) => Math.floor((part * copies) / parts);
+  const masked = Array.from({ length: parts }, (_, part) => ({
+    ...clean,
+    clean: 0 as const,
+    masked: { first: firstOf(part), count: firstOf(part + 1) - firstOf(part) },
+  }));
+  return [clean, ...masked];
+}
+
+/** Nodes that the way back passes, in forward order. */
+function nodesOnWayBack({ graph, target, masked }: PlanRequest): GraphNode[] {
+  return target === undefined || masked ? [] : graph.after(target);
 }
 
 export function hasRelu(node: GraphNode): boolean {
@@ -231,7 +262,7 @@ function reluGradient({ graph, rule = 'gradient' }: PlanRequest, node: GraphNode
 
 /** Whether the way back needs a bit for each element of a node's ReLU. */
 function needsMask(request: PlanRequest, node: GraphNode): boolean {
-  return nodesBehind(request.graph, request.target).includes(node) && reluGradient(request, node).gate === 'mask';
+  return nodesOnWayBack(request).includes(node) && reluGradient(request, node).gate === 'mask';
 }
 
 /** Whether the gradient step of `reader` applies the mask of its input's ReLU by itself. */
@@ -257,8 +288,8 @@ function isView(node: GraphNode, convention: Convention): boolean {
 }
 
 function listSteps(request: PlanRequest): Step[] {
-  const { graph, convention, target } = request;
-  const behind = nodesBehind(graph, target);
+  const { graph, convention, target, masked } = request;
+  const behind = nodesOnWayBack(request);
   const steps: Step[] = [{ kind: 'input' }];
   const pooled = new Set<GraphNode>();
   for (const node of graph.nodes) {
@@ -274,7 +305,7 @@ function listSteps(request: PlanRequest): Step[] {
     if (node.name === target) steps.push({ kind: 'capture', node });
   }
   steps.push({ kind: 'logits' });
-  if (target === undefined) return steps;
+  if (target === undefined || masked) return steps;
   steps.push({ kind: 'seed' });
   for (const node of behind.toReversed()) {
     // The target's own gradient is wanted behind its ReLU, every other layer's in front.
@@ -302,8 +333,9 @@ function chooseVariant(request: PlanRequest, node: GraphNode, direction: Directi
 }
 
 function kernelQuestion(request: PlanRequest, node: Conv2dNode, direction: Direction): Conv2dQuestion {
-  const { graph, samples, traits } = request;
-  return conv2dQuestion(traits, convShape(graph, node), direction, samples + 1, bindableBytes(request));
+  const { graph, samples, masked, traits } = request;
+  const rows = (masked?.count ?? samples) + 1;
+  return conv2dQuestion(traits, convShape(graph, node), direction, rows, bindableBytes(request));
 }
 
 /** The choices of kernels that a plan makes, each once. */
@@ -350,8 +382,11 @@ type Lifetime = {
 };
 
 function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string, Lifetime> {
-  const { graph, convention, target, classes = 1 } = request;
+  const { graph, convention, target, masked, classes = 1 } = request;
   const tensors = new Map<string, Lifetime>();
+  // All other nodes are the clean picture's alone.
+  const ofCopies = new Set(masked && graph.after(masked.from).map(({ name }) => name));
+  const mostRowsOf = (node: string) => (masked && !ofCopies.has(node) ? 1 : Number.POSITIVE_INFINITY);
   const use = (name: string, words: number, at: number, mostRows = Number.POSITIVE_INFINITY) => {
     const known = tensors.get(name);
     if (known) known.last = at;
@@ -359,21 +394,25 @@ function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string
   };
   const useScratch = (node: GraphNode, direction: Direction, at: number, variant?: Conv2dVariant) => {
     if (node.op === 'dense') {
-      use(tensorName.scratch(node.name, direction), denseScratch(denseShape(graph, node, convention), direction), at);
+      const words = denseScratch(denseShape(graph, node, convention), direction);
+      use(tensorName.scratch(node.name, direction), words, at, mostRowsOf(node.name));
     }
     if (node.op !== 'conv2d' || !variant) return;
     for (const [part, words] of Object.entries(conv2dScratch(variant, convShape(graph, node), direction) ?? {})) {
-      use(tensorName.scratch(node.name, direction, part), words, at, conv2dScratchRows(words));
+      const mostRows = Math.min(mostRowsOf(node.name), conv2dScratchRows(words));
+      use(tensorName.scratch(node.name, direction, part), words, at, mostRows);
     }
   };
   const stored = (name: string) => storedNode(graph, convention, name);
-  const useActivation = (name: string, at: number) =>
-    use(tensorName.activation(stored(name)), elementsOf(graph.shape(stored(name))), at);
+  const useActivation = (name: string, at: number) => {
+    const mostRows = name === masked?.from ? undefined : mostRowsOf(name);
+    use(tensorName.activation(stored(name)), elementsOf(graph.shape(stored(name))), at, mostRows);
+  };
   const useGradient = (name: string, at: number) =>
     use(tensorName.gradient(stored(name)), elementsOf(graph.shape(stored(name))), at);
   const useMask = (name: string, at: number) => use(tensorName.mask(name), reluMaskWords(mapsShape(graph, name)), at);
   const logits = graph.logits.name;
-  const behind = nodesBehind(graph, target);
+  const behind = nodesOnWayBack(request);
 
   steps.forEach((step, at) => {
     switch (step.kind) {

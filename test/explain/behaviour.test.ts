@@ -29,7 +29,7 @@ const VGG = smallVgg({ name: 'vgg11' });
 const PICTURE = noisyPicture(1, 48, 40);
 const SMOOTH = { nSamples: 5, stdDev: 0.2, seed: 2 } as const;
 /** A method without a gradient sees noise in the feature maps only. */
-const NOISY_METHODS = METHODS.map(
+const NOISY_METHODS = METHODS.filter((method) => !METHOD_TABLE[method].masks).map(
   (method): ExplainOptions => ({
     method,
     nSamples: 3,
@@ -188,6 +188,43 @@ describe('a method without a gradient', () => {
     expect(kernels.filter((label) => /one-hot|grad-input|moments/.test(label))).toEqual([]);
     for (const { map } of results) assertSameBits(map.data, alone.map.data);
     expect(results.map(({ classIndex }) => classIndex)).toEqual([1, 2]);
+  });
+});
+
+describe('a method with masked copies', () => {
+  const options = { method: 'score-cam', layerName: 'block3_conv1' } as const;
+
+  modelTest('takes a pass for each map, counts them, and gives each class its own map', async (model) => {
+    const seen: ExplainProgress[] = [];
+    const results = await explain(model, PICTURE, {
+      ...options,
+      classIndex: [1, 2],
+      batch: 3,
+      onProgress: (progress) => seen.push(progress),
+    });
+    expect(seen.map(({ done }) => done)).toEqual([1, 3, 6, 9, 11, 14, 17]);
+    expect(seen.every(({ total }) => total === 17)).toBe(true);
+    for (const { options: inForce, classIndex, outcome, signed } of results) {
+      expect(inForce.nSamples).toBe(0);
+      expect(outcome).toBe('ok');
+      assertSameBits((await explain(model, PICTURE, { ...options, classIndex })).signed.data, signed.data);
+    }
+    expect(results[0]!.map.data).not.toEqual(results[1]!.map.data);
+  });
+
+  modelTest('stops between two batches', async (model) => {
+    const stop = new AbortController();
+    const seen: number[] = [];
+    const onProgress = ({ done }: ExplainProgress) => {
+      seen.push(done);
+      if (done >= 4) stop.abort();
+    };
+    await assertRejects(
+      () => explain(model, PICTURE, { ...options, batch: 4, signal: stop.signal, onProgress }),
+      AbortError,
+      /AbortSignal/,
+    );
+    expect(Math.max(...seen)).toBeLessThan(9);
   });
 });
 

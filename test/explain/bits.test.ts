@@ -29,6 +29,7 @@ const ALL_CASES: ExplainOptions[] = [
   { ...SMOOTH, method: 'deconvnet' },
   { ...SMOOTH, method: 'gradient-x-input', sampleWeights: 'score' },
   { ...SMOOTH, layerName: 'block4_conv3', method: 'eigen-cam', activations: 'mean' },
+  { layerName: 'block5_conv3', method: 'score-cam' },
 ];
 
 const CASES = thorough ? ALL_CASES : ALL_CASES.filter((_, i) => i % 2 === 0);

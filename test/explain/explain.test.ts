@@ -11,6 +11,8 @@ import { assertExplains, type ReferenceCase } from './oracle.ts';
 const VGG16 = smallVgg({ name: 'vgg16' });
 /** Its last feature maps are 4 × 4 and are flattened from 2 × 2. */
 const VGG11 = smallVgg({ name: 'vgg11', inputSize: 64, seed: 11 });
+/** With 16 maps at most: the oracle takes them one by one. */
+const NARROW_VGG11 = smallVgg({ name: 'vgg11', inputSize: 64, channels: 2, seed: 13 });
 const PICTURE = noisyPicture(1, 48, 40);
 
 /**
@@ -122,6 +124,17 @@ describe('an explanation is the oracle’s', () => {
     LAYERS.flatMap((layerName): ExplainOptions[] => [
       { method: 'eigen-cam', layerName },
       { ...SMOOTH, method: 'eigen-cam', layerName, activations: 'mean' },
+    ]),
+  );
+
+  explains(
+    'by the scores of masked copies',
+    NARROW_VGG11,
+    'torchvision',
+    ['block5_conv2', 'block4_pool', 'block2_pool'].flatMap((layerName): ExplainOptions[] => [
+      { method: 'score-cam', layerName },
+      { method: 'score-cam', layerName, classIndex: 3, filters: [3, 0] },
+      { method: 'score-cam', layerName, classIndex: 8, subset: [[1, 1]] },
     ]),
   );
 

@@ -8,6 +8,7 @@ import {
   type PlanRequest,
   planExplanation,
   type Step,
+  splitMasked,
   splitSamples,
   tensorName,
   WORKING_BYTES,
@@ -79,6 +80,44 @@ describe('splitSamples', () => {
       { firstSample: 0, noisy: 1, clean: 0, gradients: 1 },
     ]);
     expect(() => splitSamples(1, 0)).toThrow(OptionError);
+  });
+});
+
+describe('splitMasked', () => {
+  it('takes the clean picture first, then every copy once, in order, in equal batches as few as can be', () => {
+    for (let copies = 1; copies <= 40; copies++) {
+      for (let maxRows = 1; maxRows <= copies + 2; maxRows++) {
+        const [clean, ...batches] = splitMasked(copies, maxRows);
+        expect(clean).toEqual({ firstSample: 0, noisy: 0, clean: 1, gradients: 0 });
+        expect(batches.length).toBe(Math.ceil(copies / maxRows));
+        const covered = batches.flatMap(({ masked }) =>
+          Array.from({ length: masked!.count }, (_, i) => masked!.first + i),
+        );
+        expect(covered).toEqual(Array.from({ length: copies }, (_, k) => k));
+        const counts = batches.map(({ masked }) => masked!.count);
+        expect(Math.max(...counts)).toBeLessThanOrEqual(maxRows);
+        expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+        expect(batches.every(({ noisy, clean, gradients }) => noisy + clean + gradients === 0)).toBe(true);
+      }
+    }
+  });
+});
+
+describe('a plan of masked copies', () => {
+  const copies = (request: Partial<PlanRequest>) =>
+    plan({ masked: { from: VGG16.input.name, count: 512 }, ...request });
+
+  it('has no way back, keeps nothing for one, and fits the memory', () => {
+    const { steps, tensors, batches, rows, bufferBytes } = copies({});
+    expect(
+      steps.map(({ kind }) => kind).filter((kind) => !['input', 'forward', 'capture', 'logits'].includes(kind)),
+    ).toEqual([]);
+    expect([...tensors.keys()].filter((name) => /gradient|mask|codes/.test(name))).toEqual([]);
+    expect(batches.reduce((sum, { masked }) => sum + (masked?.count ?? 0), 0)).toBe(512);
+    expect(rows).toBe(Math.max(...batches.map(({ masked }) => masked?.count ?? 1)));
+    expect(rows).toBeGreaterThan(4);
+    expect(bufferBytes.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(WORKING_BYTES);
+    expect(copies({ batch: 3 }).rows).toBe(3);
   });
 });
 

@@ -1,6 +1,8 @@
 /** A whole explanation in float64, from the network's input to the map, as the methods' papers state it. */
 import { argmax } from './argmax.ts';
 import { explanationMap, type MapOptions } from './map.ts';
+import { activationMasks, maskInput } from './mask-input.ts';
+import { maskedScoreWeights } from './masked-scores.ts';
 import { type Moments, moments, sampleWeights } from './moments.ts';
 import { backward, forward, logits, type Network } from './network.ts';
 import { type NoiseOptions, noisySamples } from './noise.ts';
@@ -19,7 +21,8 @@ export type ReferenceMethod =
   | 'smooth-grad-cam++'
   | 'xgrad-cam'
   | 'layer-cam'
-  | 'eigen-cam';
+  | 'eigen-cam'
+  | 'score-cam';
 
 export interface ReferenceOptions extends MapOptions, Partial<NoiseOptions> {
   readonly method: ReferenceMethod;
@@ -72,7 +75,10 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
 
   const scores = differentiated.map((run) => run.logits.data[classIndex]!);
   const d = moments(gradients, sampleWeights(options.sampleWeights ?? 'uniform', scores));
-  const { weights, alphaZeroCells, alphaCells } = weightsOf(method, d, activations, options.alphaNumerator ?? 'second');
+  const { weights, alphaZeroCells, alphaCells } =
+    method === 'score-cam'
+      ? withoutAlpha(scoreCamWeights(network, input, activations, classIndex))
+      : weightsOf(method, d, activations, options.alphaNumerator ?? 'second');
   const { signed, map } = explanationMap(activations, weights, options);
   const classes = clean.logits.data.length;
   return {
@@ -91,12 +97,11 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
 }
 
 function weightsOf(
-  method: ReferenceMethod,
+  method: Exclude<ReferenceMethod, 'score-cam'>,
   d: Moments,
   activations: Tensor,
   numerator: 'second' | 'first',
 ): { weights: Tensor; alphaZeroCells: number; alphaCells: number } {
-  const withoutAlpha = (weights: Tensor) => ({ weights, alphaZeroCells: 0, alphaCells: 0 });
   switch (method) {
     case 'grad-cam':
       return withoutAlpha(gradCamWeights(d.first));
@@ -112,6 +117,19 @@ function weightsOf(
     case 'smooth-grad-cam++':
       return { ...alphaWeights(d, activations, numerator), alphaCells: activations.data.length };
   }
+}
+
+function withoutAlpha(weights: Tensor) {
+  return { weights, alphaZeroCells: 0, alphaCells: 0 };
+}
+
+/** Wang et al. 2020, Algorithm 1, with the logit of the class as the score: one masked picture at a time. */
+function scoreCamWeights(network: Network, input: Tensor, activations: Tensor, classIndex: number): Tensor {
+  const scores = activationMasks(activations, input.shape.slice(1) as [number, number]).map((mask) => {
+    const masked = stack([maskInput(input, mask)]);
+    return mask && logits(network, forward(network, masked)).data[classIndex]!;
+  });
+  return maskedScoreWeights(scores);
 }
 
 /** One picture through the network: its logits, its feature maps A and, on demand, ∂S_c/∂A. */

@@ -1,0 +1,42 @@
+/**
+ * Methods that ask what the score becomes without something: a copy for each feature map, masked by it, passed forward. The
+ * copies are rows of batches as the noisy ones are.
+ */
+import type { BufferSlice } from './gpu/buffers.ts';
+import type { Dispatch } from './gpu/encoder.ts';
+import type { Job } from './job.ts';
+import type { Batch } from './network/plan.ts';
+import { activationSlice, forwardStep } from './network/run.ts';
+import { maskInput, maskRanges } from './ops/mask-input.ts';
+import { maskedScores } from './ops/masked-scores.ts';
+import { overflow } from './ops/overflow.ts';
+
+/** Batches of copies, from the masks to each class's scores; the clean picture's feature maps are there already. */
+export function maskedDispatches(jobs: readonly Job[], copies: NonNullable<Batch['masked']>): Dispatch[] {
+  const [job] = jobs;
+  const { context, classes, copyOverflow } = job;
+  const logits = activationSlice(context, context.graph.logits.name);
+  return [
+    ...maskedInputs(job, copies),
+    ...context.plan.steps.flatMap((step) => (step.kind === 'forward' ? forwardStep(context, step, copies.count) : [])),
+    overflow(copies.count * classes, { x: logits, flag: copyOverflow }),
+    ...jobs.map(({ classIndex: index, maskedScores: scores }) =>
+      maskedScores(classes, copies, { logits, index, scores: scores as BufferSlice }),
+    ),
+  ];
+}
+
+function maskedInputs(
+  { context, maps, weighted, input, maskRanges: allRanges }: Job,
+  copies: NonNullable<Batch['masked']>,
+): Dispatch[] {
+  const { name, shape: inputShape } = context.graph.input;
+  const [channels, outHeight, outWidth] = inputShape;
+  const { height, width, activations } = weighted;
+  const shape = { maps, height, width, channels, outHeight, outWidth };
+  const ranges = allRanges as BufferSlice;
+  return [
+    ...(copies.first === 0 ? [maskRanges(shape, { activations, ranges })] : []),
+    maskInput(shape, copies, { x: input, activations, ranges, y: activationSlice(context, name) }),
+  ];
+}

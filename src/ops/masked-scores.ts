@@ -1,0 +1,41 @@
+/** From the class scores of masked copies to the weights of the feature maps that they are about. */
+import rangeLib from '../../shaders/lib/mask-range.wgsl?raw';
+import softmaxSource from '../../shaders/ops/masked-scores.softmax.wgsl?raw';
+import scoresSource from '../../shaders/ops/masked-scores.wgsl?raw';
+import type { BufferSlice } from '../gpu/buffers.ts';
+import type { Dispatch } from '../gpu/encoder.ts';
+import { kernel } from '../gpu/kernel.ts';
+import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const SCORES = source('masked-scores', scoresSource);
+const SOFTMAX = source('masked-scores.softmax', softmaxSource, { libs: [rangeLib] });
+
+/** `scores` [maps], of which this writes `count` from `first` on: the logit of the class `index` in `logits` [count, classes]. */
+export function maskedScores(
+  classes: number,
+  { first, count }: { first: number; count: number },
+  { logits, index, scores }: { logits: BufferSlice; index: BufferSlice; scores: BufferSlice },
+): Dispatch {
+  return elementwise(SCORES, count, {
+    bindings: { logits, index, scores },
+    uniforms: { first, copies: count, classes },
+  });
+}
+
+/**
+ * Score-CAM (Wang et al. 2020, Algorithm 1): `weights` [maps], the softmax over the maps of their copies' `scores` [maps]. A
+ * baseline's score that is subtracted from all of them would cancel. Maps whose `ranges` [maps, 2], from maskRanges(), make
+ * no mask stay outside the softmax and have the weight 0.
+ */
+export function maskedScoreWeights(
+  maps: number,
+  buffers: { scores: BufferSlice; ranges: BufferSlice; weights: BufferSlice },
+): Dispatch {
+  return {
+    kernel: kernel(SOFTMAX),
+    bindings: { ...buffers },
+    uniforms: { maps },
+    workgroups: 1,
+    flops: 3 * maps * MEMORY_FLOPS,
+  };
+}
