@@ -4,6 +4,7 @@
  * rounding error, so that the arithmetic shows in the logits (VGG-19 here: 15.02144 against 15.02136 with float64).
  * Stored bytes are little-endian; so is every machine that has WebGPU.
  */
+import { float16Table } from './float16.ts';
 import type { Encoding, WeightsDtype } from './layout.ts';
 
 export const BYTES_PER_ELEMENT: Readonly<Record<WeightsDtype, number>> = {
@@ -91,32 +92,4 @@ export function decode(encoding: Encoding, stored: Uint8Array<ArrayBuffer>): Flo
 
 function dequantise(q: number, scale: number, min: number): number {
   return Math.fround(q * Math.fround(scale)) + Math.fround(min);
-}
-
-let halves: Uint32Array | undefined;
-
-/** The float32 bits of each of the 65,536 float16 values: 256 KiB, made when a float16 tensor is met. */
-function float16Table(): Uint32Array {
-  halves ??= makeFloat16Table();
-  return halves;
-}
-
-function makeFloat16Table(): Uint32Array {
-  const table = new Uint32Array(1 << 16);
-  const value = new Float32Array(1);
-  const valueBits = new Uint32Array(value.buffer);
-  for (let half = 0; half < table.length; half++) {
-    const sign = (half & 0x8000) << 16;
-    const exponent = (half >> 10) & 0x1f;
-    const fraction = half & 0x3ff;
-    if (exponent === 0) {
-      value[0] = fraction * 2 ** -24; // zero and the subnormals, all of them normal in float32
-      table[half] = sign | valueBits[0]!;
-    } else {
-      // Exponent bias 15 becomes 127; infinity and not-a-number keep an exponent of all ones.
-      const widened = exponent === 31 ? 255 : exponent + 112;
-      table[half] = sign | (widened << 23) | (fraction << 13);
-    }
-  }
-  return table;
 }
