@@ -9,7 +9,7 @@ import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/ove
 import type { Picture } from './image/picture.ts';
 import { upsampleMaps } from './image/upsample.ts';
 import { METHOD_TABLE } from './methods.ts';
-import type { Model } from './model.ts';
+import type { Model, WeightsRecord } from './model.ts';
 import type { ModelVariant } from './network/models.ts';
 import type { KernelChoices, ResolvedOptions, SelectionOptions } from './options.ts';
 import { VERSION } from './version.ts';
@@ -49,7 +49,7 @@ export interface Provenance {
   readonly model: string;
   /** The network's sizes, as loadModel takes them. */
   readonly variant: ModelVariant;
-  readonly weights: { readonly origin: string; readonly format: string; readonly checksum: string | undefined };
+  readonly weights: WeightsRecord;
   readonly picture: {
     readonly width: number;
     readonly height: number;

@@ -27,8 +27,9 @@ export type { OverlayImage, OverlayOptions } from './image/overlay.ts';
 export type { ImageInput, Pixels } from './image/picture.ts';
 export { addPngText, PNG_KEYWORD, pngText } from './image/png-text.ts';
 export { METHOD_TABLE, METHODS, type Method, type MethodName } from './methods.ts';
-export { type LoadModelOptions, loadModel, Model, type RandomWeights } from './model.ts';
+export { type LoadModelOptions, loadModel, Model, type RandomWeights, type WeightsRecord } from './model.ts';
 export { type KnownModel, MODELS, type ModelName, type ModelSource, type ModelVariant } from './network/models.ts';
+export { PRECISIONS, type Precision } from './network/parameters.ts';
 export {
   type Cell,
   type ClassifyOptions,

@@ -4,7 +4,7 @@ import { DisposedError, OptionError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { type FeatureShape, Graph, type GraphNode, type NetworkTable } from './network/graph.ts';
 import { findModel, type KnownModel, type ModelName, type ModelVariant, modelTable } from './network/models.ts';
-import { type LoadOptions, Parameters } from './network/parameters.ts';
+import { checkPrecision, type LoadOptions, Parameters, type Precision } from './network/parameters.ts';
 import { randomWeights } from './network/random.ts';
 import type { ChannelScaling } from './ops/preprocess.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
@@ -38,9 +38,19 @@ const LOAD_OPTIONS: OptionNames<LoadModelOptions> = {
   store: true,
   cache: true,
   checksum: true,
+  precision: true,
   signal: true,
   onProgress: true,
 };
+
+/** Which weights a model has, and how it holds them. */
+export interface WeightsRecord {
+  readonly origin: string;
+  readonly format: string;
+  readonly checksum: string | undefined;
+  /** As loadModel was given it. */
+  readonly precision: Precision;
+}
 
 export class Model {
   readonly gpu: Gpu;
@@ -49,7 +59,7 @@ export class Model {
   readonly parameters: Parameters;
   readonly preprocessing: ChannelScaling;
   readonly labels: readonly string[] | undefined;
-  readonly weights: { readonly origin: string; readonly format: string; readonly checksum: string | undefined };
+  readonly weights: WeightsRecord;
   /** What the last explanations left on the GPU. */
   readonly recentMaps = new RecentMaps();
   readonly #width: number | undefined;
@@ -70,7 +80,12 @@ export class Model {
     this.preprocessing = table.preprocessing[parameters.convention];
     this.labels = labels;
     this.#width = table.width;
-    this.weights = { origin: file.origin, format: file.format, checksum: file.checksum() };
+    this.weights = {
+      origin: file.origin,
+      format: file.format,
+      checksum: file.checksum(),
+      precision: parameters.precision,
+    };
   }
 
   /** [channels, height, width] of the network's input. */
@@ -130,6 +145,7 @@ export class Model {
 export async function loadModel(gpu: Gpu, name: ModelName, options: LoadModelOptions = {}): Promise<Model> {
   const known = findModel(name);
   checkOptionNames('loadModel()', options, LOAD_OPTIONS);
+  checkPrecision(options.precision);
   const table = modelTable(known, options);
   const graph = new Graph(table);
   const classes = graph.shape(graph.logits.name)[0];

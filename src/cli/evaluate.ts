@@ -130,7 +130,13 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
       methods: variants.map(({ name }, m) => ({ name, options: options[m] })),
       threshold,
       thresholds: THRESHOLDS,
-      model: { name: model.name, width: choice.width, classes: model.classCount, weights: weightsIdentity(model) },
+      model: {
+        name: model.name,
+        width: choice.width,
+        classes: model.classCount,
+        weights: weightsIdentity(model),
+        precision: model.weights.precision,
+      },
       adapter: gpu.adapterInfo,
     };
     const journal = join(folder, `evaluate-${settingsKey(settings).slice(0, 12)}.jsonl`);

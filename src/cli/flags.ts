@@ -7,6 +7,7 @@ import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP } from '../image/color
 import { DEFAULT_OPACITY } from '../image/overlay.ts';
 import { METHODS } from '../methods.ts';
 import { BUILT_IN_MODEL, type ModelName } from '../network/models.ts';
+import { DEFAULT_PRECISION, PRECISIONS, type Precision } from '../network/parameters.ts';
 import { CONV2D_VARIANTS, type Conv2dVariant } from '../ops/conv2d.variants.ts';
 import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS } from '../options.ts';
 
@@ -18,6 +19,7 @@ export interface CommonFlags {
   model?: string;
   weights?: string;
   width?: number;
+  precision?: Precision;
   labels?: string;
   fit?: ExplainOptions['fit'];
   adapter?: string;
@@ -142,6 +144,11 @@ export function commonOptions(): Option[] {
       '--width <factor>',
       "with random weights: scale of the channel counts, such as 1/8 (default: the model's own)",
     ).argParser(parseFactor),
+    new Option(
+      '--precision <how>',
+      'how fully connected weights are held: as in the file, or rounded to float16 in half the memory (f16-storage); ' +
+        `the arithmetic is float32 (default: ${DEFAULT_PRECISION})`,
+    ).choices(PRECISIONS),
     new Option(
       '--labels <file>',
       'JSON array of the names of the classes (default: GRADCAM_LABELS, else a file near the weights)',

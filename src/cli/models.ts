@@ -1,16 +1,23 @@
+import { Graph } from '../network/graph.ts';
 import { MODELS } from '../network/models.ts';
+import { matrixElements } from '../network/shapes.ts';
 import type { Context } from './context.ts';
 
 /** `gradcam models`: the known models, where their weights are published, and what pixels they expect. */
 export async function modelsCommand(flags: { json?: boolean }, { terminal }: Context): Promise<void> {
   for (const { table, ...model } of MODELS) {
-    const { preprocessing } = table();
+    const network = table();
+    const { preprocessing } = network;
+    const f16StorageBytes = model.bytes - 2 * matrixElements(new Graph(network));
     if (flags.json) {
-      terminal.print(JSON.stringify({ ...model, preprocessing }));
+      terminal.print(JSON.stringify({ ...model, f16StorageBytes, preprocessing }));
       continue;
     }
-    const size = `${(model.parameters / 1e6).toFixed(1)} M parameters, ${(model.bytes / 1e6).toFixed(0)} MB in float32`;
-    terminal.print(`${model.name.padEnd(13)} ${model.title}; ${size}`);
+    terminal.print(`${model.name.padEnd(13)} ${model.title}`);
+    terminal.print(
+      `              ${(model.parameters / 1e6).toFixed(1)} M parameters, ${megabytes(model.bytes)} in float32, ` +
+        `${megabytes(f16StorageBytes)} with --precision f16-storage`,
+    );
     for (const { url, format, checksum, note } of model.sources) {
       terminal.print(`              ${url}`);
       terminal.print(`              ${format}; ${note}; checksum ${checksum ?? 'not known'}`);
@@ -26,4 +33,8 @@ export async function modelsCommand(flags: { json?: boolean }, { terminal }: Con
         `mean ${p.mean.join(', ')}; std ${p.std.join(', ')}`,
     );
   }
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }

@@ -5,6 +5,7 @@ import { readPicture as readPixels } from '../image/picture.ts';
 import { drawScene, type Explanation, explain, type Model, type Pixels, type Provenance, VERSION } from '../index.ts';
 import { Graph } from '../network/graph.ts';
 import { findModel, type KnownModel, modelTable } from '../network/models.ts';
+import { checkPrecision, type Precision } from '../network/parameters.ts';
 import { adapterTitle } from '../node/adapters.ts';
 import { readPicture } from '../node/image.ts';
 import type { ExplainOptions } from '../options.ts';
@@ -52,7 +53,7 @@ export async function replayCommand(file: string, flags: ReplayFlags, context: C
   const { terminal, signal } = context;
   const record = await readRecord(file);
   const { provenance } = record;
-  const { known, options } = await readCall(file, provenance, flags);
+  const { known, precision, options } = await readCall(file, provenance, flags);
   const picture = await findPicture(file, record, flags.image);
   const weights = await findWeights(file, provenance, known, flags.weights);
   const recorded = await readMapBeside(file, provenance);
@@ -60,7 +61,7 @@ export async function replayCommand(file: string, flags: ReplayFlags, context: C
   const gpu = await openGpu({ adapter: flags.adapter, limits: flags.limits ?? limitsOf(provenance) });
   let replay: Replay;
   try {
-    const model = await loadWithBar(gpu, known.name, { weights, ...provenance.variant }, context);
+    const model = await loadWithBar(gpu, known.name, { weights, precision, ...provenance.variant }, context);
     checkWeights(file, provenance, model);
     const bar = terminal.progress('samples', String);
     const onProgress = ({ done, total }: { done: number; total: number }) => bar.update(done, total);
@@ -79,14 +80,14 @@ async function readCall(
   file: string,
   provenance: Provenance,
   flags: ReplayFlags,
-): Promise<{ known: KnownModel; options: ExplainOptions }> {
+): Promise<{ known: KnownModel; precision: Precision; options: ExplainOptions }> {
   const named = flags.model === undefined ? undefined : findModel(flags.model);
   return blamingRecord(file, provenance, () => {
     const known = named ?? findModel(provenance.model);
     // The class that was chosen then is explained now, even if another one is the most probable by a hair.
     const options = { ...provenance.options, classIndex: provenance.classIndex, kernels: provenance.kernels };
     checkOptions(options, new Graph(modelTable(known, provenance.variant)));
-    return { known, options };
+    return { known, precision: checkPrecision(provenance.weights.precision), options };
   });
 }
 

@@ -4,6 +4,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { ImageInput, LoadModelOptions, Model, ModelName, RandomWeights } from '../index.ts';
 import { Graph } from '../network/graph.ts';
 import { BUILT_IN_MODEL, findModel, type KnownModel, modelTable } from '../network/models.ts';
+import type { Precision } from '../network/parameters.ts';
 import { quietEnvironment } from '../node/adapters.ts';
 import { chooseDawnAdapter, openDawnGpu } from '../node/dawn.ts';
 import { checkPicture, readPicture } from '../node/image.ts';
@@ -45,11 +46,12 @@ export interface ModelChoice {
   readonly weights: string | RandomWeights | undefined;
   /** Scale of the channel counts, where it is not the published network's. */
   readonly width: number | undefined;
+  readonly precision: Precision | undefined;
   readonly labels: readonly string[] | undefined;
 }
 
 /**
- * Reads --model, --weights, --width and --labels, with what stands in for them where they are not given: for pictures of
+ * Reads --model, --weights, --width, --precision and --labels, with what stands in for them where they are not given: for pictures of
  * the user's an ImageNet model, else the built-in one.
  */
 export async function chooseModel(
@@ -65,7 +67,7 @@ export async function chooseModel(
   if (flags.width !== undefined && typeof weights !== 'object') {
     throw new OptionError('--width', flags.width, 'to be given with --weights random:SEED only');
   }
-  const { width } = flags;
+  const { width, precision } = flags;
   const graph = new Graph(modelTable(known, { width }));
   const isDefault = flags.model === undefined;
   return {
@@ -74,6 +76,7 @@ export async function chooseModel(
     graph,
     weights,
     width,
+    precision,
     labels: await chooseLabels(flags, env, known, weights, classCount(graph)),
   };
 }
@@ -143,7 +146,7 @@ export function loadWithBar(
 
 export async function openModel(gpu: Gpu, choice: ModelChoice, context: Context): Promise<Model> {
   const { terminal } = context;
-  const { known, isDefault, weights, width, labels } = choice;
+  const { known, isDefault, weights, width, precision, labels } = choice;
   if (typeof weights === 'object') {
     const size = width === undefined ? '' : `, ${width} of the channels`;
     terminal.note(
@@ -151,7 +154,7 @@ export async function openModel(gpu: Gpu, choice: ModelChoice, context: Context)
         'Name real weights with --weights.',
     );
   }
-  return loadWithBar(gpu, known.name, { weights, width, labels }, context).catch((error) => {
+  return loadWithBar(gpu, known.name, { weights, width, precision, labels }, context).catch((error) => {
     if (error instanceof WeightsError && error.tensor !== undefined && isDefault) {
       terminal.note(`The network is ${known.name}, as --model was not given; these weights may be another's.`);
     }

@@ -31,3 +31,11 @@ export function denseShape(graph: Graph, node: DenseNode, convention: Convention
   const inputs = elementsOf(graph.shape(node.inputs[0]));
   return { inputs, outputs: node.units, rows: convention === 'keras' ? 'inputs' : 'outputs' };
 }
+
+/** Elements of all fully connected matrices: what precision 'f16-storage' halves. */
+export function matrixElements(graph: Graph): number {
+  return graph.nodes.reduce(
+    (sum, node) => (node.op === 'dense' ? sum + elementsOf(graph.shape(node.inputs[0])) * node.units : sum),
+    0,
+  );
+}

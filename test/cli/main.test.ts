@@ -59,6 +59,7 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ['a threshold of none', ['explain', '--boxes', '0'], /--boxes.*'0'.*Expected a number above 0 and up to 1/],
     ['a picture for a threshold', ['explain', '--boxes', 'photo.png'], /--boxes.*photo\.png.*in front of the flag/],
     ['an unknown colour map', ['explain', '--color-map', 'jet'], /--color-map.*jet.*viridis/],
+    ['half arithmetic', ['explain', '--precision', 'f16'], /--precision.*'f16'.*f32, f16-storage/],
     ['width for real weights', ['explain', '--weights', 'x', '--width', '1/8'], /--width: got 0\.125/],
     // The same rule as loadModel's.
     ['a width of none', [...TINY, '--width', '0'], /--width: got 0; allowed: a number above 0 and up to 4/],
@@ -301,7 +302,10 @@ describe('models, doctor, help', () => {
     const vgg16 = models.find(({ name }) => name === 'vgg16');
     expect(vgg16.sources[0].url).toMatch(/^https:\/\/.*vgg16.*\.safetensors$/);
     expect(vgg16.preprocessing.torch.mean).toEqual([0.485, 0.456, 0.406]);
-    expect((await run(['models'])).stdout).toContain(vgg16.sources[0].url);
+    expect([vgg16.bytes, vgg16.f16StorageBytes]).toEqual([553_430_176, 306_162_848]);
+    const { stdout: text } = await run(['models']);
+    expect(text).toContain(vgg16.sources[0].url);
+    expect(text).toContain('553 MB in float32, 306 MB with --precision f16-storage');
   });
 
   it('doctor: the adapter that is used, for people and as JSON', async () => {

@@ -129,6 +129,16 @@ it('is made again with the kernels of the record, whatever this device would cho
   expect(found.replayed.kernels).toEqual(result.provenance.kernels);
 });
 
+it('is made again with the precision of the record', async () => {
+  const half = ['--precision', 'f16-storage', '--out', 'half'];
+  const call = ['explain', 'photos/photo.png', ...TINY, '--samples', '2', ...half, '--json'];
+  const { provenance, files } = JSON.parse((await run(call)).stdout);
+  expect(provenance.weights.precision).toBe('f16-storage');
+  expect(provenance.map.checksum).not.toBe(readJson(`${RESULT}.json`).provenance.map.checksum);
+  const { code, replay: found } = await replay(files.json);
+  expect({ code, ...found }).toMatchObject({ code: 0, verdict: 'equal bits' });
+});
+
 describe('what it is compared with', () => {
   it('is the checksum where there is no .npy', async () => {
     const stem = copyOfResult('without-map', ['.json']);
@@ -313,6 +323,7 @@ describe('what is no record', () => {
     ['an option of the future', { options: { temperature: 2 } }, /temperature: got 2/],
     ['another network', { model: 'vgg20' }, /model: got "vgg20"/],
     ['a kernel of the future', { kernels: { block1_conv1: { forward: 'fft' } } }, /kernels: got "fft"/],
+    ['a precision of the future', { weights: { precision: 'f8' } }, /precision: got "f8"/],
     ['a network of no size', { variant: { width: -1 } }, /width: got -1/],
   ])('asks for %s: 1, and what it asked for', async (what, change, message) => {
     const stem = copyOfResult(what.replaceAll(' ', '-'));

@@ -5,11 +5,12 @@ import { classify } from '../../src/explain.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { loadModel, Model } from '../../src/model.ts';
 import { Graph } from '../../src/network/graph.ts';
-import { Parameters } from '../../src/network/parameters.ts';
+import { Parameters, type Precision } from '../../src/network/parameters.ts';
 import { vgg } from '../../src/network/vgg.ts';
 import { type LoadProgress, openWeights, type WeightsFile } from '../../src/weights/source.ts';
 import { assertClose, assertEqual, assertRejects, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest } from '../harness/gpu.ts';
+import { roundToFloat16 } from '../reference/float16.ts';
 import { forward, logits } from '../reference/network.ts';
 import { stack } from '../reference/tensor.ts';
 import { concat, memoryStore, modelJson, type PlainTensor } from '../weights/made-files.ts';
@@ -111,6 +112,49 @@ describe('weights files', () => {
       expect(held[2]! - held[0]!).toBeGreaterThan(0.9 * saved);
     });
   }
+
+  for (const layout of ['keras', 'torchvision'] as const) {
+    gpuTest(`of ${layout} have their matrices rounded to float16 where that is asked for`, async (gpu) => {
+      const tensors = fileTensors(VGG, layout);
+      const rounded = tensors.map((found) => {
+        if (!isMatrix(found)) return found;
+        const values = new Float32Array(found.bytes.buffer).map(roundToFloat16);
+        return { ...found, bytes: new Uint8Array(values.buffer) };
+      });
+      const load = async (from: PlainTensor[], pieceElements: number, precision?: Precision) => {
+        const file = await openTensors(from, layout);
+        const weights = withStream(file, (options) => file.stream({ ...options, pieceElements }));
+        const before = gpu.memory.currentBytes;
+        using model = await loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights, precision });
+        const held = gpu.memory.currentBytes - before;
+        const { dtype } = model.parameters.dense('fc1').matrix.storage;
+        return { logits: await logitsOf(model), held, dtype, precision: model.weights.precision };
+      };
+      const single = await load(tensors, 1 << 20);
+      const expected = await load(rounded, 1 << 20, 'f32');
+      for (const pieceElements of [7, 1 << 20]) {
+        const half = await load(tensors, pieceElements, 'f16-storage');
+        expect(half).toMatchObject({ dtype: 'float16', precision: 'f16-storage' });
+        assertSameBits(half.logits, expected.logits);
+        expect(half.logits).not.toEqual(single.logits);
+        const elements = VGG.dense.reduce((sum, { weights }) => sum + weights.data.length, 0);
+        expect(single.held - half.held).toBeGreaterThan(0.9 * 2 * elements);
+      }
+      expect(single).toMatchObject({ dtype: 'float32', precision: 'f32' });
+    });
+  }
+
+  gpuTest('of 8 bits keep their matrices, whatever the precision', async (gpu) => {
+    const { file } = await storeBytes(fileTensors(VGG, 'keras'));
+    const logits: Float32Array[] = [];
+    for (const precision of ['f32', 'f16-storage'] as const) {
+      const weights = withStream(file, (options) => file.stream(options));
+      using model = await loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights, precision });
+      assertEqual(model.parameters.dense('fc1').matrix.storage.dtype, 'uint8');
+      logits.push(await logitsOf(model));
+    }
+    assertSameBits(logits[1]!, logits[0]!);
+  });
 
   gpuTest('with batch normalisation are folded into the convolutions', async (gpu) => {
     const normalised = smallVgg({ name: 'vgg11', batchNorm: true, seed: 5, inputSize: 64 });
@@ -229,6 +273,21 @@ describe('a weights file that is not the network’s', () => {
     }
   });
 
+  gpuTest('holds a number that is too large for float16, where that is asked for', async (gpu) => {
+    const tensors = fileTensors(VGG, 'torchvision');
+    const { bytes, name } = tensors.findLast(isMatrix)!;
+    const data = new DataView(bytes.buffer);
+    data.setFloat32(4 * 76, 65519, true);
+    const weights = await openTensors(tensors, 'torchvision');
+    (await loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights, precision: 'f16-storage' })).dispose();
+    data.setFloat32(4 * 77, -65520, true);
+    const error = await loadError(gpu, tensors, 'torchvision', 'f16-storage');
+    expect(error).toMatchObject({ file: 'vgg.safetensors', tensor: name, found: '-65520 at element 77' });
+    expect(error.message).toMatch(/float16 cannot hold; load the model with the precision 'f32'/);
+    const single = await openTensors(tensors, 'torchvision');
+    (await loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights: single })).dispose();
+  });
+
   gpuTest('ends too early', async (gpu) => {
     const file = await openTensors(fileTensors(VGG, 'keras'), 'keras');
     const weights = withStream(file, async function* (options) {
@@ -245,10 +304,15 @@ describe('a weights file that is not the network’s', () => {
   });
 
   /** The error of loading the tensors as VGG-11, after which the GPU's memory must be as before. */
-  async function loadError(gpu: Gpu, tensors: PlainTensor[], layout: Layout = 'torchvision'): Promise<WeightsError> {
+  async function loadError(
+    gpu: Gpu,
+    tensors: PlainTensor[],
+    layout: Layout = 'torchvision',
+    precision?: Precision,
+  ): Promise<WeightsError> {
     const before = gpu.memory.currentBytes;
     const weights = await openTensors(tensors, layout);
-    const error = await loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights }).then(
+    const error = await loadModel(gpu, 'vgg11', { ...sizeOptions(VGG), weights, precision }).then(
       () => undefined,
       (reason: unknown) => reason,
     );
@@ -301,6 +365,7 @@ describe('loadModel', () => {
       [{ inputSize: 100 }, /^inputSize: got 100; allowed: a multiple of 32/],
       [{ inputSize: 0 }, /^inputSize: got 0;/],
       [{ classes: 3, labels: ['a', 'b'] }, /^labels: got "2 labels"; allowed: one label for each of the 3 classes/],
+      [{ precision: 'f16' as 'f32' }, /^precision: got "f16"; allowed: f32, f16-storage; the arithmetic is float32/],
       [{ widht: 1 }, /^widht: got 1; allowed: width; loadModel\(\) takes/],
       [{ weights: null as unknown as undefined }, /^weights: got null/],
       [{ weights: { random: -1 } }, /^weights: .*random:SEED/],
