@@ -5,6 +5,7 @@ import { fitPicture, viewOf } from '../src/image/fit.ts';
 import { type Convention, elementsOf, Graph, type GraphNode } from '../src/network/graph.ts';
 import { convShape, denseShape, flattenShape, poolShape } from '../src/network/shapes.ts';
 import { vgg } from '../src/network/vgg.ts';
+import { ablate } from '../src/ops/ablate.ts';
 import { argmax } from '../src/ops/argmax.ts';
 import { attribution } from '../src/ops/attribution.ts';
 import {
@@ -42,7 +43,7 @@ import {
 import { flatten, flattenGradInput } from '../src/ops/flatten.ts';
 import { gradientMap, map } from '../src/ops/map.ts';
 import { MASK_RANGE_FLOATS, maskInput, maskRanges } from '../src/ops/mask-input.ts';
-import { maskedScores, maskedScoreWeights } from '../src/ops/masked-scores.ts';
+import { maskedScores, maskedScoreWeights, scoreDropWeights } from '../src/ops/masked-scores.ts';
 import { maxpool, maxpoolCodeWords, maxpoolGradInput } from '../src/ops/maxpool.ts';
 import { decodeMoments, MOMENT_FLOATS, moments, momentWeights } from '../src/ops/moments.ts';
 import { inputRange, noise } from '../src/ops/noise.ts';
@@ -94,6 +95,15 @@ const WINOGRAD_TILES: readonly WinogradTile[] = [2, 4];
 const SCRATCH_BYTES = 128 * 2 ** 20;
 
 export const OPS: Readonly<Record<string, OpBench>> = {
+  ablate: (bench) => {
+    const { samples } = bench;
+    const [layer] = EXPLAINED;
+    const { maps, cells } = featureMaps(layer);
+    const buffers = { activations: bench.random(maps * cells), y: bench.empty(samples * maps * cells) };
+    const dispatches = [ablate({ maps, cells }, { first: 0, count: samples }, buffers)];
+    return [{ name: `${layer}.n${samples}`, dispatches, bytes: bytesOf(buffers.activations, buffers.y) }];
+  },
+
   argmax: (bench) => {
     const buffers = { x: bench.random(CLASSES), index: bench.empty(1) };
     return [{ name: 'logits', dispatches: [argmax(CLASSES, 0, buffers)], bytes: bytesOf(buffers.x) }];
@@ -217,6 +227,11 @@ export const OPS: Readonly<Record<string, OpBench>> = {
         name: `${layer}.softmax`,
         dispatches: [maskedScoreWeights(maps, { scores, ranges, weights })],
         bytes: bytesOf(scores, ranges, weights),
+      },
+      {
+        name: `${layer}.drop`,
+        dispatches: [scoreDropWeights(maps, { scores, logits, index, weights })],
+        bytes: bytesOf(scores, weights),
       },
     ];
   },

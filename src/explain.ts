@@ -117,7 +117,10 @@ export async function* explainInBatches(
   const { place, needsGradient, masks } = method;
   const target = place === 'input' ? model.graph.input.name : model.resolveLayer(common.layerName).name;
   await loadTunings(gpu);
-  const masked = masks && { from: model.graph.input.name, count: model.graph.shape(target)[0] };
+  const masked = masks && {
+    from: masks === 'input' ? model.graph.input.name : target,
+    count: model.graph.shape(target)[0],
+  };
   const plan = planExplanation({
     graph: model.graph,
     convention: model.parameters.convention,

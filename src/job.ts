@@ -27,7 +27,7 @@ import {
 import { argmax } from './ops/argmax.ts';
 import { attribution } from './ops/attribution.ts';
 import { MASK_RANGE_FLOATS } from './ops/mask-input.ts';
-import { maskedScoreWeights } from './ops/masked-scores.ts';
+import { maskedScoreWeights, scoreDropWeights } from './ops/masked-scores.ts';
 import { MOMENT_FLOATS, moments, momentWeights } from './ops/moments.ts';
 import { inputRange, noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
@@ -60,7 +60,7 @@ export interface Job {
   readonly copyOverflow: BufferSlice;
   /** Where the method's weights are one. */
   readonly singularVector: SingularVectorScratch | undefined;
-  /** Of a method with masked copies: what the masks are normalised by. */
+  /** Of a method that masks the input: what the masks are normalised by. */
   readonly maskRanges: BufferSlice | undefined;
   readonly classIndex: BufferSlice;
   /** Of a method with masked copies: the class's score of each. */
@@ -135,7 +135,8 @@ export function prepareJobs(
               ended: workspace.floats('end of the power iteration', 1),
             }
           : undefined,
-      maskRanges: method.masks && workspace.floats('ranges of the masks', maps * MASK_RANGE_FLOATS),
+      maskRanges:
+        method.masks === 'input' ? workspace.floats('ranges of the masks', maps * MASK_RANGE_FLOATS) : undefined,
     };
     const activations = method.place === 'layer' ? buffers.shared.floats('explained activations', maps * cells) : input;
     const heatMaps = selection?.heatMaps ?? 1;
@@ -333,10 +334,9 @@ function attributionDispatch(
 }
 
 /** What the method weights the feature maps with; for those that weight cells the moments are enough. */
-function weightDispatches(
-  { options, zeroCells, maps, cells, singularVector: scratch, maskRanges: ranges, maskedScores: scores }: Job,
-  weighted: WeightedMaps,
-): Dispatch[] {
+function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
+  const { options, zeroCells, maps, cells, singularVector: scratch, maskRanges: ranges, maskedScores: scores } = job;
+  const { cleanLogits, classIndex: index } = job;
   const shape = { maps, cells, samples: weighted.samples };
   switch (METHOD_TABLE[options.method].weights) {
     case 'mean-gradient':
@@ -357,6 +357,10 @@ function weightDispatches(
     case 'masked-scores': {
       const { weights } = weighted;
       return [maskedScoreWeights(maps, { scores: scores as BufferSlice, ranges: ranges as BufferSlice, weights })];
+    }
+    case 'score-drop': {
+      const { weights } = weighted;
+      return [scoreDropWeights(maps, { scores: scores as BufferSlice, logits: cleanLogits, index, weights })];
     }
   }
 }

@@ -1,12 +1,14 @@
 /**
- * Methods that ask what the score becomes without something: a copy for each feature map, masked by it, passed forward. The
- * copies are rows of batches as the noisy ones are.
+ * Methods that ask what the score becomes without something: a copy for each feature map, masked by it or without it, passed
+ * forward. The copies are rows of batches as the noisy ones are.
  */
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Job } from './job.ts';
+import { METHOD_TABLE } from './methods.ts';
 import type { Batch } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
+import { ablate } from './ops/ablate.ts';
 import { maskInput, maskRanges } from './ops/mask-input.ts';
 import { maskedScores } from './ops/masked-scores.ts';
 import { overflow } from './ops/overflow.ts';
@@ -14,11 +16,14 @@ import { overflow } from './ops/overflow.ts';
 /** Batches of copies, from the masks to each class's scores; the clean picture's feature maps are there already. */
 export function maskedDispatches(jobs: readonly Job[], copies: NonNullable<Batch['masked']>): Dispatch[] {
   const [job] = jobs;
-  const { context, classes, copyOverflow } = job;
+  const { context, classes, copyOverflow, options } = job;
+  const { steps } = context.plan;
+  const isAtLayer = METHOD_TABLE[options.method].masks === 'layer';
+  const first = isAtLayer ? steps.findIndex(({ kind }) => kind === 'capture') : 0;
   const logits = activationSlice(context, context.graph.logits.name);
   return [
-    ...maskedInputs(job, copies),
-    ...context.plan.steps.flatMap((step) => (step.kind === 'forward' ? forwardStep(context, step, copies.count) : [])),
+    ...(isAtLayer ? [ablatedMaps(job, copies)] : maskedInputs(job, copies)),
+    ...steps.slice(first).flatMap((step) => (step.kind === 'forward' ? forwardStep(context, step, copies.count) : [])),
     overflow(copies.count * classes, { x: logits, flag: copyOverflow }),
     ...jobs.map(({ classIndex: index, maskedScores: scores }) =>
       maskedScores(classes, copies, { logits, index, scores: scores as BufferSlice }),
@@ -39,4 +44,9 @@ function maskedInputs(
     ...(copies.first === 0 ? [maskRanges(shape, { activations, ranges })] : []),
     maskInput(shape, copies, { x: input, activations, ranges, y: activationSlice(context, name) }),
   ];
+}
+
+function ablatedMaps({ context, target, maps, cells, weighted }: Job, copies: NonNullable<Batch['masked']>): Dispatch {
+  const { activations } = weighted;
+  return ablate({ maps, cells }, copies, { activations, y: activationSlice(context, target) });
 }

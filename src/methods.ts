@@ -24,7 +24,8 @@ export interface LayerMethod extends MethodBase {
     | 'gradient'
     | 'positive-gradient'
     | 'singular-vector'
-    | 'masked-scores';
+    | 'masked-scores'
+    | 'score-drop';
   /**
    * Whether the map depends on the gradient of the class's logit. If not, there is no backward pass, and all that noisy
    * copies can change is the mean of the feature maps (`activations: 'mean'`).
@@ -32,9 +33,9 @@ export interface LayerMethod extends MethodBase {
   readonly needsGradient: boolean;
   /**
    * The weights come from the class scores of copies that lack something, one for each feature map: 'input' where all of the
-   * model's input but what the map shows is taken away. Such methods take no noise.
+   * model's input but what the map shows is taken away, 'layer' where the map itself is. Such methods take no noise.
    */
-  readonly masks?: 'input';
+  readonly masks?: 'input' | 'layer';
 }
 
 /**
@@ -135,6 +136,16 @@ const TABLE = {
     isSmooth: false,
     equation: 'L = ReLU(Σ_k W_k A_k), W the softmax over k of S(x ⊙ H_k), H_k = A_k enlarged and brought to 0 … 1',
     source: 'Wang et al. 2020 (arXiv 1910.01279), Algorithm 1',
+  },
+  'ablation-cam': {
+    title: 'Ablation-CAM',
+    place: 'layer',
+    weights: 'score-drop',
+    needsGradient: false,
+    masks: 'layer',
+    isSmooth: false,
+    equation: 'L = ReLU(Σ_k W_k A_k), W_k = (S − S_k) / |S|, S_k the score with A_k set to zero',
+    source: 'Desai and Ramaswamy 2020 (doi 10.1109/WACV45572.2020.9093360)',
   },
   gradient: {
     title: 'Gradient',

@@ -1,5 +1,6 @@
 /** From the class scores of masked copies to the weights of the feature maps that they are about. */
 import rangeLib from '../../shaders/lib/mask-range.wgsl?raw';
+import dropSource from '../../shaders/ops/masked-scores.drop.wgsl?raw';
 import softmaxSource from '../../shaders/ops/masked-scores.softmax.wgsl?raw';
 import scoresSource from '../../shaders/ops/masked-scores.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
@@ -8,6 +9,7 @@ import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
 
 const SCORES = source('masked-scores', scoresSource);
+const DROP = source('masked-scores.drop', dropSource);
 const SOFTMAX = source('masked-scores.softmax', softmaxSource, { libs: [rangeLib] });
 
 /** `scores` [maps], of which this writes `count` from `first` on: the logit of the class `index` in `logits` [count, classes]. */
@@ -38,4 +40,16 @@ export function maskedScoreWeights(
     workgroups: 1,
     flops: 3 * maps * MEMORY_FLOPS,
   };
+}
+
+/**
+ * Ablation-CAM (Desai and Ramaswamy 2020): `weights` [maps], W_k = (S − S_k) / |S|, with S_k the score of the copy that lacks
+ * map k and S the clean picture's, `logits`[index]. The paper divides by S, which it takes to be above zero; below, its
+ * weights would change their sign. The divisor is the same for all maps, and left out where |S| < 1e-30.
+ */
+export function scoreDropWeights(
+  maps: number,
+  buffers: { scores: BufferSlice; logits: BufferSlice; index: BufferSlice; weights: BufferSlice },
+): Dispatch {
+  return elementwise(DROP, maps, { bindings: { ...buffers }, uniforms: { maps } });
 }

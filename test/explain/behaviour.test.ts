@@ -194,6 +194,20 @@ describe('a method without a gradient', () => {
 describe('a method with masked copies', () => {
   const options = { method: 'score-cam', layerName: 'block3_conv1' } as const;
 
+  modelTest('that lack the map itself begins behind the layer', async (model, gpu) => {
+    const kernels: string[] = [];
+    const run = vi.spyOn(gpu, 'run').mockImplementation((dispatches, ...rest) => {
+      kernels.push(...dispatches.map(({ kernel }) => kernelLabel(kernel)));
+      return Gpu.prototype.run.call(gpu, dispatches, ...rest);
+    });
+    await explain(model, PICTURE, { method: 'ablation-cam', layerName: 'block5_conv2', batch: 16 });
+    run.mockRestore();
+    const convolutions = kernels.filter((label) => label.startsWith('conv2d'));
+    expect(kernels.filter((label) => label === 'ablate')).toHaveLength(2);
+    // Those of the clean picture alone.
+    expect(convolutions).toHaveLength(8);
+  });
+
   modelTest('takes a pass for each map, counts them, and gives each class its own map', async (model) => {
     const seen: ExplainProgress[] = [];
     const results = await explain(model, PICTURE, {
@@ -265,7 +279,7 @@ describe('outcome', () => {
   });
 
   gpuTest('is negative-only where all speaks against it', async (gpu) => {
-    for (const method of ['grad-cam', 'hires-cam', 'xgrad-cam'] as const) {
+    for (const method of ['grad-cam', 'hires-cam', 'xgrad-cam', 'ablation-cam'] as const) {
       const result = await explained(
         withClass0((w) => -w),
         { method },

@@ -29,6 +29,7 @@ const ALL_CASES: ExplainOptions[] = [
   { ...SMOOTH, method: 'deconvnet' },
   { ...SMOOTH, method: 'gradient-x-input', sampleWeights: 'score' },
   { ...SMOOTH, layerName: 'block4_conv3', method: 'eigen-cam', activations: 'mean' },
+  { layerName: 'block4_pool', method: 'ablation-cam' },
   { layerName: 'block5_conv3', method: 'score-cam' },
 ];
 

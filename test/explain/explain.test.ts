@@ -137,6 +137,15 @@ describe('an explanation is the oracle’s', () => {
       { method: 'score-cam', layerName, classIndex: 8, subset: [[1, 1]] },
     ]),
   );
+  explains(
+    'by the scores without each of the maps',
+    NARROW_VGG11,
+    'keras',
+    ['block5_pool', 'block5_conv2', 'block3_conv1', 'block1_conv1'].flatMap((layerName): ExplainOptions[] => [
+      { method: 'ablation-cam', layerName },
+      { method: 'ablation-cam', layerName, classIndex: 3, filters: [1, 0], subset: [[1, 1]] },
+    ]),
+  );
 
   explains(
     'with feature maps averaged over the samples',

@@ -119,6 +119,16 @@ describe('a plan of masked copies', () => {
     expect(bufferBytes.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(WORKING_BYTES);
     expect(copies({ batch: 3 }).rows).toBe(3);
   });
+
+  it('gives the layers in front of the place where they begin one row, and needs few batches behind it', () => {
+    const { tensors, rows, batches } = copies({ masked: { from: 'block5_conv3', count: 512 } });
+    const rowsOf = (node: string) => tensors.get(tensorName.activation(node))!.rows;
+    expect(rowsOf('block1_conv1')).toBe(1);
+    expect(rowsOf('block5_conv2')).toBe(1);
+    for (const node of ['block5_conv3', 'block5_pool', 'fc1', 'predictions']) expect(rowsOf(node)).toBe(rows);
+    expect(rows).toBeGreaterThan(100);
+    expect(batches.length).toBeLessThanOrEqual(6);
+  });
 });
 
 describe('planExplanation', () => {

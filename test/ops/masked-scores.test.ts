@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest';
-import { maskedScores, maskedScoreWeights } from '../../src/ops/masked-scores.ts';
+import { maskedScores, maskedScoreWeights, scoreDropWeights } from '../../src/ops/masked-scores.ts';
 import { assertClose, FLOAT32_EPSILON } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
@@ -45,6 +45,24 @@ describe('masked-scores', () => {
       assertClose(await weightsOf(op, scores, some), expected.data, { tolerance });
     });
   }
+
+  opTest('weigh maps by how much the score falls without them', async (op) => {
+    for (const maps of [1, 64, 65, 512]) {
+      for (const score of [7.5, -3, 0, 1e-40, 1e30, -1e-20]) {
+        const size = Math.max(Math.abs(score), 1e-25);
+        const scores = random(maps)
+          .normals(maps)
+          .map((value) => size * value);
+        const logits = op.input(Float32Array.of(1, 2, score));
+        const weights = op.output(maps);
+        const index = op.input(Uint32Array.of(2));
+        await op.run(scoreDropWeights(maps, { scores: op.input(scores), logits, index, weights }));
+        const expected = reference.scoreDropWeights(score === 1e-40 ? 0 : score, [...scores]);
+        const what = `${maps} maps, a score of ${score}`;
+        assertClose(await op.floats(weights), expected.data, { what, tolerance: 4 * FLOAT32_EPSILON });
+      }
+    }
+  });
 
   opTest('do not overflow, and leave all weights zero where no map makes a mask', async (op) => {
     assertClose(await weightsOf(op, Float32Array.of(3e38, -3e38, 3e38)), [0.5, 0, 0.5], { tolerance: 1e-6 });

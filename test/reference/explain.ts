@@ -1,8 +1,9 @@
 /** A whole explanation in float64, from the network's input to the map, as the methods' papers state it. */
+import { ablations } from './ablate.ts';
 import { argmax } from './argmax.ts';
 import { explanationMap, type MapOptions } from './map.ts';
 import { activationMasks, maskInput } from './mask-input.ts';
-import { maskedScoreWeights } from './masked-scores.ts';
+import { maskedScoreWeights, scoreDropWeights } from './masked-scores.ts';
 import { type Moments, moments, sampleWeights } from './moments.ts';
 import { backward, forward, logits, type Network } from './network.ts';
 import { type NoiseOptions, noisySamples } from './noise.ts';
@@ -22,7 +23,8 @@ export type ReferenceMethod =
   | 'xgrad-cam'
   | 'layer-cam'
   | 'eigen-cam'
-  | 'score-cam';
+  | 'score-cam'
+  | 'ablation-cam';
 
 export interface ReferenceOptions extends MapOptions, Partial<NoiseOptions> {
   readonly method: ReferenceMethod;
@@ -78,7 +80,9 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
   const { weights, alphaZeroCells, alphaCells } =
     method === 'score-cam'
       ? withoutAlpha(scoreCamWeights(network, input, activations, classIndex))
-      : weightsOf(method, d, activations, options.alphaNumerator ?? 'second');
+      : method === 'ablation-cam'
+        ? withoutAlpha(ablationCamWeights(network, layerName, activations, clean.logits.data[classIndex]!, classIndex))
+        : weightsOf(method, d, activations, options.alphaNumerator ?? 'second');
   const { signed, map } = explanationMap(activations, weights, options);
   const classes = clean.logits.data.length;
   return {
@@ -97,7 +101,7 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
 }
 
 function weightsOf(
-  method: Exclude<ReferenceMethod, 'score-cam'>,
+  method: Exclude<ReferenceMethod, 'score-cam' | 'ablation-cam'>,
   d: Moments,
   activations: Tensor,
   numerator: 'second' | 'first',
@@ -130,6 +134,22 @@ function scoreCamWeights(network: Network, input: Tensor, activations: Tensor, c
     return mask && logits(network, forward(network, masked)).data[classIndex]!;
   });
   return maskedScoreWeights(scores);
+}
+
+/** Desai and Ramaswamy 2020, from the layer on: the logit of the class without each of the maps. */
+function ablationCamWeights(
+  network: Network,
+  layerName: string,
+  activations: Tensor,
+  score: number,
+  classIndex: number,
+): Tensor {
+  const outputs = logits(network, forward(network, ablations(activations), layerName));
+  const [maps, classes] = outputs.shape as readonly number[] as [number, number];
+  return scoreDropWeights(
+    score,
+    Array.from({ length: maps }, (_, k) => outputs.data[k * classes + classIndex]!),
+  );
 }
 
 /** One picture through the network: its logits, its feature maps A and, on demand, ∂S_c/∂A. */

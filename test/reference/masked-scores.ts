@@ -11,3 +11,12 @@ export function maskedScoreWeights(scores: readonly (number | undefined)[]): Ten
     scores.map((score) => (score === undefined ? 0 : shares.next().value!)),
   );
 }
+
+/** Ablation-CAM: by how much the score S falls without map k, as a share of |S|. */
+export function scoreDropWeights(score: number, scores: readonly number[]): Tensor {
+  const divisor = score === 0 ? 1 : Math.abs(score);
+  return tensor(
+    [scores.length],
+    scores.map((without) => (score - without) / divisor),
+  );
+}
