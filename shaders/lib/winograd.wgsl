@@ -33,10 +33,11 @@ fn transform_input(d: Patch) -> Patch {
 // G g
 fn transform_filter(g0: Cell, g1: Cell, g2: Cell) -> Patch {
   const SCALE = 1.0 / (2.0 * (Q2 - P2));
-  let even = SCALE * g1;
   let odd_p = fma(Cell(SCALE * P), g2, (SCALE * Q) * g0);
   let odd_q = fma(Cell(SCALE * Q), g2, (SCALE * P) * g0);
-  return Patch(g0, even + odd_p, even - odd_p, even + odd_q, even - odd_q, g2);
+  // A product that is added without fma is rounded, or not, as the compiler likes.
+  let scale = Cell(SCALE);
+  return Patch(g0, fma(scale, g1, odd_p), fma(scale, g1, -odd_p), fma(scale, g1, odd_q), fma(scale, g1, -odd_q), g2);
 }
 
 // Aᵀ m
@@ -45,10 +46,13 @@ fn transform_output(m: Patch) -> Outputs {
   let odd_p = m[1] - m[2];
   let even_q = m[3] + m[4];
   let odd_q = m[3] - m[4];
+  // P odd_p, but no bare product: of fma(a, b, c * d) + e, which the caller makes, Mesa makes fma(a, b, fma(c, d, e)), and
+  // then rounds otherwise than others do.
+  let p_odd_p = fma(Cell(P - 1.0), odd_p, odd_p);
   return Outputs(
     fma(Cell(P), odd_q, fma(Cell(Q), odd_p, m[0])),
     even_p + even_q,
-    fma(Cell(Q), odd_q, P * odd_p),
+    fma(Cell(Q), odd_q, p_odd_p),
     fma(Cell(Q2), even_q, fma(Cell(P2), even_p, m[5])),
   );
 }
