@@ -332,10 +332,19 @@ function chooseVariant(request: PlanRequest, node: GraphNode, direction: Directi
   return chosen ?? (tuner ? tuner.choose(question) : question.candidates[0]);
 }
 
+/**
+ * Whether the gradient meets ties in max-pooling on its way: cells of early layers see little of the picture, and in its even
+ * areas many are equal. In front of the last pooling each sees most of it.
+ */
+function tiesMatter(request: PlanRequest): boolean {
+  return nodesOnWayBack(request).filter(({ op }) => op === 'maxpool').length > 1;
+}
+
 function kernelQuestion(request: PlanRequest, node: Conv2dNode, direction: Direction): Conv2dQuestion {
   const { graph, samples, masked, traits } = request;
   const rows = (masked?.count ?? samples) + 1;
-  return conv2dQuestion(traits, convShape(graph, node), direction, rows, bindableBytes(request));
+  const evenly = direction === 'forward' && tiesMatter(request);
+  return conv2dQuestion(traits, convShape(graph, node), direction, rows, bindableBytes(request), evenly);
 }
 
 /** The choices of kernels that a plan makes, each once. */

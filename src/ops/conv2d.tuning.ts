@@ -34,6 +34,7 @@ const MOST_ROWS = 8;
 /**
  * @param samples rows of the whole job, however they are batched
  * @param bindableBytes what one binding can hold
+ * @param evenly as in conv2dVariants()
  */
 export function conv2dQuestion(
   traits: KernelTraits,
@@ -41,6 +42,7 @@ export function conv2dQuestion(
   direction: Direction,
   samples: number,
   bindableBytes: number,
+  evenly = false,
 ): Conv2dQuestion {
   const { inChannels, outChannels, height, width, kernel, stride, padding } = shape;
   const fits = (variant: Conv2dVariant) =>
@@ -48,8 +50,8 @@ export function conv2dQuestion(
   const rows = Math.min(MOST_ROWS, samples);
   const form = `${kernel}x${kernel} stride ${stride} padding ${padding}`;
   return {
-    key: `conv2d ${direction} ${inChannels}-${outChannels} ${height}x${width} ${form} rows ${rows}`,
-    candidates: conv2dVariants(traits, shape, direction, samples).filter(fits),
+    key: `conv2d ${direction} ${inChannels}-${outChannels} ${height}x${width} ${form} rows ${rows}${evenly ? ' evenly' : ''}`,
+    candidates: conv2dVariants(traits, shape, direction, samples, evenly).filter(fits),
     shape,
     direction,
     rows,

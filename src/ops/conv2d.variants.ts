@@ -50,25 +50,34 @@ const USUAL_ROWS = 8;
  * Kernels that compute a convolution, the best guess for the adapter first.
  *
  * @param samples rows of the whole job, however they are batched
+ * @param evenly equal sums must be rounded alike in every cell: so that max-pooling sees the ties of a picture's even areas,
+ * and sends their gradient to the first cell. F(4 × 4) does not; F(2 × 2), whose transforms only add and subtract, does.
  */
 export function conv2dVariants(
   traits: KernelTraits,
   shape: Conv2dShape,
   direction: Direction,
   samples: number,
+  evenly = false,
 ): readonly Conv2dVariant[] {
   if (!finishesOutputs(shape)) return ['direct'];
-  const guess = firstGuess(traits, direction === 'forward' ? shape : transposedShape(shape), samples);
-  return [guess, ...CONV2D_VARIANTS.filter((variant) => variant !== guess)];
+  const seen = direction === 'forward' ? shape : transposedShape(shape);
+  const guess = firstGuess(traits, seen, samples, evenly ? ['winograd-2'] : WINOGRADS);
+  return [guess, ...CONV2D_VARIANTS.filter((variant) => variant !== guess && !(evenly && variant === 'winograd-4'))];
 }
 
 /** A GPU's arithmetic is fast and its memory far; a processor's cores gain from every multiplication that is saved. */
-function firstGuess(traits: KernelTraits, shape: Conv2dShape, samples: number): Conv2dVariant {
+function firstGuess(
+  traits: KernelTraits,
+  shape: Conv2dShape,
+  samples: number,
+  winograds: readonly Winograd[],
+): Conv2dVariant {
   const rows = Math.min(samples, USUAL_ROWS);
   if (!traits.isSoftware) return `implicit-gemm-${chooseImplicitGemmTile(shape, rows)}`;
   if (samples * conv2dFlops(shape) < WORTH_COMPILING_FLOPS) return 'direct';
   const cost = (variant: 'direct' | Winograd) => costOnCores(variant, shape, rows);
-  return (['direct', ...WINOGRADS] as const).reduce((best, variant) => (cost(variant) < cost(best) ? variant : best));
+  return (['direct', ...winograds] as const).reduce((best, variant) => (cost(variant) < cost(best) ? variant : best));
 }
 
 /** Winograd's kernels take seconds to compile there, which a small layer does not win back. */

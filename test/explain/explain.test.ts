@@ -300,3 +300,37 @@ describe('an explanation is the oracle’s with every kernel', () => {
     });
   }
 });
+
+describe('an even picture', () => {
+  /** White, with three rectangles of one colour each: most cells of early layers tie with their neighbours. */
+  const rectangles = () => {
+    const size = 96;
+    const data = new Uint8Array(4 * size * size).fill(255);
+    const paint = (left: number, top: number, width: number, height: number, color: readonly number[]) => {
+      for (let y = top; y < top + height; y++) {
+        for (let x = left; x < left + width; x++) data.set(color, 4 * (y * size + x));
+      }
+    };
+    paint(17, 21, 34, 26, [200, 30, 30]);
+    paint(56, 51, 21, 30, [20, 90, 200]);
+    paint(26, 60, 13, 14, [250, 200, 0]);
+    return { data, width: size, height: size };
+  };
+
+  // The oracle's ties are exact; a kernel that rounds equal sums differently sends the gradient elsewhere.
+  for (const forceVariant of [undefined, 'winograd-2', 'winograd-4', 'implicit-gemm-32x64']) {
+    gpuTest(`has the oracle’s map, its ties told as they are: ${forceVariant ?? 'by rule'}`, async () => {
+      const gpu = await Gpu.request({ adapter: await testAdapter(), forceVariant });
+      try {
+        const vgg = smallVgg({ name: 'vgg11', inputSize: 96, channels: 6, seed: 5 });
+        using model = await loadSmallVgg(gpu, vgg, 'torchvision');
+        for (const layerName of ['block1_conv1', 'block2_conv1', 'block3_conv2', 'block4_conv2', 'block5_conv2']) {
+          const reference = { vgg, layout: 'torchvision', picture: rectangles() } as const;
+          await assertExplains(model, reference, { method: 'layer-cam', layerName });
+        }
+      } finally {
+        gpu.dispose();
+      }
+    });
+  }
+});

@@ -10,7 +10,7 @@ import { gpuTest } from '../harness/gpu.ts';
 import { loadSmallVgg, noisyPicture, referenceInput, referenceNetwork, smallVgg } from '../network/small-vgg.ts';
 import { explain as explainByOracle } from '../reference/explain.ts';
 import { moments } from '../reference/moments.ts';
-import { MAP_TOLERANCE } from './oracle.ts';
+import { mapTolerance } from './oracle.ts';
 
 const VGG = smallVgg({ name: 'vgg11' });
 const PICTURE = noisyPicture(5, 32);
@@ -53,7 +53,7 @@ describe('trace', () => {
           ['third moments', layer.thirdMoments, third],
         ] as const) {
           expect(found.shape).toEqual(shape);
-          const close = { what: `${what} of ${layerName}`, tolerance: MAP_TOLERANCE, shape };
+          const close = { what: `${what} of ${layerName}`, tolerance: mapTolerance(model), shape };
           assertClose(await found.array(), values.data, close);
         }
       }

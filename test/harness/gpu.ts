@@ -13,6 +13,9 @@ if (forceVariant !== undefined && !(CONV2D_VARIANTS as readonly string[]).includ
   );
 }
 
+/** How every test asks for a Gpu that it compares with the shared one. */
+export const TEST_GPU = { forceVariant, tuningStore: false } as const;
+
 const shared = new Map<string, Promise<Gpu>>();
 
 /**
@@ -23,7 +26,7 @@ const shared = new Map<string, Promise<Gpu>>();
 export function testGpu(limits: 'adapter' | 'default' = 'adapter'): Promise<Gpu> {
   let gpu = shared.get(limits);
   if (!gpu) {
-    gpu = testAdapter().then((adapter) => Gpu.request({ adapter, limits, forceVariant, tuningStore: false }));
+    gpu = testAdapter().then((adapter) => Gpu.request({ adapter, limits, ...TEST_GPU }));
     shared.set(limits, gpu);
   }
   return gpu;

@@ -39,6 +39,14 @@ describe('conv2dVariants', () => {
     expect(first(32, 32, 56, 5)).toBe('direct');
   });
 
+  it('leaves F(4 × 4) out where equal sums must be rounded alike', () => {
+    for (const traits of [CORES, GPU]) {
+      const candidates = conv2dVariants(traits, layer(256, 256, 56), 'forward', 5, true);
+      expect([...candidates].sort()).toEqual(CONV2D_VARIANTS.filter((name) => name !== 'winograd-4').sort());
+    }
+    expect(conv2dVariants(CORES, layer(256, 256, 56), 'forward', 5, true)[0]).toBe('winograd-2');
+  });
+
   it('does not look at how the samples are batched', () => {
     const shape = layer(512, 512, 28);
     expect(conv2dVariants(CORES, shape, 'forward', 51)).toEqual(conv2dVariants(CORES, shape, 'forward', 9));
