@@ -4,6 +4,7 @@
  * on the GPU. The formulas are those of Omeiza et al. 2019 and its predecessors; see src/ops for each.
  */
 import { KeptMaps, keptBytes, LastingBuffers } from './cam/kept-maps.ts';
+import { methodOf } from './custom-method.ts';
 import { throwIfAborted } from './errors.ts';
 import { type Explanation, finish, type Prediction, rankPredictions, type Timings } from './explanation.ts';
 import type { Dispatch } from './gpu/encoder.ts';
@@ -19,9 +20,9 @@ import {
   rangeDispatch,
   readResults,
   runContext,
+  weighByFunction,
 } from './job.ts';
 import { maskedDispatches } from './masked-passes.ts';
-import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
 import { type Batch, batchRows, kernelsOf, planExplanation, weightsNeeded } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
@@ -113,7 +114,7 @@ export async function* explainInBatches(
   const picture = await readPicture(image);
   throwIfAborted(signal);
   const { gpu } = model;
-  const method = METHOD_TABLE[common.method];
+  const method = methodOf(common.method);
   const { place, needsGradient, masks } = method;
   const target = place === 'input' ? model.graph.input.name : model.resolveLayer(common.layerName).name;
   await loadTunings(gpu);
@@ -156,6 +157,7 @@ export async function* explainInBatches(
     checksum.catch(() => {}); // awaited below, unless something else fails before
     clock.lap('prepare');
 
+    const asksFunction = method.weights === 'function';
     const progress = progressReporter(
       batches.reduce((sum, batch) => sum + batchRows(batch), 0),
       onProgress,
@@ -175,7 +177,7 @@ export async function* explainInBatches(
         if (grow) dispatches.push(...(await grow(each, batch, workspace)));
         // Each map counts anew.
         gpu.write(each.zeroCells.buffer, Uint32Array.of(0));
-        if (grow || isLast) dispatches.push(...mapDispatches(each, samples));
+        if (grow || (isLast && !asksFunction)) dispatches.push(...mapDispatches(each, samples));
       }
       const rows = batchRows(batch);
       const run = await gpu.run(dispatches, {
@@ -184,6 +186,13 @@ export async function* explainInBatches(
         onProgress: (share) => progress(done + Math.floor(share * rows)),
       });
       if (run.gpuMs !== undefined) gpuMs = (gpuMs ?? 0) + run.gpuMs;
+      if (isLast && asksFunction) {
+        for (const each of jobs) await weighByFunction(each, samples);
+        await gpu.run(
+          jobs.flatMap((each) => mapDispatches(each, samples)),
+          { signal },
+        );
+      }
       done += rows;
       // The last batch is done when its map has been read.
       if (!isLast) progress(done);

@@ -1,6 +1,7 @@
 /** What an explanation is made of, and how it comes from the numbers that were read back. */
 import type { FilterContribution, KeptMaps } from './cam/kept-maps.ts';
 import { type Outcome, outcomeOf } from './cam/outcome.ts';
+import { methodOf } from './custom-method.ts';
 import { OptionError, OverflowError } from './errors.ts';
 import type { Gpu, KernelTraits } from './gpu/gpu.ts';
 import { type Box, type BoxOptions, boxesOf } from './image/boxes.ts';
@@ -8,7 +9,6 @@ import type { View } from './image/fit.ts';
 import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/overlay.ts';
 import type { Picture } from './image/picture.ts';
 import { upsampleMaps } from './image/upsample.ts';
-import { METHOD_TABLE } from './methods.ts';
 import type { Model, WeightsRecord } from './model.ts';
 import type { ModelVariant } from './network/models.ts';
 import type { KernelChoices, ResolvedOptions, SelectionOptions } from './options.ts';
@@ -158,8 +158,10 @@ export function finish(
 ): Explanation {
   const predictions = rankPredictions(model, result.logits, result.probabilities, options.topK);
   checkCopies(result, options);
-  const method = METHOD_TABLE[options.method];
-  checkFinite(`the map of ${options.layerName ?? 'the input'}`, result.signed);
+  const method = methodOf(options.method);
+  const { expression } = method;
+  const advice = expression && `"${expression}" is not finite everywhere: guard what it divides by with select()`;
+  checkFinite(`the map of ${options.layerName ?? 'the input'}`, result.signed, advice);
   const cells = height * width;
   const shape = [result.rectified.length / cells, height, width] as const;
   const alphaCells = kept && method.weights === 'alpha' ? kept.shape.maps * cells : 0;
@@ -222,7 +224,7 @@ function beforeRelu({ signed, rectified }: RawResult, reduce: 'largest' | 'sum')
 /** @throws OptionError for a method that weights none */
 function featureMaps(kept: KeptMaps | undefined, call: string, { method }: ResolvedOptions): KeptMaps {
   if (kept) return kept;
-  const { title } = METHOD_TABLE[method];
+  const { title } = methodOf(method);
   throw new OptionError('method', method, `one of a layer for ${call}: ${title} weights no feature maps`);
 }
 
@@ -245,7 +247,7 @@ export function rankPredictions(
 /** @throws OverflowError where a copy of the picture left float32's range, by noise or by what it lacks. */
 function checkCopies({ copyOverflow }: RawResult, { stdDev, noiseScale, method, layerName }: ResolvedOptions): void {
   if (!copyOverflow) return;
-  if (METHOD_TABLE[method].masks) {
+  if (methodOf(method).masks) {
     throw new OverflowError(
       `the scores of a copy that is masked by a map of ${layerName} are not finite: float32 overflows on the way. The ` +
         'weights are too large: scale them down.',
@@ -258,10 +260,12 @@ function checkCopies({ copyOverflow }: RawResult, { stdDev, noiseScale, method, 
 }
 
 /** @throws OverflowError for a value that would make whatever is computed from it meaningless. */
-function checkFinite(what: string, values: Float32Array): void {
+function checkFinite(
+  what: string,
+  values: Float32Array,
+  advice = 'float32 overflows on the way. The weights are too large: scale them down',
+): void {
   const broken = values.find((value) => !Number.isFinite(value));
   if (broken === undefined) return;
-  throw new OverflowError(
-    `${what} came out as ${broken}: float32 overflows on the way. The weights are too large: scale them down.`,
-  );
+  throw new OverflowError(`${what} came out as ${broken}: ${advice}.`);
 }

@@ -2,6 +2,13 @@
 export type { FilterContribution } from './cam/kept-maps.ts';
 export type { Outcome } from './cam/outcome.ts';
 export {
+  type AnyMethod,
+  type CustomMethod,
+  defineMethod,
+  type MethodDefinition,
+  type WeightsFunction,
+} from './custom-method.ts';
+export {
   AbortError,
   DeviceLostError,
   DisposedError,

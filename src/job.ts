@@ -4,6 +4,9 @@
  */
 
 import { heatMapDispatch, type Selection, uploadSelection, type WeightedMaps, weightsCells } from './cam/kept-maps.ts';
+import { holdLayer } from './cam/traced-layer.ts';
+import { type CustomMethod, methodName, methodOf, type WeightsFunction } from './custom-method.ts';
+import { OptionError } from './errors.ts';
 import type { RawResult } from './explanation.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
@@ -11,7 +14,7 @@ import type { Workspace } from './gpu/workspace.ts';
 import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
-import { type InputMethod, METHOD_TABLE } from './methods.ts';
+import type { InputMethod } from './methods.ts';
 import type { Model } from './model.ts';
 import { elementsOf } from './network/graph.ts';
 import type { Batch, Plan, Step } from './network/plan.ts';
@@ -36,7 +39,7 @@ import { type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } fro
 import { copySample, sampleMean } from './ops/sample-mean.ts';
 import { type SingularVectorScratch, singularVector, singularVectorGramFloats } from './ops/singular-vector.ts';
 import { softmax } from './ops/softmax.ts';
-import { activationShareWeights, alphaWeights, meanGradientWeights } from './ops/weights.ts';
+import { activationShareWeights, alphaWeights, expressionWeights, meanGradientWeights } from './ops/weights.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
 
 /** One class's explanation. Those of several classes share the forward passes, and with them all buffers up to `maskRanges`. */
@@ -107,7 +110,7 @@ export function prepareJobs(
   return model.gpu.guard(async () => {
     const [common] = options;
     const { method: name, sampleWeights } = common;
-    const method = METHOD_TABLE[name];
+    const method = methodOf(name);
     const [maps, height, width] = model.graph.shape(target);
     const cells = height * width;
     const classes = model.classCount;
@@ -328,7 +331,7 @@ function attributionDispatch(
   { options, maps: channels, cells, input, signed, rectified }: Job,
   { sums, samples }: WeightedMaps,
 ): Dispatch {
-  const { reduce, factor } = METHOD_TABLE[options.method] as InputMethod;
+  const { reduce, factor } = methodOf(options.method) as InputMethod;
   const x = factor === 'input' ? input : undefined;
   return attribution({ channels, cells, samples }, reduce, { sums, signed, map: rectified, x });
 }
@@ -338,7 +341,9 @@ function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
   const { options, zeroCells, maps, cells, singularVector: scratch, maskRanges: ranges, maskedScores: scores } = job;
   const { cleanLogits, classIndex: index } = job;
   const shape = { maps, cells, samples: weighted.samples };
-  switch (METHOD_TABLE[options.method].weights) {
+  const { weights: kind, expression, needsGradient } = methodOf(options.method);
+  const name = methodName(options.method);
+  switch (kind) {
     case 'mean-gradient':
       return [meanGradientWeights(shape, weighted)];
     case 'alpha':
@@ -348,8 +353,18 @@ function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
     case 'gradient':
     case 'positive-gradient':
       return [];
+    case 'expression': {
+      const sums = needsGradient ? weighted.sums : undefined;
+      return [expressionWeights(shape, { name, text: expression as string }, { ...weighted, sums })];
+    }
+    case 'cell-expression':
+      // What the expression calls sum_a.
+      return [expressionWeights(shape, { name, text: 'a' }, { ...weighted, sums: undefined })];
+    case 'function':
+      // weighByFunction() has written them.
+      return [];
     case undefined:
-      throw new Error(`${options.method} weights no feature maps`);
+      throw new Error(`${name} weights no feature maps`);
     case 'singular-vector': {
       const { activations, weights: vector } = weighted;
       return singularVector(shape, { activations, vector, ...(scratch as SingularVectorScratch) });
@@ -362,6 +377,30 @@ function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
       const { weights } = weighted;
       return [scoreDropWeights(maps, { scores: scores as BufferSlice, logits: cleanLogits, index, weights })];
     }
+  }
+}
+
+/**
+ * Asks the method's function for the weights of the feature maps, by what the moments hold by now.
+ *
+ * @throws OptionError for weights that are none; whatever the function throws
+ */
+export async function weighByFunction(
+  { context, options, target, weighted, maps }: Job,
+  samples: number,
+): Promise<void> {
+  const { gpu } = context.parameters;
+  const { name, weights: weigh } = options.method as CustomMethod;
+  const held = await holdLayer(gpu, target, { ...weighted, samples: Math.max(1, samples) });
+  try {
+    const weights = await (weigh as WeightsFunction)(held.layer);
+    const areNumbers = weights instanceof Float32Array && weights.every(Number.isFinite);
+    if (!areNumbers || weights.length !== maps) {
+      throw new OptionError(`the weights by ${name}`, weights, `a Float32Array of ${maps} finite numbers, one a map`);
+    }
+    gpu.write(weighted.weights.buffer, weights);
+  } finally {
+    held.release();
   }
 }
 

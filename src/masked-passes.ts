@@ -2,10 +2,11 @@
  * Methods that ask what the score becomes without something: a copy for each feature map, masked by it or without it, passed
  * forward. The copies are rows of batches as the noisy ones are.
  */
+
+import { methodOf } from './custom-method.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Job } from './job.ts';
-import { METHOD_TABLE } from './methods.ts';
 import type { Batch } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
 import { ablate } from './ops/ablate.ts';
@@ -18,7 +19,7 @@ export function maskedDispatches(jobs: readonly Job[], copies: NonNullable<Batch
   const [job] = jobs;
   const { context, classes, copyOverflow, options } = job;
   const { steps } = context.plan;
-  const isAtLayer = METHOD_TABLE[options.method].masks === 'layer';
+  const isAtLayer = methodOf(options.method).masks === 'layer';
   const first = isAtLayer ? steps.findIndex(({ kind }) => kind === 'capture') : 0;
   const logits = activationSlice(context, context.graph.logits.name);
   return [

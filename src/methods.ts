@@ -25,7 +25,11 @@ export interface LayerMethod extends MethodBase {
     | 'positive-gradient'
     | 'singular-vector'
     | 'masked-scores'
-    | 'score-drop';
+    | 'score-drop'
+    // Of defineMethod().
+    | 'expression'
+    | 'cell-expression'
+    | 'function';
   /**
    * Whether the map depends on the gradient of the class's logit. If not, there is no backward pass, and all that noisy
    * copies can change is the mean of the feature maps (`activations: 'mean'`).
@@ -36,6 +40,8 @@ export interface LayerMethod extends MethodBase {
    * model's input but what the map shows is taken away, 'layer' where the map itself is. Such methods take no noise.
    */
   readonly masks?: 'input' | 'layer';
+  /** In WGSL: what gives each cell of a feature map its weight, of 'expression' and 'cell-expression'. */
+  readonly expression?: string;
 }
 
 /**
@@ -52,6 +58,7 @@ export interface InputMethod extends MethodBase {
   readonly place: 'input';
   readonly weights?: undefined;
   readonly masks?: undefined;
+  readonly expression?: undefined;
   readonly needsGradient: true;
   readonly rule: ReluRule;
   /** What the gradient is multiplied with: the input. */

@@ -2,8 +2,9 @@
  * The options of an explanation: their types, their defaults and their checks, in one place for the API and the
  * command line. Names follow the paper (Omeiza et al. 2019) where it has one.
  */
+import { type AnyMethod, defineMethod, methodOf } from './custom-method.ts';
 import { OptionError } from './errors.ts';
-import { METHOD_TABLE, METHODS, type MethodName } from './methods.ts';
+import { METHODS } from './methods.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
 
 export const FITS = ['squash', 'crop', 'pad'] as const;
@@ -13,8 +14,8 @@ export type Fit = (typeof FITS)[number];
 export type Cell = readonly [row: number, column: number];
 
 export interface ExplainOptions {
-  /** Default 'smooth-grad-cam++'. */
-  method?: MethodName;
+  /** One of METHODS, or one that defineMethod() made. Default 'smooth-grad-cam++'. */
+  method?: AnyMethod;
   /**
    * Layer whose feature maps are weighted, after its ReLU. Default: the network's last convolution. Not for methods at the
    * input.
@@ -116,7 +117,7 @@ export interface ExplainProgress {
 
 /** The options after defaults: what was in force. */
 export interface ResolvedOptions {
-  method: MethodName;
+  method: AnyMethod;
   /** None of methods at the input. */
   layerName: string | undefined;
   nSamples: number;
@@ -189,7 +190,7 @@ export function resolveClassesOptions(options: ExplainClassesOptions, model: Opt
 export function resolveOptions(options: ExplainOptions, model: OptionContext): ResolvedOptions {
   checkOptionNames('explain()', options, EXPLAIN_OPTIONS);
   const o = { ...DEFAULT_OPTIONS, ...withoutUndefined(options) };
-  oneOf('method', o.method, METHODS);
+  const method = resolveMethod(o.method);
   integer('nSamples', o.nSamples, 0, MAX_SAMPLES);
   if (typeof o.stdDev !== 'number' || !Number.isFinite(o.stdDev) || o.stdDev < 0) {
     throw new OptionError('stdDev', o.stdDev, 'a finite number of at least 0');
@@ -200,7 +201,7 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   oneOf('sampleWeights', o.sampleWeights, ['uniform', 'score']);
   oneOf('alphaNumerator', o.alphaNumerator, ['second', 'first']);
   oneOf('activations', o.activations, ['clean', 'mean']);
-  const { title, needsGradient, masks } = METHOD_TABLE[o.method];
+  const { title, needsGradient, masks } = methodOf(method);
   if (o.nSamples > 0 && masks) {
     const allowed = `0: ${title} compares scores of the clean picture with something left out, and takes no noise`;
     throw new OptionError('nSamples', o.nSamples, allowed);
@@ -212,7 +213,7 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
       `0: ${title} takes no gradient that noise could smooth; with activations mean, the feature maps are smoothed`,
     );
   }
-  if (METHOD_TABLE[o.method].place === 'input') checkInputMethod(o);
+  if (methodOf(method).place === 'input') checkInputMethod(o);
   resolveFit(o.fit);
   if (o.batch !== undefined) integer('batch', o.batch, 1, MAX_SAMPLES);
   if (o.classIndex !== undefined) integer('classIndex', o.classIndex, 0, model.classCount - 1);
@@ -229,10 +230,10 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     );
   }
 
-  const layer = METHOD_TABLE[o.method].place === 'layer' ? model.resolveLayer(o.layerName) : undefined;
+  const layer = methodOf(method).place === 'layer' ? model.resolveLayer(o.layerName) : undefined;
   const selection = layer ? checkSelection(o, layer) : NO_SELECTION;
   return {
-    method: o.method,
+    method,
     layerName: layer?.name,
     nSamples: o.nSamples,
     stdDev: o.stdDev,
@@ -250,6 +251,12 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   };
 }
 
+function resolveMethod(method: AnyMethod): AnyMethod {
+  if (typeof method === 'object') return defineMethod(method);
+  oneOf('method', method, METHODS, 'or one that defineMethod() made');
+  return method;
+}
+
 /** What chooses among feature maps and their cells means nothing at the input. */
 function checkInputMethod({
   method,
@@ -257,8 +264,8 @@ function checkInputMethod({
   filters,
   region,
   subset,
-}: ExplainOptions & { method: MethodName }): void {
-  const { title } = METHOD_TABLE[method];
+}: ExplainOptions & { method: AnyMethod }): void {
+  const { title } = methodOf(method);
   for (const [option, value] of Object.entries({ layerName, filters, region: region || undefined, subset })) {
     if (value === undefined) continue;
     throw new OptionError(
@@ -349,8 +356,9 @@ function withoutUndefined(options: ExplainOptions): ExplainOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-function oneOf(option: string, value: unknown, allowed: readonly string[]): void {
-  if (!allowed.includes(value as string)) throw new OptionError(option, value, allowed.join(', '));
+function oneOf(option: string, value: unknown, allowed: readonly string[], orElse?: string): void {
+  if (allowed.includes(value as string)) return;
+  throw new OptionError(option, value, [...allowed, ...(orElse === undefined ? [] : [orElse])].join(', '));
 }
 
 function integer(option: string, value: unknown, min: number, max: number, because?: string): void {

@@ -1,12 +1,12 @@
 /** Explanations that grow: the map after each batch of noisy copies, how sure it is, and an end once it has settled. */
 import type { WeightedMaps } from './cam/kept-maps.ts';
+import { methodName, methodOf } from './custom-method.ts';
 import { OptionError } from './errors.ts';
 import { explainInBatches } from './explain.ts';
 import type { Explanation, HeatMaps } from './explanation.ts';
 import type { Workspace } from './gpu/workspace.ts';
 import type { ImageInput } from './image/picture.ts';
 import { batchMapDispatches, type Job } from './job.ts';
-import { METHOD_TABLE } from './methods.ts';
 import type { Model } from './model.ts';
 import type { Batch } from './network/plan.ts';
 import { MOMENT_FLOATS } from './ops/moments.ts';
@@ -99,9 +99,16 @@ function usualBatch(nSamples: unknown): number | undefined {
 }
 
 function checkGrows({ nSamples, activations, sampleWeights, method }: ResolvedOptions, tolerance?: number): void {
-  if (nSamples === 0 || !METHOD_TABLE[method].needsGradient) {
+  if (nSamples === 0 || !methodOf(method).needsGradient) {
     const allowed = 'at least 1 with a method that takes a gradient: without noisy copies there is nothing that grows';
     throw new OptionError('nSamples', nSamples, allowed);
+  }
+  if (methodOf(method).weights === 'function') {
+    throw new OptionError(
+      'method',
+      methodName(method),
+      'here one that weights on the GPU: by name or by an expression',
+    );
   }
   if (activations !== 'clean') {
     throw new OptionError('activations', activations, "'clean' here: the mean is known after the last copy only");

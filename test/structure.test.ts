@@ -17,6 +17,7 @@ import {
 const LEVELS = [
   ['version.ts', 'errors.ts', 'methods.ts', 'traced.ts'],
   ['option-names.ts'],
+  ['custom-method.ts'],
   ['options.ts', 'gpu', 'weights', 'scenes'],
   ['ops'],
   ['network', 'cam', 'image'],

@@ -2,6 +2,7 @@
 // filter each, map f is that of filters[f]. Cells whose `subset` entry is 0 are zero. An invocation makes one cell.
 //   CELLS: each cell of a feature map has a weight of its own, the mean gradient D1 = sums.x / n there (HiResCAM,
 //   Draelos and Carin 2020); with POSITIVE its positive part (LayerCAM, Jiang et al. 2021).
+//   EXPRESSION: that weight is cell_weight(), the caller's text, and `weights` holds Σ A_k. With NO_SUMS it names no moments.
 struct Params {
   grid_first: u32,
   grid_end: u32,
@@ -10,6 +11,8 @@ struct Params {
   cells: u32,
 #if CELLS
   samples: u32, // n
+#elif EXPRESSION
+  samples: u32, // n
 #endif
 }
 @group(0) @binding(0) var<storage, read> activations: array<f32>;
@@ -17,6 +20,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read> sums: array<vec4f>;
 #else
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
+#endif
+#if EXPRESSION
+#if !NO_SUMS
+@group(0) @binding(7) var<storage, read> sums: array<vec4f>;
+#endif
 #endif
 @group(0) @binding(2) var<storage, read> filters: array<u32>;
 @group(0) @binding(3) var<storage, read> subset: array<u32>;
@@ -32,6 +40,14 @@ fn weight_at(filter_index: u32, cell: u32) -> f32 {
 #else
   return slope;
 #endif
+#elif EXPRESSION
+  let at = filter_index * params.cells + cell;
+#if NO_SUMS
+  let moments = vec3f();
+#else
+  let moments = decode_moments(sums[at], params.samples);
+#endif
+  return cell_weight(activations[at], moments, weights[filter_index], f32(params.cells));
 #else
   return weights[filter_index];
 #endif

@@ -4,6 +4,7 @@
 //   above zero or not finite, α = 0, and the cell is counted.
 //   ACTIVATIONS without ALPHA: W_k = Σ_ij (A_k / G_k) D1, the mean of D1 with each cell counting by its share of the map,
 //   0 for a map that is zero everywhere (XGrad-CAM, Fu et al. 2020).
+//   ACTIVATIONS and EXPRESSION: W_k = Σ_ij of cell_weight(), which is the caller's text. With NO_SUMS it names no moments.
 //   neither: W_k = mean over the cells of D1 (Grad-CAM, Selvaraju et al. 2017).
 // The sums hold D1 = sum.x / n, D2 = s² sum.y / n, D3 = s³ sum.z / n, so that α ReLU(D1) carries one 1 / n with either
 // numerator.
@@ -13,7 +14,9 @@ struct Params {
   cells: u32, // of one map
   samples: u32, // n
 }
+#if !NO_SUMS
 @group(0) @binding(0) var<storage, read> sums: array<vec4f>;
+#endif
 #if ACTIVATIONS
 @group(0) @binding(1) var<storage, read> activations: array<f32>;
 #endif
@@ -66,7 +69,9 @@ fn main(
 #endif
   var weight = 0.0;
   for (var i = lane; i < params.cells; i += 64u) {
+#if !NO_SUMS
     let sum = sums[base + i];
+#endif
 #if ALPHA
     let denominator = fma(map_sum * sum.w, sum.z, 2.0 * sum.y);
     if (denominator > 0.0 && denominator <= LARGEST) {
@@ -80,6 +85,13 @@ fn main(
     } else {
       zeros++;
     }
+#elif EXPRESSION
+#if NO_SUMS
+    let moments = vec3f();
+#else
+    let moments = decode_moments(sum, params.samples);
+#endif
+    weight += cell_weight(activations[base + i], moments, map_sum, f32(params.cells));
 #elif ACTIVATIONS
     if (map_sum >= SMALLEST_NORMAL) {
       weight = fma(activations[base + i] / map_sum, sum.x, weight);
@@ -95,7 +107,9 @@ fn main(
   }
 #endif
   if (lane == 0u) {
-#if ACTIVATIONS
+#if EXPRESSION
+    weights[map] = total;
+#elif ACTIVATIONS
     weights[map] = total / f32(params.samples);
 #else
     weights[map] = total / (f32(params.samples) * f32(params.cells));

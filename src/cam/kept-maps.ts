@@ -2,13 +2,13 @@
  * What an explanation leaves on the GPU: the feature maps of the clean picture (or their mean over the noisy copies) and
  * what weights them. Other choices of feature maps and cells make another heat map of them without the network.
  */
+import { type AnyMethod, methodName, methodOf } from '../custom-method.ts';
 import { OptionError, ReleasedError } from '../errors.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Workspace } from '../gpu/workspace.ts';
-import { METHOD_TABLE, type MethodName } from '../methods.ts';
-import { gradientMap, map } from '../ops/map.ts';
+import { expressionMap, gradientMap, map } from '../ops/map.ts';
 import { MOMENT_FLOATS } from '../ops/moments.ts';
 import { type ResolvedSelection, resolveSelection, type SelectionOptions } from '../options.ts';
 import { subsetMask } from './subset.ts';
@@ -45,7 +45,7 @@ export function uploadSelection(
 
 /** Feature maps with what weights them: a weight for each map, or the moments of the gradient in each cell. */
 export interface WeightedMaps extends FeatureShape {
-  readonly method: MethodName;
+  readonly method: AnyMethod;
   /** n, how many samples the sums hold. */
   readonly samples: number;
   readonly activations: BufferSlice;
@@ -62,20 +62,25 @@ export function heatMapDispatch(
   const { method, height, width, samples, activations, weights, sums } = weighted;
   const shape = { maps: heatMaps, filtersPerMap, cells: height * width, samples };
   const buffers = { activations, filters, subset, signed, rectified };
-  switch (METHOD_TABLE[method].weights) {
+  const { weights: kind, expression, needsGradient } = methodOf(method);
+  switch (kind) {
     case 'gradient':
       return gradientMap(shape, 'signed', { ...buffers, sums });
     case 'positive-gradient':
       return gradientMap(shape, 'positive', { ...buffers, sums });
+    case 'cell-expression': {
+      const cell = { name: methodName(method), text: expression as string };
+      return expressionMap(shape, cell, { ...buffers, mapSums: weights, sums: needsGradient ? sums : undefined });
+    }
     default:
       return map(shape, { ...buffers, weights });
   }
 }
 
 /** Whether a method's weights are those of cells, which are kept as moments. */
-export function weightsCells(method: MethodName): boolean {
-  const { weights } = METHOD_TABLE[method];
-  return weights === 'gradient' || weights === 'positive-gradient';
+export function weightsCells(method: AnyMethod): boolean {
+  const { weights, needsGradient } = methodOf(method);
+  return needsGradient && ['gradient', 'positive-gradient', 'cell-expression'].includes(weights as string);
 }
 
 /** Where the weighted maps of a call lie, so that they can outlive it: the classes share their feature maps. */
@@ -206,7 +211,7 @@ export class KeptMaps {
 }
 
 /** Bytes that stay on the GPU with a result of the method. */
-export function keptBytes({ maps, height, width }: FeatureShape, method: MethodName): number {
+export function keptBytes({ maps, height, width }: FeatureShape, method: AnyMethod): number {
   const cells = height * width;
   return 4 * maps * (cells + (weightsCells(method) ? cells * MOMENT_FLOATS : 1));
 }

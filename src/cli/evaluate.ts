@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Option } from 'commander';
+import { methodOf } from '../custom-method.ts';
 import { OptionError } from '../errors.ts';
 import { DEFAULT_BOOTSTRAP } from '../evaluate/bootstrap.ts';
 import { evaluatePicture, type MethodVariant, type PictureEvaluation } from '../evaluate/evaluate.ts';
@@ -110,7 +111,7 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
   const set = await chooseSet(flags, seed, classIndex);
   const traits = {
     isNoisy: options.some(({ nSamples }) => nSamples > 0),
-    hasAlpha: options.some(({ method }) => METHOD_TABLE[method].weights === 'alpha'),
+    hasAlpha: options.some(({ method }) => methodOf(method).weights === 'alpha'),
   };
   // The seed is also that of the scenes and of the resampling.
   for (const note of idleFlagNotes({ ...flags, seed: undefined }, traits)) terminal.note(note);

@@ -1,12 +1,13 @@
+import { methodOf } from '../custom-method.ts';
 import { OptionError } from '../errors.ts';
 import { explain } from '../index.ts';
-import { METHOD_TABLE } from '../methods.ts';
 import type { Graph } from '../network/graph.ts';
 import { checkOutputFolder } from '../node/output.ts';
 import { type ExplainOptions, type ResolvedOptions, resolveOptions } from '../options.ts';
 import type { Context } from './context.ts';
 import { DEFAULT_FOLDER, type ExplainFlags, explainOptions, idleFlagNotes } from './flags.ts';
 import { findClasses } from './labels.ts';
+import { chooseMethod } from './method.ts';
 import { resultStem, summarize, toJson, writeResult } from './result.ts';
 import { checkedPictures, chooseModel, classCount, openGpu, openModel, type PictureSource, SCENE } from './setup.ts';
 
@@ -15,11 +16,11 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
   const { terminal, env, signal } = context;
   const folder = flags.out ?? DEFAULT_FOLDER;
   const choice = await chooseModel(flags, env, files.length > 0);
-  const options = explainOptions(flags);
+  const options = { ...explainOptions(flags), method: await chooseMethod(flags.method) };
   const classes = flags.class === undefined ? undefined : findClasses(flags.class, choice.labels);
   for (const classIndex of classes ?? []) checkOptions({ ...options, classIndex }, choice.graph);
   const { nSamples, method } = checkOptions(options, choice.graph);
-  const traits = { isNoisy: nSamples > 0, hasAlpha: METHOD_TABLE[method].weights === 'alpha' };
+  const traits = { isNoisy: nSamples > 0, hasAlpha: methodOf(method).weights === 'alpha' };
   for (const note of idleFlagNotes(flags, traits)) terminal.note(note);
   await checkOutputFolder('--out', folder);
   checkStems(files);

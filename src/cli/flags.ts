@@ -31,7 +31,7 @@ export interface CommonFlags {
 }
 
 export interface ExplainFlags extends CommonFlags {
-  method?: ExplainOptions['method'];
+  method?: string;
   layer?: string;
   class?: string;
   samples?: number;
@@ -54,10 +54,12 @@ export interface ExplainFlags extends CommonFlags {
   boxes?: number | true;
 }
 
-/** The library's options, but for the class, which depends on labels. resolveOptions checks the values. */
-export function explainOptions(flags: ExplainFlags): ExplainOptions {
+/**
+ * The library's options, but for the method, which may be in a file, and the class, which depends on labels. resolveOptions
+ * checks the values.
+ */
+export function explainOptions(flags: ExplainFlags): Omit<ExplainOptions, 'method'> {
   return {
-    method: flags.method,
     layerName: flags.layer,
     nSamples: flags.samples,
     stdDev: flags.stdDev,
@@ -178,7 +180,10 @@ export function commonOptions(): Option[] {
 export function explainOnlyOptions(): Option[] {
   const preset = DEFAULT_OPTIONS;
   return [
-    new Option('--method <name>', `explanation method (default: ${preset.method})`).choices(METHODS),
+    new Option(
+      '--method <name|file.mjs>',
+      `${METHODS.join(', ')}, or a file that defines one (default: ${preset.method})`,
+    ),
     new Option('--layer <name>', 'layer to explain: block5_conv3, features.28 … (default: the last convolution)'),
     new Option('--class <index|label,…>', 'classes to explain, a result each (default: the most probable one)'),
     numeric('--samples <n>', `noisy copies; 0: the clean picture only (default: ${preset.nSamples})`),

@@ -1,5 +1,6 @@
 /** An explanation as files, as JSON, and in words. */
 import { join } from 'node:path';
+import { methodName } from '../custom-method.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import {
   type AdapterInfo,
@@ -78,7 +79,7 @@ interface ResultFiles {
 export async function writeResult(result: Explanation, context: ResultContext): Promise<ResultRecord> {
   const { file, folder, flags, oneOfSeveralClasses, signal } = context;
   const classPart = oneOfSeveralClasses ? `.c${result.classIndex}` : '';
-  const base = `${resultStem(file)}${classPart}.${result.options.method}`;
+  const base = `${resultStem(file)}${classPart}.${methodName(result.options.method)}`;
   const [mapCount, height, width] = result.map.shape;
 
   const threshold = typeof flags.boxes === 'number' ? flags.boxes : DEFAULT_THRESHOLD;
@@ -158,7 +159,7 @@ export function summarize(result: Explanation, record: ResultRecord): string {
   const samples = options.nSamples > 0 ? `, n = ${options.nSamples}` : '';
   const lines = [
     `${image}: ${classTitle(result.classIndex, record.label)}${probability}`,
-    `  ${options.method} at ${options.layerName ?? 'the input'}${samples}; outcome: ${OUTCOMES[outcome]}`,
+    `  ${methodName(options.method)} at ${options.layerName ?? 'the input'}${samples}; outcome: ${OUTCOMES[outcome]}`,
   ];
   const { overlays, map, json } = record.files;
   for (const path of [...overlays, map, json]) lines.push(`  ${path}`);

@@ -2,9 +2,11 @@
 import mapSource from '../../shaders/ops/map.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
-import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+import { type CellExpression, elementwise, MEMORY_FLOPS, source, withExpression } from './common.ts';
 
-const MAP = source('map', mapSource, { flags: { CELLS: false, POSITIVE: false } });
+const MAP = source('map', mapSource, {
+  flags: { CELLS: false, POSITIVE: false, EXPRESSION: false, NO_SUMS: false },
+});
 
 export interface MapShape {
   /** How many heat maps to make. */
@@ -53,6 +55,23 @@ export function gradientMap(
     bindings: { ...commonBindings(buffers), sums },
     uniforms: { maps, filters_per_map: filtersPerMap, cells, samples },
     flopsEach: 2 * filtersPerMap * MEMORY_FLOPS,
+  });
+}
+
+/**
+ * The same with an expression of the caller's as the weight of each cell. `mapSums` [maps of the layer] holds Σ A_k; `sums`
+ * may be left out where the expression names no moments.
+ */
+export function expressionMap(
+  { maps, filtersPerMap, cells, samples }: MapShape & { samples: number },
+  expression: CellExpression,
+  { mapSums, sums, ...buffers }: MapBuffers & { mapSums: BufferSlice; sums?: BufferSlice },
+): Dispatch {
+  return elementwise(withExpression(MAP, expression), maps * cells, {
+    flags: { EXPRESSION: true, NO_SUMS: sums === undefined },
+    bindings: { ...commonBindings(buffers), weights: mapSums, ...(sums && { sums }) },
+    uniforms: { maps, filters_per_map: filtersPerMap, cells, samples },
+    flopsEach: 3 * filtersPerMap * MEMORY_FLOPS,
   });
 }
 

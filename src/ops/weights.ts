@@ -3,9 +3,11 @@ import weightsSource from '../../shaders/ops/weights.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
-import { MEMORY_FLOPS, source } from './common.ts';
+import { type CellExpression, MEMORY_FLOPS, source, withExpression } from './common.ts';
 
-const WEIGHTS = source('weights', weightsSource, { flags: { ACTIVATIONS: false, ALPHA: false, FIRST: false } });
+const WEIGHTS = source('weights', weightsSource, {
+  flags: { ACTIVATIONS: false, ALPHA: false, FIRST: false, EXPRESSION: false, NO_SUMS: false },
+});
 
 export interface WeightsShape {
   readonly maps: number;
@@ -68,6 +70,25 @@ export function alphaWeights(
   return {
     kernel: kernel(WEIGHTS, { flags: { ACTIVATIONS: true, ALPHA: true, FIRST: numerator === 'first' } }),
     bindings: { sums, activations, zero_cells: zeroCells, weights },
+    uniforms: { cells, samples },
+    workgroups: maps,
+    flops: 3 * maps * cells * MEMORY_FLOPS,
+  };
+}
+
+/**
+ * W_k = Σ_ij of an expression of the caller's. `sums` may be left out where it names no moments. `activations` [maps, cells],
+ * `weights` [maps].
+ */
+export function expressionWeights(
+  { maps, cells, samples }: WeightsShape,
+  expression: CellExpression,
+  { sums, activations, weights }: { sums?: BufferSlice; activations: BufferSlice; weights: BufferSlice },
+): Dispatch {
+  const flags = { ACTIVATIONS: true, EXPRESSION: true, NO_SUMS: sums === undefined };
+  return {
+    kernel: kernel(withExpression(WEIGHTS, expression), { flags }),
+    bindings: { activations, weights, ...(sums && { sums }) },
     uniforms: { cells, samples },
     workgroups: maps,
     flops: 3 * maps * cells * MEMORY_FLOPS,

@@ -19,6 +19,8 @@ beforeAll(async () => {
   writeFileSync(join(root, 'other', 'photo.jpg'), await sharp(join(root, 'photo.png')).jpeg().toBuffer());
   writeFileSync(join(root, 'text.png'), 'no picture');
   writeFileSync(join(root, 'file'), '');
+  writeFileSync(join(root, 'empty.mjs'), '');
+  writeFileSync(join(root, 'peak.mjs'), "export default { name: 'peak-cam', map: 'max(d1, 0.0)', title: 'Peak' };");
   process.chdir(root);
 });
 afterAll(() => {
@@ -39,7 +41,9 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ['classify without a picture', ['classify'], /missing required argument 'image'/],
     ['an unknown model', ['explain', '--model', 'resnet'], /--model: got "resnet"; allowed: vgg16-scenes, vgg11, /],
     ['an unknown layer', ['explain', '--layer', 'conv9'], /--layer: got "conv9"; allowed: block1_conv1, /],
-    ['an unknown method', ['explain', '--method', 'lime'], /--method.*lime.*grad-cam\+\+/],
+    ['an unknown method', ['explain', '--method', 'lime'], /--method.*lime.*grad-cam\+\+.*or a \.mjs file/],
+    ['a file that is not there', ['explain', '--method', 'lime.mjs'], /--method: got "lime\.mjs".*Cannot find module/],
+    ['a file without a method', ['explain', '--method', 'empty.mjs'], /--method: got "empty\.mjs".*default export/],
     [
       'an unknown noise scale',
       ['explain', '--noise-scale', 'x'],
@@ -208,6 +212,16 @@ describe('explain', () => {
     expect(map).toMatchObject({ dtype: '<f4', shape: [14, 14] });
     expect(record.map.max).toBe(Math.max(...new Float32Array(Uint8Array.from(map.bytes).buffer)));
     expect(await readPicture(record.files.overlays[0])).toMatchObject({ width: 40, height: 30 });
+  });
+
+  it('takes a method from a file, and names its results after it', async () => {
+    const args = ['explain', 'photo.png', ...TINY, '--out', 'own', '--json', '--quiet', '--method', 'peak.mjs'];
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { options, provenance } = JSON.parse(stdout);
+    expect(options.method).toMatchObject({ name: 'peak-cam', title: 'Peak', map: 'max(d1, 0.0)' });
+    expect(provenance.options.method).toEqual(options.method);
+    expect(readdirSync('own').sort()).toEqual(['photo.peak-cam.json', 'photo.peak-cam.npy', 'photo.peak-cam.png']);
   });
 
   it('gives a result for each class, named by it', async () => {

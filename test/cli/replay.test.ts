@@ -30,6 +30,7 @@ beforeAll(async () => {
   process.chdir(root);
   await writePicture(join('photos', 'photo.png'), 1);
   await writePicture(join('photos', 'other.png'), 2);
+  writeFileSync('peak.mjs', "export default { name: 'peak-cam', map: 'max(d1, 0.0)' };");
   const { code } = await run(['explain', join('photos', 'photo.png'), ...TINY, '--samples', '2', '--out', 'results']);
   expect(code).toBe(0);
 });
@@ -94,6 +95,7 @@ describe('a map made again', () => {
     ['a box of a few maps of a layer', '--layer features.10 --filters 3,1 --region 0,1,5,4 --fit crop'],
     ['some cells, summed', '--layer block4_conv2 --filters 3,1 --combine-filters sum --neurons 0,0;5,6 --fit pad'],
     ['a class', '--class 7 --method grad-cam'],
+    ['a method of a file', '--method peak.mjs --samples 1'],
     ["WebGPU's default limits", '--limits default'],
   ].map(([what, flags]) => [what!, flags!.split(' ')]);
   it.each(CALLS)('with %s', async (_, flags) => {

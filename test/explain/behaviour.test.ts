@@ -1,6 +1,7 @@
 /** What an explanation is besides its numbers: outcomes, stopping, memory, several at once, and a device that goes away. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
+import { methodOf } from '../../src/custom-method.ts';
 import {
   AbortError,
   DeviceLostError,
@@ -43,7 +44,7 @@ const EVERY_METHOD = [...METHODS.map((method): ExplainOptions => ({ method })), 
 
 /** The options, at a layer where the method has one. */
 function at(layerName: string, options: ExplainOptions): ExplainOptions {
-  return METHOD_TABLE[options.method ?? DEFAULT_OPTIONS.method].place === 'layer' ? { layerName, ...options } : options;
+  return methodOf(options.method ?? DEFAULT_OPTIONS.method).place === 'layer' ? { layerName, ...options } : options;
 }
 
 /** A test with the small VGG on the shared Gpu. */

@@ -33,6 +33,7 @@ export function referenceOf(
 ): Expected {
   const input = referenceInput(vgg, layout, picture, options.fit);
   const network = referenceNetwork(vgg);
+  if (typeof method !== 'string') throw new Error(`the oracle knows nothing of ${method.name}`);
   if (isInputMethod(method)) return { ...attributeByOracle(network, input, { ...options, method }), ...WITHOUT_ALPHA };
   return explainByOracle(network, input, { ...options, method, layerName });
 }

@@ -196,7 +196,9 @@ describe('TensorFlow.js computes the same', () => {
           const logits = result.predictions.toSorted((a, b) => a.classIndex - b.classIndex).map(({ logit }) => logit);
           assertClose(logits, clean.logits, { what: `logits, ${what}`, tolerance: 1e-5 });
           const expected =
-            options.method === 'eigen-cam' ? eigenMap(clean) : heatMap(options.method!, clean, differentiated);
+            options.method === 'eigen-cam'
+              ? eigenMap(clean)
+              : heatMap(options.method as MethodName, clean, differentiated);
           assertClose(result.map.data, expected, {
             what,
             tolerance: mapTolerance(model),

@@ -1,6 +1,6 @@
 import { describe } from 'vitest';
 import type { Dispatch } from '../../src/gpu/encoder.ts';
-import { gradientMap, type MapBuffers, type MapShape, map } from '../../src/ops/map.ts';
+import { expressionMap, gradientMap, type MapBuffers, type MapShape, map } from '../../src/ops/map.ts';
 import { MOMENT_FLOATS } from '../../src/ops/moments.ts';
 import { assertClose } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
@@ -189,5 +189,48 @@ describe('map', () => {
     });
     assertClose(found.signed, [3, 0], { tolerance: 0 });
     assertClose(found.rectified, [3, 0], { tolerance: 0 });
+  });
+
+  opTest('with an expression for weights', async (op) => {
+    const [featureMaps, height, width, samples] = [7, 5, 13, 3];
+    const cells = height * width;
+    const draw = random(4);
+    const activations = draw.uniforms(featureMaps * cells, 0, 3);
+    const slopes = draw.normals(activations.length);
+    const sums = new Float32Array(slopes.length * MOMENT_FLOATS);
+    slopes.forEach((slope, i) => {
+      sums.set([slope, 0.25, -0.5, 2], i * MOMENT_FLOATS);
+    });
+    const mapSums = Float32Array.from({ length: featureMaps }, (_, k) => k);
+    const which = chosen({ featureMaps, height, width }, { filters: [6, 1, 2], combineFilters: 'sum' });
+    const text = 'max(d1, 0.0) + a * d2 - d3 * sum_a / cells';
+    const found = await runMap(op, activations, which, (shape, buffers) =>
+      expressionMap(
+        { ...shape, samples },
+        { name: 'mine', text },
+        { ...buffers, mapSums: op.input(mapSums), sums: op.input(sums) },
+      ),
+    );
+    const expected = new Float64Array(cells);
+    for (const k of [6, 1, 2]) {
+      for (let cell = 0; cell < cells; cell++) {
+        const [a, slope] = [activations[k * cells + cell]!, slopes[k * cells + cell]!];
+        // D2 = s² · 1/4 / n and D3 = s³ · -1/2 / n with s = 2.
+        const weight = Math.max(0, slope / samples) + a / samples + ((4 / samples) * k) / cells;
+        expected[cell]! += weight * a;
+      }
+    }
+    assertClose(found.signed, expected, { shape: [height, width], terms: 12 });
+    assertClose(
+      found.rectified,
+      found.signed.map((value) => Math.max(0, value)),
+      { tolerance: 0 },
+    );
+
+    const flat = await runMap(op, activations, which, (shape, buffers) =>
+      expressionMap({ ...shape, samples }, { name: 'flat', text: 'sum_a' }, { ...buffers, mapSums: op.input(mapSums) }),
+    );
+    const weighted = await heatMaps(op, { activations, weights: mapSums }, which);
+    assertClose(flat.signed, weighted.signed, { tolerance: 0 });
   });
 });

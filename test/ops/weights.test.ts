@@ -1,6 +1,12 @@
 import { describe } from 'vitest';
 import { MOMENT_FLOATS } from '../../src/ops/moments.ts';
-import { activationShareWeights, alphaWeights, meanGradientWeights, type WeightsShape } from '../../src/ops/weights.ts';
+import {
+  activationShareWeights,
+  alphaWeights,
+  expressionWeights,
+  meanGradientWeights,
+  type WeightsShape,
+} from '../../src/ops/weights.ts';
 import { assertClose, assertEqual } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
@@ -131,4 +137,37 @@ describe('weights', () => {
       assertClose(weights, [1, 0.5 + last], { tolerance: 0 });
     });
   }
+
+  for (const shape of SHAPES) {
+    const { maps, cells } = shape;
+    opTest(`by an expression: ${maps} maps of ${cells} cells`, async (op) => {
+      const { sums, activations } = makeSums(shape, 0.5);
+      const weights = op.output(maps);
+      const text = 'a * d1 + 2.0 * d2 - d3 / (1.0 + sum_a) + 1 / cells';
+      const buffers = { sums: op.input(sums), activations: op.input(activations), weights };
+      await op.run(expressionWeights(shape, { name: 'mine', text }, buffers));
+      const { first, second, third } = momentsOf(sums, shape);
+      const expected = new Float64Array(maps);
+      const sizes = new Float64Array(maps);
+      for (let map = 0; map < maps; map++) {
+        const own = activations.subarray(map * cells, (map + 1) * cells);
+        const mapSum = own.reduce((sum, a) => sum + a, 0);
+        own.forEach((a, cell) => {
+          const [d1, d2, d3] = [first, second, third].map(({ data }) => data[map * cells + cell]!);
+          const terms = [a * d1!, 2 * d2!, -d3! / (1 + mapSum), 1 / cells];
+          expected[map]! += terms.reduce((sum, term) => sum + term, 0);
+          sizes[map]! += terms.reduce((sum, term) => sum + Math.abs(term), 0);
+        });
+      }
+      const bySize = (values: ArrayLike<number>) => Array.from(values, (value, map) => value / sizes[map]!);
+      assertClose(bySize(await op.floats(weights)), bySize(expected), { scale: 1, tolerance: 2 ** -18 });
+    });
+  }
+
+  opTest('by an expression that names no moments', async (op) => {
+    const weights = op.output(2);
+    const buffers = { activations: op.input(Float32Array.of(1, 2, 3, 4, 5, 6)), weights };
+    await op.run(expressionWeights({ maps: 2, cells: 3, samples: 1 }, { name: 'mine', text: 'a' }, buffers));
+    assertClose(await op.floats(weights), [6, 15], { tolerance: 0 });
+  });
 });
