@@ -17,7 +17,7 @@ import {
 import { type AdapterReport, probeAdapters } from '../../src/node/probe.ts';
 import { runProgram } from '../../tools/run-program.ts';
 import { UsageError } from '../arguments.ts';
-import { reportName } from '../report.ts';
+import { reportFile } from '../node/report-file.ts';
 import { BOX_HELP, readBoxArguments } from './arguments.ts';
 import { findGpu, inspectMachine, LOADER } from './drivers.ts';
 
@@ -76,8 +76,8 @@ async function chooseBoxDriver(): Promise<{ environment: DriverEnvironment; adap
 
 /** @returns the file with PyTorch's times */
 function timeTorch(box: string, results: string, adapter: AdapterReport, where: 'gpu' | 'cpu'): string {
-  const name = reportName({ adapter, date: new Date().toISOString() }).replace(/\.json$/, '.torch.json');
-  const file = join(results, name);
+  // Named, and numbered, as the report that the bench is going to write.
+  const file = reportFile(results, { adapter, date: new Date().toISOString() }).replace(/\.json$/, '.torch.json');
   const python = process.env.PYTHON || 'python3';
   const args = [join(box, 'torch_task.py'), '--out', file, ...(where === 'cpu' ? ['--cpu'] : [])];
   const { status, error } = spawnSync(python, args, { stdio: 'inherit' });
