@@ -196,6 +196,19 @@ describe('a program in Node', () => {
     expect(outcome).toEqual(['ok', scene.classIndex, core.SCENE_CLASSES]);
   });
 
+  it('is the tool of docs/custom-tools.md', async () => {
+    const page = readFileSync(join(ROOT, 'docs/custom-tools.md'), 'utf8');
+    const code = /```ts\n(.*?)```/s.exec(page)![1]!;
+    expect(code.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(30);
+    writeFileSync(join(consumer, 'photo.jpg'), await encodePng(drawScene(4, { instances: 3, secondClass: true })));
+    const lines = `const lines = []; console.log = (line) => lines.push(line);`;
+    const found = await runModule(`${lines}${code}process.stdout.write(JSON.stringify(lines));${end}`);
+    expect(found).toEqual([
+      expect.stringMatching(/^block4_conv3: map \d+ adds \d+\.\d+, most at row \d+ of 28, ok$/),
+      expect.stringMatching(/^block5_conv3: map \d+ adds \d+\.\d+, most at row \d+ of 14, ok$/),
+    ]);
+  });
+
   it('that takes the core’s loadModel for files is told where the other one is', async () => {
     const code = `
       import { loadModel } from '${manifest.name}';
