@@ -182,6 +182,11 @@ export function resolveClassesOptions(options: ExplainClassesOptions, model: Opt
   return classes.map((classIndex) => resolveOptions({ ...options, classIndex }, model));
 }
 
+/** CAM needs what no table of a network here can say, so that there is nothing to check on the graph. */
+const CAM_ALTERNATIVE =
+  "grad-cam: CAM (Zhou et al. 2016) takes the class's row of the one dense layer behind a global average pooling as weights, " +
+  'and no network here ends in these two; in one that does, Grad-CAM gives the same map but for a factor';
+
 /**
  * Fills in the defaults and checks every value against the model.
  *
@@ -190,6 +195,7 @@ export function resolveClassesOptions(options: ExplainClassesOptions, model: Opt
 export function resolveOptions(options: ExplainOptions, model: OptionContext): ResolvedOptions {
   checkOptionNames('explain()', options, EXPLAIN_OPTIONS);
   const o = { ...DEFAULT_OPTIONS, ...withoutUndefined(options) };
+  if ((o.method as unknown) === 'cam') throw new OptionError('method', o.method, CAM_ALTERNATIVE);
   const method = resolveMethod(o.method);
   integer('nSamples', o.nSamples, 0, MAX_SAMPLES);
   if (typeof o.stdDev !== 'number' || !Number.isFinite(o.stdDev) || o.stdDev < 0) {

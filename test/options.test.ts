@@ -105,6 +105,7 @@ describe('resolveOptions', () => {
 
   it.each([
     ['method', { method: 'gradcam' }, /"gradcam"; allowed: grad-cam, hires-cam, .*, smooth-grad-cam\+\+, /],
+    ['method', { method: 'cam' }, /got "cam"; allowed: grad-cam: CAM .* no network here .* same map/],
     ['layerName', { layerName: 'conv9' }, /"conv9"; allowed: block5_conv3/],
     ['nSamples', { nSamples: -1 }, /got -1; allowed: a whole number from 0 to 10000/],
     ['nSamples', { nSamples: 1.5 }, /got 1\.5/],
