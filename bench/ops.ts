@@ -50,6 +50,7 @@ import { inputRange, noise } from '../src/ops/noise.ts';
 import { oneHot } from '../src/ops/one-hot.ts';
 import { overflow } from '../src/ops/overflow.ts';
 import { overlay } from '../src/ops/overlay.ts';
+import { path } from '../src/ops/path.ts';
 import { preprocess, preprocessRowFloats, resizeRows } from '../src/ops/preprocess.ts';
 import { reluGradInput, reluMask, reluMaskWords } from '../src/ops/relu.ts';
 import { copySample, sampleMean } from '../src/ops/sample-mean.ts';
@@ -114,15 +115,15 @@ export const OPS: Readonly<Record<string, OpBench>> = {
     const shape = { channels, cells: height * width, samples: bench.samples };
     const buffers = {
       sums: bench.random(INPUT * MOMENT_FLOATS),
-      x: bench.random(INPUT),
       signed: bench.empty(INPUT),
       map: bench.empty(shape.cells),
     };
+    const factor = { x: bench.random(INPUT), baseline: bench.random(channels) };
     return [
       {
         name: 'gradient-x-input',
-        dispatches: [attribution(shape, 'sum', buffers)],
-        bytes: bytesOf(...Object.values(buffers)),
+        dispatches: [attribution(shape, 'sum', buffers, factor)],
+        bytes: bytesOf(...Object.values(buffers), factor.x),
       },
     ];
   },
@@ -346,6 +347,15 @@ export const OPS: Readonly<Record<string, OpBench>> = {
         bytes: bytesOf(buffers.picture, buffers.result),
       },
     ];
+  },
+
+  path: (bench) => {
+    const [channels, height, width] = VGG16.input.shape;
+    const { samples } = bench;
+    const buffers = { x: bench.random(INPUT), baseline: bench.random(channels), y: bench.empty((samples + 1) * INPUT) };
+    const rows = { firstPoint: 0, points: samples, clean: 1 };
+    const dispatches = [path({ channels, cells: height * width, steps: samples }, rows, buffers)];
+    return [{ name: `points.n${samples}`, dispatches, bytes: bytesOf(buffers.x, buffers.y) }];
   },
 
   preprocess: (bench) => {

@@ -17,12 +17,13 @@ import {
   mapDispatches,
   prepareInput,
   prepareJobs,
-  rangeDispatch,
+  prepareSamples,
   readResults,
   runContext,
   weighByFunction,
 } from './job.ts';
 import { maskedDispatches } from './masked-passes.ts';
+import { takesPath } from './methods.ts';
 import type { Model } from './model.ts';
 import { type Batch, batchRows, kernelsOf, planExplanation, weightsNeeded } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
@@ -87,7 +88,7 @@ type CallOptions = Pick<ExplainOptions, 'keep' | 'kernels' | 'signal' | 'onProgr
 
 /** A batch that was submitted. */
 export interface BatchDone {
-  /** Noisy copies so far. */
+  /** Noisy copies, or points of a path, so far. */
   readonly samples: number;
   readonly batch: Batch;
   /** One for each class. */
@@ -122,12 +123,16 @@ export async function* explainInBatches(
     from: masks === 'input' ? model.graph.input.name : target,
     count: model.graph.shape(target)[0],
   };
+  // The baseline of a path is one more sample, of which only the score is wanted.
+  const hasPath = takesPath(method);
+  const rows = hasPath ? common.steps + 1 : common.nSamples;
   const plan = planExplanation({
     graph: model.graph,
     convention: model.parameters.convention,
     target,
     rule: method.place === 'input' ? method.rule : undefined,
-    samples: common.nSamples,
+    samples: rows,
+    scoredOnly: hasPath ? 1 : 0,
     masked,
     classes: classes.length,
     batch: common.batch,
@@ -142,7 +147,7 @@ export async function* explainInBatches(
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
   const lasting = new LastingBuffers(gpu, classes.length);
-  const endJob = beginJob(model, target, masked?.count ?? common.nSamples);
+  const endJob = beginJob(model, target, masked?.count ?? rows);
   let isFinished = false;
   try {
     const [maps, height, width] = model.graph.shape(target);
@@ -151,6 +156,7 @@ export async function* explainInBatches(
     const jobs = await prepareJobs(model, classes, plan, target, workspace, lasting);
     const [job] = jobs;
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
+    const sampleDispatches = await prepareSamples(model, job, workspace);
     await model.parameters.prepare(weightsNeeded(model.graph, { steps }));
     // Meanwhile: a large picture takes a while.
     const checksum = checksumOf(picture.data);
@@ -168,9 +174,9 @@ export async function* explainInBatches(
     let gpuMs: number | undefined;
     for (const [i, batch] of batches.entries()) {
       const isLast = i === batches.length - 1;
-      samples += batch.noisy;
+      samples += hasPath ? batch.gradients : batch.noisy;
       const dispatches = [
-        ...(i === 0 ? [...input.dispatches, rangeDispatch(job)] : []),
+        ...(i === 0 ? [...input.dispatches, ...sampleDispatches] : []),
         ...(batch.masked ? maskedDispatches(jobs, batch.masked) : batchDispatches(jobs, batch)),
       ];
       for (const each of jobs) {
@@ -213,7 +219,7 @@ export async function* explainInBatches(
     const kept = keptMaps(gpu, jobs, samples, lasting);
     const explanations = results.map((result, c) => {
       const record = { ...made, mapChecksum: mapChecksums[c] };
-      const inForce = { ...classes[c], nSamples: samples };
+      const inForce = hasPath ? classes[c] : { ...classes[c], nSamples: samples };
       return finish(model, picture, record, input.view, inForce, { height, width }, kept[c], result, timings);
     });
     if (keep === undefined) for (const each of kept) model.recentMaps.add(each);

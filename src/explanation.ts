@@ -9,6 +9,7 @@ import type { View } from './image/fit.ts';
 import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/overlay.ts';
 import type { Picture } from './image/picture.ts';
 import { upsampleMaps } from './image/upsample.ts';
+import { takesPath } from './methods.ts';
 import type { Model, WeightsRecord } from './model.ts';
 import type { ModelVariant } from './network/models.ts';
 import type { KernelChoices, ResolvedOptions, SelectionOptions } from './options.ts';
@@ -75,6 +76,16 @@ export interface Provenance {
   };
 }
 
+/** How far what the values of the input add makes up what the score gains from the baseline to the picture. */
+export interface Completeness {
+  /** Σ of `signed`. */
+  readonly attributed: number;
+  /** S of the picture less S of the baseline. */
+  readonly gained: number;
+  /** attributed − gained: the error of so many steps, and of float32. More steps make it smaller. */
+  readonly gap: number;
+}
+
 export interface Explanation {
   /**
    * The map L, ≥ 0, raw: not normalised, at the layer's own resolution. Several with filters one by one. Of a method at the
@@ -92,6 +103,8 @@ export interface Explanation {
   /** S of the explained class on the clean picture. */
   readonly logit: number;
   readonly outcome: Outcome;
+  /** Of integrated gradients alone. */
+  readonly completeness: Completeness | undefined;
   /**
    * Cells whose α was set to zero because its denominator was not above zero or not finite, of alphaCells: those of all
    * feature maps, whichever `filters` are shown. 0 of 0 for methods without α.
@@ -143,6 +156,8 @@ export interface RawResult {
   readonly zeroCells: number;
   /** Whether the scores of a noisy or masked copy are not finite. */
   readonly copyOverflow: boolean;
+  /** Of integrated gradients. */
+  readonly baselineLogits: Float32Array | undefined;
 }
 
 export function finish(
@@ -175,6 +190,7 @@ export function finish(
     classIndex: result.classIndex,
     logit: result.logits[result.classIndex],
     outcome: outcomeOf(method.place === 'layer' ? result.signed : beforeRelu(result, method.reduce), alpha),
+    completeness: completenessOf(result),
     alphaZeroCells: result.zeroCells,
     alphaCells,
     view,
@@ -221,6 +237,14 @@ function beforeRelu({ signed, rectified }: RawResult, reduce: 'largest' | 'sum')
   return sums;
 }
 
+function completenessOf({ signed, logits, baselineLogits, classIndex }: RawResult): Completeness | undefined {
+  if (!baselineLogits) return undefined;
+  let attributed = 0;
+  for (const value of signed) attributed += value;
+  const gained = logits[classIndex] - baselineLogits[classIndex];
+  return { attributed, gained, gap: attributed - gained };
+}
+
 /** @throws OptionError for a method that weights none */
 function featureMaps(kept: KeptMaps | undefined, call: string, { method }: ResolvedOptions): KeptMaps {
   if (kept) return kept;
@@ -244,12 +268,15 @@ export function rankPredictions(
   }));
 }
 
-/** @throws OverflowError where a copy of the picture left float32's range, by noise or by what it lacks. */
+/** @throws OverflowError where a copy of the picture left float32's range, by noise, by what it lacks or on a path. */
 function checkCopies({ copyOverflow }: RawResult, { stdDev, noiseScale, method, layerName }: ResolvedOptions): void {
   if (!copyOverflow) return;
-  if (methodOf(method).masks) {
+  if (methodOf(method).masks || takesPath(methodOf(method))) {
+    const copy = takesPath(methodOf(method))
+      ? 'point between the baseline and the picture'
+      : `copy that is masked by a map of ${layerName}`;
     throw new OverflowError(
-      `the scores of a copy that is masked by a map of ${layerName} are not finite: float32 overflows on the way. The ` +
+      `the scores of a ${copy} are not finite: float32 overflows on the way. The ` +
         'weights are too large: scale them down.',
     );
   }

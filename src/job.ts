@@ -14,7 +14,7 @@ import type { Workspace } from './gpu/workspace.ts';
 import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
-import type { InputMethod } from './methods.ts';
+import { type InputMethod, takesPath } from './methods.ts';
 import type { Model } from './model.ts';
 import { elementsOf } from './network/graph.ts';
 import type { Batch, Plan, Step } from './network/plan.ts';
@@ -35,12 +35,20 @@ import { MOMENT_FLOATS, moments, momentWeights } from './ops/moments.ts';
 import { inputRange, noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
 import { overflow } from './ops/overflow.ts';
-import { type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
+import { path } from './ops/path.ts';
+import { type AxisFit, type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
 import { copySample, sampleMean } from './ops/sample-mean.ts';
 import { type SingularVectorScratch, singularVector, singularVectorGramFloats } from './ops/singular-vector.ts';
 import { softmax } from './ops/softmax.ts';
 import { activationShareWeights, alphaWeights, expressionWeights, meanGradientWeights } from './ops/weights.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
+
+/** Of integrated gradients: the points that are in place of noisy copies. */
+interface PathJob {
+  readonly steps: number;
+  readonly baseline: BufferSlice;
+  readonly baselineLogits: BufferSlice;
+}
 
 /** One class's explanation. Those of several classes share the forward passes, and with them all buffers up to `maskRanges`. */
 export interface Job {
@@ -61,6 +69,9 @@ export interface Job {
   readonly probabilities: BufferSlice;
   /** Whether the scores of a noisy or masked copy are not finite. */
   readonly copyOverflow: BufferSlice;
+  /** What the gradient at the input is multiplied with, x − baseline; the baseline has a value for each channel. */
+  readonly factor: { readonly x: BufferSlice; readonly baseline: BufferSlice } | undefined;
+  readonly path: PathJob | undefined;
   /** Where the method's weights are one. */
   readonly singularVector: SingularVectorScratch | undefined;
   /** Of a method that masks the input: what the masks are normalised by. */
@@ -117,6 +128,9 @@ export function prepareJobs(
     const selection =
       method.place === 'layer' ? uploadSelection({ maps, height, width }, common, workspace) : undefined;
     const input = workspace.floats('model input', elementsOf(model.inputShape));
+    const hasPath = takesPath(method);
+    const baseline =
+      method.place === 'input' && method.factor && workspace.filled('baseline', new Float32Array(model.inputShape[0]));
     const shared = {
       context: runContext(model, plan, workspace),
       target,
@@ -129,6 +143,11 @@ export function prepareJobs(
       cleanLogits: workspace.floats('clean logits', classes),
       probabilities: workspace.floats('probabilities', classes),
       copyOverflow: workspace.filled('overflow of the copies', Uint32Array.of(0)),
+      factor: baseline ? { x: input, baseline } : undefined,
+      path:
+        baseline && hasPath
+          ? { steps: common.steps, baseline, baselineLogits: workspace.floats('logits of the baseline', classes) }
+          : undefined,
       singularVector:
         method.weights === 'singular-vector'
           ? {
@@ -164,13 +183,29 @@ export function prepareJobs(
           weights: lasting.floats('map weights', maps),
         },
         largestScore: workspace.floats('largest score', 1),
-        sampleWeights: sampleWeights === 'score' ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
+        sampleWeights:
+          sampleWeights === 'score' && !hasPath ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
         zeroCells: workspace.filled('zero cells', Uint32Array.of(0)),
         signed: { ...workspace.floats('signed maps', signedMaps * cells), size: 4 * signedMaps * cells },
         rectified: { ...workspace.floats('maps', heatMaps * cells), size: 4 * heatMaps * cells },
       };
     });
   });
+}
+
+const ONE_PIXEL: AxisFit = { size: 1, resized: 1, origin: 0, input: 1 };
+
+/** A black pixel through the preprocessing itself, so that a black picture has the very bits of its baseline. */
+async function blackBaseline(model: Model, workspace: Workspace, baseline: BufferSlice): Promise<Dispatch[]> {
+  const shape = { x: ONE_PIXEL, y: ONE_PIXEL };
+  const [pixels, rows] = await model.gpu.guard(async () => [
+    workspace.filled('a black pixel', Uint32Array.of(0)),
+    workspace.floats('a resized pixel', preprocessRowFloats(shape)),
+  ]);
+  return [
+    resizeRows(shape, { firstRow: 0, rows: 1 }, { pixels, rows }),
+    preprocess(shape, model.preprocessing, { rows, input: baseline }),
+  ];
 }
 
 /** Uploads the picture and gives what turns it into the model's input; a picture beyond a binding goes in bands. */
@@ -201,8 +236,12 @@ export async function prepareInput(
   return { dispatches, view: viewOf(shape) };
 }
 
-export function rangeDispatch(job: Job): Dispatch {
-  return inputRange(elementsOf(job.context.graph.input.shape), { x: job.input, range: job.range });
+/** What the samples of all batches are made of, once the picture is in `input`. */
+export async function prepareSamples(model: Model, job: Job, workspace: Workspace): Promise<Dispatch[]> {
+  const { context, input, path: line, range, options } = job;
+  if (!line) return [inputRange(elementsOf(context.graph.input.shape), { x: input, range })];
+  // The training set's mean colour is zero, which the baseline is already.
+  return options.baseline === 'black' ? blackBaseline(model, workspace, line.baseline) : [];
 }
 
 /** One batch, from the noise to the moments: forward once, back for each class. */
@@ -223,7 +262,7 @@ function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
   const logits = activationSlice(context, context.graph.logits.name);
   switch (step.kind) {
     case 'input':
-      return [noiseDispatch(job, batch)];
+      return [job.path ? pathDispatch(job, job.path, batch) : noiseDispatch(job, batch)];
     case 'forward':
       return forwardStep(context, step, rows);
     case 'mask':
@@ -233,6 +272,7 @@ function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
     case 'logits':
       return [
         ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.copyOverflow })] : []),
+        ...(job.path ? baselineScores(job, job.path, batch, logits) : []),
         ...(batch.clean ? cleanScores(job, batch.noisy, logits) : []),
       ];
     default:
@@ -264,6 +304,24 @@ function noiseDispatch({ context, options, input, range }: Job, batch: Batch): D
     range,
     y: activationSlice(context, context.graph.input.name),
   });
+}
+
+function pathDispatch({ context, input }: Job, { steps, baseline }: PathJob, batch: Batch): Dispatch {
+  const [channels, height, width] = context.graph.input.shape;
+  const rows = { firstPoint: batch.firstSample, points: batch.noisy, clean: batch.clean };
+  const y = activationSlice(context, context.graph.input.name);
+  return path({ channels, cells: height * width, steps }, rows, { x: input, baseline, y });
+}
+
+/** Those of the baseline itself, which is the sample behind the last point. */
+function baselineScores(
+  { classes }: Job,
+  { steps, baselineLogits }: PathJob,
+  batch: Batch,
+  x: BufferSlice,
+): Dispatch[] {
+  const row = steps - batch.firstSample;
+  return row >= 0 && row < batch.noisy ? [copySample(classes, row, { x, total: baselineLogits })] : [];
 }
 
 /** Keeps the feature maps that the final sum will weight: the clean picture's, or the mean of the noisy ones. */
@@ -328,12 +386,11 @@ export function batchMapDispatches(
 
 /** What the values of the input add, from the moments of the gradient there. */
 function attributionDispatch(
-  { options, maps: channels, cells, input, signed, rectified }: Job,
+  { options, maps: channels, cells, factor, signed, rectified }: Job,
   { sums, samples }: WeightedMaps,
 ): Dispatch {
-  const { reduce, factor } = methodOf(options.method) as InputMethod;
-  const x = factor === 'input' ? input : undefined;
-  return attribution({ channels, cells, samples }, reduce, { sums, signed, map: rectified, x });
+  const { reduce } = methodOf(options.method) as InputMethod;
+  return attribution({ channels, cells, samples }, reduce, { sums, signed, map: rectified }, factor);
 }
 
 /** What the method weights the feature maps with; for those that weight cells the moments are enough. */
@@ -407,7 +464,7 @@ export async function weighByFunction(
 /** The one read-back, for all classes. */
 export async function readResults(jobs: readonly Job[]): Promise<RawResult[]> {
   const words = (slice: BufferSlice, count: number): BufferSlice => ({ ...slice, size: 4 * count });
-  const [{ context, classes, cleanLogits, probabilities, copyOverflow }] = jobs;
+  const [{ context, classes, cleanLogits, probabilities, copyOverflow, path: line }] = jobs;
   const [logits, shares, overflowed, ...ofClasses] = await context.parameters.gpu.read([
     words(cleanLogits, classes),
     words(probabilities, classes),
@@ -418,6 +475,7 @@ export async function readResults(jobs: readonly Job[]): Promise<RawResult[]> {
       words(classIndex, 1),
       words(zeroCells, 1),
     ]),
+    ...(line ? [words(line.baselineLogits, classes)] : []),
   ]);
   return jobs.map((_, c) => {
     const [rectified, signed, classIndex, zeroCells] = ofClasses.slice(4 * c, 4 * c + 4);
@@ -429,6 +487,7 @@ export async function readResults(jobs: readonly Job[]): Promise<RawResult[]> {
       classIndex: new Uint32Array(classIndex)[0],
       zeroCells: new Uint32Array(zeroCells)[0],
       copyOverflow: new Uint32Array(overflowed)[0] === 1,
+      baselineLogits: line && new Float32Array(ofClasses[4 * jobs.length]),
     };
   });
 }

@@ -61,8 +61,11 @@ export interface InputMethod extends MethodBase {
   readonly expression?: undefined;
   readonly needsGradient: true;
   readonly rule: ReluRule;
-  /** What the gradient is multiplied with: the input. */
-  readonly factor?: 'input';
+  /**
+   * What the gradient is multiplied with: the input; or, 'path', what the input has beyond a baseline, with the gradient
+   * averaged over points on the straight line between them in place of noisy copies.
+   */
+  readonly factor?: 'input' | 'path';
   /** From the channels of a cell to its value in the map: the greatest |a_c|, or the positive part of Σ_c a_c. */
   readonly reduce: 'largest' | 'sum';
 }
@@ -185,6 +188,17 @@ const TABLE = {
     equation: 'that of Gradient, with g averaged over n noisy copies of the picture',
     source: 'Smilkov et al. 2017 (arXiv 1706.03825)',
   },
+  'integrated-gradients': {
+    title: 'Integrated gradients',
+    place: 'input',
+    needsGradient: true,
+    rule: 'gradient',
+    factor: 'path',
+    reduce: 'sum',
+    isSmooth: false,
+    equation: 'a = (x − x₀) ⊙ mean of g over points on the straight line from a baseline x₀ to x, L = ReLU(Σ_c a_c)',
+    source: 'Sundararajan et al. 2017 (arXiv 1703.01365), Eq. 1 and 3',
+  },
   'guided-backprop': {
     title: 'Guided backpropagation',
     place: 'input',
@@ -210,6 +224,11 @@ const TABLE = {
 export type MethodName = keyof typeof TABLE;
 
 export const METHOD_TABLE: Readonly<Record<MethodName, Method>> = TABLE;
+
+/** Whether the method averages over points of a path in place of noisy copies. */
+export function takesPath(method: Method): boolean {
+  return method.place === 'input' && method.factor === 'path';
+}
 
 export const METHODS = Object.keys(TABLE) as readonly MethodName[];
 

@@ -4,11 +4,14 @@
  */
 import { type AnyMethod, defineMethod, methodOf } from './custom-method.ts';
 import { OptionError } from './errors.ts';
-import { METHODS } from './methods.ts';
+import { METHODS, takesPath } from './methods.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
 
 export const FITS = ['squash', 'crop', 'pad'] as const;
 export type Fit = (typeof FITS)[number];
+
+export const BASELINES = ['black', 'mean'] as const;
+export type Baseline = (typeof BASELINES)[number];
 
 /** A cell of a feature map: [row, column], from 0. */
 export type Cell = readonly [row: number, column: number];
@@ -29,6 +32,16 @@ export interface ExplainOptions {
   noiseScale?: 'relative' | 'absolute';
   /** Seed of the noise, an integer in 0 … 2^53 − 1. Default 0. */
   seed?: number;
+  /**
+   * Integrated gradients: points on the line from the baseline to the picture. The more, the closer the sum of what the values
+   * add comes to what the score gains; see `completeness`. Default 50.
+   */
+  steps?: number;
+  /**
+   * Integrated gradients: where the line begins, at a picture that is 'black' (default) or of the training set's 'mean' colour
+   * (a network input of zeros).
+   */
+  baseline?: Baseline;
   /** Y, the function of the class logit S that is differentiated. 'exp' (default): Y = exp(S). */
   score?: 'exp';
   /** ω of each sample: 'uniform' (default) or 'score', ω = e^(S − max S). */
@@ -90,6 +103,8 @@ const EXPLAIN_OPTIONS: OptionNames<ExplainOptions> = {
   stdDev: true,
   noiseScale: true,
   seed: true,
+  steps: true,
+  baseline: true,
   score: true,
   sampleWeights: true,
   alphaNumerator: true,
@@ -124,6 +139,8 @@ export interface ResolvedOptions {
   stdDev: number;
   noiseScale: 'relative' | 'absolute';
   seed: number;
+  steps: number;
+  baseline: Baseline;
   score: 'exp';
   sampleWeights: 'uniform' | 'score';
   alphaNumerator: 'second' | 'first';
@@ -144,6 +161,8 @@ export const DEFAULT_OPTIONS = {
   stdDev: 0.15,
   noiseScale: 'relative',
   seed: 0,
+  steps: 50,
+  baseline: 'black',
   score: 'exp',
   sampleWeights: 'uniform',
   alphaNumerator: 'second',
@@ -203,6 +222,8 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   }
   oneOf('noiseScale', o.noiseScale, ['relative', 'absolute']);
   integer('seed', o.seed, 0, Number.MAX_SAFE_INTEGER);
+  integer('steps', o.steps, 1, MAX_SAMPLES);
+  oneOf('baseline', o.baseline, BASELINES);
   oneOf('score', o.score, ['exp']);
   oneOf('sampleWeights', o.sampleWeights, ['uniform', 'score']);
   oneOf('alphaNumerator', o.alphaNumerator, ['second', 'first']);
@@ -245,6 +266,8 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     stdDev: o.stdDev,
     noiseScale: o.noiseScale,
     seed: o.seed,
+    steps: o.steps,
+    baseline: o.baseline,
     score: o.score,
     sampleWeights: o.sampleWeights,
     alphaNumerator: o.alphaNumerator,
@@ -266,12 +289,20 @@ function resolveMethod(method: AnyMethod): AnyMethod {
 /** What chooses among feature maps and their cells means nothing at the input. */
 function checkInputMethod({
   method,
+  nSamples,
   layerName,
   filters,
   region,
   subset,
 }: ExplainOptions & { method: AnyMethod }): void {
   const { title } = methodOf(method);
+  if (takesPath(methodOf(method)) && nSamples !== 0) {
+    throw new OptionError(
+      'nSamples',
+      nSamples,
+      `0: ${title} averages over points on the way from the baseline, as many as steps says, not over noisy copies`,
+    );
+  }
   for (const [option, value] of Object.entries({ layerName, filters, region: region || undefined, subset })) {
     if (value === undefined) continue;
     throw new OptionError(

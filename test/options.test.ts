@@ -38,6 +38,8 @@ describe('resolveOptions', () => {
       stdDev: 0.15,
       noiseScale: 'relative',
       seed: 0,
+      steps: 50,
+      baseline: 'black',
       score: 'exp',
       sampleWeights: 'uniform',
       alphaNumerator: 'second',

@@ -1,7 +1,7 @@
 // What each value of the model's input adds to the score, from the mean gradient D1 = sums.x / n there, and one value for
 // each cell of the input. An invocation makes one cell.
 // sums [channels, cells] are those of moments.wgsl; attribution [channels, cells]; map [cells].
-//   INPUT: the gradient times x [channels, cells]
+//   INPUT: the gradient times x - baseline; x [channels, cells], baseline [channels]
 //   LARGEST: the cell's value is the greatest |attribution| of its channels; otherwise the positive part of their sum.
 struct Params {
   grid_first: u32,
@@ -13,10 +13,11 @@ struct Params {
 @group(0) @binding(0) var<storage, read> sums: array<vec4f>;
 #if INPUT
 @group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> baseline: array<f32>;
 #endif
-@group(0) @binding(2) var<storage, read_write> attribution: array<f32>;
-@group(0) @binding(3) var<storage, read_write> map: array<f32>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read_write> attribution: array<f32>;
+@group(0) @binding(4) var<storage, read_write> map: array<f32>;
+@group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(
@@ -34,7 +35,7 @@ fn main(
     let at = channel * params.cells + cell;
     var value = sums[at].x / f32(params.samples);
 #if INPUT
-    value *= x[at];
+    value *= x[at] - baseline[channel];
 #endif
     attribution[at] = value;
 #if LARGEST

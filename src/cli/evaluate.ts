@@ -11,7 +11,7 @@ import { derivedSeed } from '../evaluate/seeds.ts';
 import { type Summary, Tally } from '../evaluate/tally.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import type { Model } from '../index.ts';
-import { COMPARED_METHODS, METHOD_TABLE, METHODS, type MethodName } from '../methods.ts';
+import { COMPARED_METHODS, METHOD_TABLE, METHODS, type MethodName, takesPath } from '../methods.ts';
 import { Journal, settingsKey } from '../node/journal.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
 import type { ExplainOptions } from '../options.ts';
@@ -112,6 +112,7 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
   const traits = {
     isNoisy: options.some(({ nSamples }) => nSamples > 0),
     hasAlpha: options.some(({ method }) => methodOf(method).weights === 'alpha'),
+    hasPath: options.some(({ method }) => takesPath(methodOf(method))),
   };
   // The seed is also that of the scenes and of the resampling.
   for (const note of idleFlagNotes({ ...flags, seed: undefined }, traits)) terminal.note(note);

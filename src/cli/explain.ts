@@ -1,6 +1,7 @@
 import { methodOf } from '../custom-method.ts';
 import { OptionError } from '../errors.ts';
 import { explain } from '../index.ts';
+import { takesPath } from '../methods.ts';
 import type { Graph } from '../network/graph.ts';
 import { checkOutputFolder } from '../node/output.ts';
 import { type ExplainOptions, type ResolvedOptions, resolveOptions } from '../options.ts';
@@ -20,7 +21,11 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
   const classes = flags.class === undefined ? undefined : findClasses(flags.class, choice.labels);
   for (const classIndex of classes ?? []) checkOptions({ ...options, classIndex }, choice.graph);
   const { nSamples, method } = checkOptions(options, choice.graph);
-  const traits = { isNoisy: nSamples > 0, hasAlpha: methodOf(method).weights === 'alpha' };
+  const traits = {
+    isNoisy: nSamples > 0,
+    hasAlpha: methodOf(method).weights === 'alpha',
+    hasPath: takesPath(methodOf(method)),
+  };
   for (const note of idleFlagNotes(flags, traits)) terminal.note(note);
   await checkOutputFolder('--out', folder);
   checkStems(files);

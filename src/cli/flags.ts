@@ -38,6 +38,8 @@ export interface ExplainFlags extends CommonFlags {
   stdDev?: number;
   noiseScale?: ExplainOptions['noiseScale'];
   seed?: number;
+  steps?: number;
+  baseline?: ExplainOptions['baseline'];
   score?: ExplainOptions['score'];
   sampleWeights?: ExplainOptions['sampleWeights'];
   alphaNumerator?: ExplainOptions['alphaNumerator'];
@@ -65,6 +67,8 @@ export function explainOptions(flags: ExplainFlags): Omit<ExplainOptions, 'metho
     stdDev: flags.stdDev,
     noiseScale: flags.noiseScale,
     seed: flags.seed,
+    steps: flags.steps,
+    baseline: flags.baseline,
     score: flags.score,
     sampleWeights: flags.sampleWeights,
     alphaNumerator: flags.alphaNumerator,
@@ -84,6 +88,8 @@ export interface CallTraits {
   readonly isNoisy: boolean;
   /** Whether a method weights with α. */
   readonly hasAlpha: boolean;
+  /** Whether a method averages over the points of a path. */
+  readonly hasPath: boolean;
 }
 
 /** Which flags were given, whatever their values. */
@@ -100,6 +106,7 @@ const CONDITIONAL_FLAGS: readonly {
     need: 'noisy copies of the picture (--samples)',
     isMet: ({ isNoisy }) => isNoisy,
   },
+  { flags: ['steps', 'baseline'], need: '--method integrated-gradients', isMet: ({ hasPath }) => hasPath },
   { flags: ['alphaNumerator'], need: 'a method with alpha', isMet: ({ hasAlpha }) => hasAlpha },
   { flags: ['combineFilters'], need: '--filters', isMet: (_, { filters }) => filters !== undefined },
 ];
@@ -193,6 +200,11 @@ export function explainOnlyOptions(): Option[] {
       `sigma in units of the input's range, or in its own (default: ${preset.noiseScale})`,
     ),
     numeric('--seed <n>', `seed of the noise (default: ${preset.seed})`),
+    numeric('--steps <n>', `integrated gradients: points from the baseline to the picture (default: ${preset.steps})`),
+    new Option(
+      '--baseline <black|mean>',
+      `integrated gradients: where they begin, black or the training set's mean colour (default: ${preset.baseline})`,
+    ),
     new Option('--score <exp>', `function of the logit that is differentiated (default: ${preset.score})`),
     new Option('--sample-weights <uniform|score>', `weights of the samples (default: ${preset.sampleWeights})`),
     new Option(

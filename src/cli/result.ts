@@ -46,7 +46,7 @@ export interface ResultContext {
 export interface ResultRecord
   extends Pick<
       Explanation,
-      'outcome' | 'classIndex' | 'logit' | 'predictions' | 'alphaCells' | 'alphaZeroCells' | 'options'
+      'outcome' | 'classIndex' | 'logit' | 'predictions' | 'completeness' | 'alphaCells' | 'alphaZeroCells' | 'options'
     >,
     ReplayRecord {
   /** As it was given; none for the scene. */
@@ -137,6 +137,7 @@ function describeResult(
     label: labels?.[result.classIndex],
     logit: result.logit,
     predictions: result.predictions,
+    completeness: result.completeness,
     map: { maps: mapCount, height, width, max: result.map.data.reduce((a, b) => Math.max(a, b), 0) },
     boxes,
     alphaCells: result.alphaCells,
@@ -161,6 +162,10 @@ export function summarize(result: Explanation, record: ResultRecord): string {
     `${image}: ${classTitle(result.classIndex, record.label)}${probability}`,
     `  ${methodName(options.method)} at ${options.layerName ?? 'the input'}${samples}; outcome: ${OUTCOMES[outcome]}`,
   ];
+  if (result.completeness) {
+    const { attributed, gained } = result.completeness;
+    lines.push(`  the pixels add up to ${attributed.toPrecision(4)}; the logit gains ${gained.toPrecision(4)}`);
+  }
   const { overlays, map, json } = record.files;
   for (const path of [...overlays, map, json]) lines.push(`  ${path}`);
   return lines.join('\n');

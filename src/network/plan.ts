@@ -39,6 +39,8 @@ export interface PlanRequest {
   readonly rule?: ReluRule;
   /** n; 0 explains the clean picture's own gradient. */
   readonly samples: number;
+  /** How many of the samples, at the end, only have their scores taken. Default 0. */
+  readonly scoredOnly?: number;
   /** In place of noisy copies and ways back: copies that lack something, passed forward behind the clean picture. */
   readonly masked?: MaskedCopies;
   /** Classes that are explained, each with a way back of its own. Default 1. */
@@ -66,7 +68,7 @@ export interface MaskedCopies {
 export const WORKING_BYTES = 128 * 2 ** 20;
 
 /**
- * A batch: `noisy` samples beginning with number `firstSample`, then the clean picture if `clean` is 1; or nothing but
+ * A batch: `noisy` samples, copies or points of a path, beginning with number `firstSample`, then the clean picture if `clean` is 1; or nothing but
  * `masked` copies.
  */
 export interface Batch {
@@ -143,8 +145,9 @@ export const tensorName = {
  * kernels that there are not.
  */
 export function planExplanation(request: PlanRequest): Plan {
-  const { graph, limits, samples, masked, batch } = request;
-  const split = (mostRows: number) => (masked ? splitMasked(masked.count, mostRows) : splitSamples(samples, mostRows));
+  const { graph, limits, samples, scoredOnly, masked, batch } = request;
+  const split = (mostRows: number) =>
+    masked ? splitMasked(masked.count, mostRows) : splitSamples(samples, mostRows, scoredOnly);
   checkKernels(request);
   const steps = listSteps(request);
   const tensors = findLifetimes(request, steps);
@@ -204,8 +207,10 @@ function sumOf(bytes: readonly number[]): number {
 /**
  * Splits the n noisy samples and the clean picture into as few batches as `maxRows` allows, their sizes equal or one apart. The
  * clean picture closes the first batch, so that the class it chooses is known before the first backward pass.
+ *
+ * @param scoredOnly samples at the end whose gradient is not wanted
  */
-export function splitSamples(samples: number, maxRows: number): Batch[] {
+export function splitSamples(samples: number, maxRows: number, scoredOnly = 0): Batch[] {
   if (maxRows < 1) throw new OptionError('batch', maxRows, 'at least 1');
   const total = samples + 1;
   const parts = Math.ceil(total / maxRows);
@@ -215,7 +220,8 @@ export function splitSamples(samples: number, maxRows: number): Batch[] {
     const rows = Math.floor(total / parts) + (part < total % parts ? 1 : 0);
     const clean = part === 0 ? 1 : 0;
     const noisy = rows - clean;
-    batches.push({ firstSample, noisy, clean, gradients: samples === 0 ? 1 : noisy });
+    const differentiated = Math.min(noisy, Math.max(0, samples - scoredOnly - firstSample));
+    batches.push({ firstSample, noisy, clean, gradients: samples === 0 ? 1 : differentiated });
     firstSample += noisy;
   }
   return batches;

@@ -15,20 +15,21 @@ export interface AttributionShape {
 }
 
 /**
- * a = D1, or D1 ⊙ x where `x` is given, with the mean gradient D1 from the `sums` of moments(); `signed` [channels, cells]
+ * a = D1, or D1 ⊙ (x − b) where a factor is given, with the mean gradient D1 from the `sums` of moments(); `signed` [channels, cells]
  * takes a, `map` [cells] a value for each cell: max_c |a_c| (Simonyan et al. 2013) if `reduce` is 'largest', or
  * ReLU(Σ_c a_c).
  *
- * @param x the model's input [channels, cells]
+ * @param factor the model's input x [channels, cells], and b [channels]: zeros for gradient × input
  */
 export function attribution(
   { channels, cells, samples }: AttributionShape,
   reduce: 'largest' | 'sum',
-  { sums, signed, map, x }: { sums: BufferSlice; signed: BufferSlice; map: BufferSlice; x?: BufferSlice },
+  { sums, signed, map }: { sums: BufferSlice; signed: BufferSlice; map: BufferSlice },
+  factor?: { readonly x: BufferSlice; readonly baseline: BufferSlice },
 ): Dispatch {
   return elementwise(ATTRIBUTION, cells, {
-    flags: { INPUT: x !== undefined, LARGEST: reduce === 'largest' },
-    bindings: { sums, attribution: signed, map, ...(x && { x }) },
+    flags: { INPUT: factor !== undefined, LARGEST: reduce === 'largest' },
+    bindings: { sums, attribution: signed, map, ...factor },
     uniforms: { channels, cells, samples },
     flopsEach: 3 * channels * MEMORY_FLOPS,
   });

@@ -15,7 +15,7 @@ import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import { kernelLabel } from '../../src/gpu/kernel.ts';
 import type { OverlayOptions } from '../../src/image/overlay.ts';
-import { METHOD_TABLE, METHODS } from '../../src/methods.ts';
+import { METHOD_TABLE, METHODS, takesPath } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import { DEFAULT_OPTIONS, type ExplainOptions, type ExplainProgress, type KernelChoices } from '../../src/options.ts';
 import { VERSION } from '../../src/version.ts';
@@ -30,7 +30,7 @@ const VGG = smallVgg({ name: 'vgg11' });
 const PICTURE = noisyPicture(1, 48, 40);
 const SMOOTH = { nSamples: 5, stdDev: 0.2, seed: 2 } as const;
 /** A method without a gradient sees noise in the feature maps only. */
-const NOISY_METHODS = METHODS.filter((method) => !METHOD_TABLE[method].masks).map(
+const NOISY_METHODS = METHODS.filter((method) => !METHOD_TABLE[method].masks && !takesPath(METHOD_TABLE[method])).map(
   (method): ExplainOptions => ({
     method,
     nSamples: 3,
@@ -309,6 +309,17 @@ describe('outcome', () => {
     expect(result.signed.data.every((value) => value === 0)).toBe(true);
   });
 
+  gpuTest('is negative-only where all that the input adds is against the class', async (gpu) => {
+    // Weights of one sign from a black picture on: every value of a brighter picture lowers the score.
+    const against = withClass0((w) => -w);
+    const blocks = against.blocks.map((block) =>
+      block.map((layer) => ({ ...layer, weights: tensor(layer.weights.shape, layer.weights.data.map(Math.abs)) })),
+    );
+    const result = await explained({ ...against, blocks }, { method: 'integrated-gradients', steps: 5 })(gpu);
+    expect(result.outcome).toBe('negative-only');
+    expect(result.map.data.every((value) => value === 0)).toBe(true);
+  });
+
   gpuTest('is degenerate where no α has a positive denominator', async (gpu) => {
     // G g < −2 in every map: 2 g² + G g³ is negative where there is a gradient, and 0 where there is none.
     const alive = smallVgg({ name: 'vgg11', shift: (layer) => (layer === layerName ? 100 : 0) });
@@ -341,11 +352,52 @@ describe('outcome', () => {
     const atInput = INPUT_METHODS.filter((method) => STOPPED_BY_DEAD_LAYERS({ method }));
     for (const method of ['grad-cam', 'hires-cam', 'xgrad-cam', 'layer-cam', ...atInput] as const) {
       expect((await explained(dead, { method })(gpu)).outcome).toBe('empty');
-      expect((await explained(dead, { method, nSamples: 3 })(gpu)).outcome).toBe('empty');
+      const nSamples = takesPath(METHOD_TABLE[method]) ? 0 : 3;
+      expect((await explained(dead, { method, nSamples })(gpu)).outcome).toBe('empty');
     }
     expect((await explained(dead, { method: 'grad-cam++' })(gpu)).outcome).toBe('degenerate');
     expect((await explained(dead, { nSamples: 3 })(gpu)).outcome).toBe('degenerate');
     expect((await explained(dead, { method: 'deconvnet' })(gpu)).outcome).toBe('ok');
+  });
+});
+
+describe('integrated gradients', () => {
+  modelTest('add up to what the score gains, the better the more steps there are', async (model) => {
+    for (const baseline of ['black', 'mean'] as const) {
+      const gaps: number[] = [];
+      for (const steps of [4, 32, 256]) {
+        const options = { method: 'integrated-gradients', baseline, steps, classIndex: 1 } as const;
+        const { completeness, signed, options: inForce } = await explain(model, PICTURE, options);
+        const { attributed, gained, gap } = completeness!;
+        expect(attributed).toBeCloseTo(
+          signed.data.reduce((a, b) => a + b, 0),
+          4,
+        );
+        expect(gap).toBe(attributed - gained);
+        expect(inForce).toMatchObject({ steps, baseline, nSamples: 0 });
+        gaps.push(Math.abs(gap / gained));
+      }
+      expect(gaps[2]).toBeLessThan(0.03);
+      expect(gaps[2]).toBeLessThan(gaps[0]!);
+    }
+  });
+
+  for (const layout of ['keras', 'torchvision'] as const) {
+    gpuTest(`are zero for a picture that is the baseline (${layout})`, async (gpu) => {
+      using model = await loadSmallVgg(gpu, VGG, layout);
+      const black = { data: new Uint8Array(3 * 45 * 20), width: 45, height: 20 };
+      const result = await explain(model, black, { method: 'integrated-gradients', steps: 3 });
+      expect(result.outcome).toBe('empty');
+      expect(result.completeness).toEqual({ attributed: 0, gained: 0, gap: 0 });
+    });
+  }
+
+  modelTest('report points as progress, and no completeness for others', async (model) => {
+    const seen: ExplainProgress[] = [];
+    const onProgress = (progress: ExplainProgress) => seen.push(progress);
+    await explain(model, PICTURE, { method: 'integrated-gradients', steps: 6, batch: 3, onProgress });
+    expect(seen.at(-1)).toEqual({ done: 8, total: 8 });
+    expect((await explain(model, PICTURE, { method: 'gradient' })).completeness).toBeUndefined();
   });
 });
 
@@ -434,6 +486,12 @@ describe('a wrong call', () => {
         /layerName: got "block5_conv2"; allowed: nothing: Gradient ex/,
       ],
       [{ method: 'smooth-grad', filters: [0] }, /filters: got \[0\]; allowed: nothing: SmoothGrad explains the model/],
+      [
+        { method: 'integrated-gradients', nSamples: 3 },
+        /nSamples: got 3; allowed: 0: Integrated gradients averages over p/,
+      ],
+      [{ steps: 0 }, /steps: got 0; allowed: a whole number from 1/],
+      [{ baseline: 'white' as 'black' }, /baseline: got "white"; allowed: black, mean/],
       [{ method: 'gradient', region: true }, /region: got true; allowed: nothing/],
       [{ method: 'gradient', subset: [[0, 0]] }, /subset: got .*allowed: nothing/],
       [{ filters: [32] }, /filters: got 32; .*from 0 to 31/],

@@ -25,6 +25,7 @@ const ALL_CASES: ExplainOptions[] = [
   { ...SMOOTH, layerName: 'block2_pool', method: 'hires-cam' },
   { layerName: 'block3_conv2', method: 'eigen-cam' },
   { ...SMOOTH, method: 'smooth-grad' },
+  { method: 'integrated-gradients', steps: 6 },
   { ...SMOOTH, method: 'guided-backprop' },
   { ...SMOOTH, method: 'deconvnet' },
   { ...SMOOTH, method: 'gradient-x-input', sampleWeights: 'score' },
@@ -39,6 +40,7 @@ function assertSame(result: Explanation, expected: Explanation, what: string): v
   assertSameBits(result.signed.data, expected.signed.data, { what, shape: expected.signed.shape });
   assertSameBits(result.map.data, expected.map.data, { what, shape: expected.map.shape });
   assertEqual(result.predictions, expected.predictions, `${what}: predictions`);
+  assertEqual(result.completeness, expected.completeness, `${what}: completeness`);
   assertEqual(result.alphaZeroCells, expected.alphaZeroCells, `${what}: α cells set to zero`);
 }
 

@@ -4,7 +4,14 @@ import type { Explanation } from '../../src/explanation.ts';
 import type { Model } from '../../src/model.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { assert, assertClose, assertEqual } from '../harness/assertions.ts';
-import { type Layout, type Picture, referenceInput, referenceNetwork, type SmallVgg } from '../network/small-vgg.ts';
+import {
+  type Layout,
+  type Picture,
+  referenceBaseline,
+  referenceInput,
+  referenceNetwork,
+  type SmallVgg,
+} from '../network/small-vgg.ts';
 import { attribute as attributeByOracle, isInputMethod } from '../reference/attribute.ts';
 import { explain as explainByOracle, type ReferenceExplanation } from '../reference/explain.ts';
 
@@ -23,7 +30,7 @@ export interface ReferenceCase {
 }
 
 /** What the oracle says of a map at a layer or at the input. */
-export type Expected = Omit<ReferenceExplanation, 'weights' | 'activations' | 'gradients'>;
+export type Expected = Omit<ReferenceExplanation, 'weights' | 'activations' | 'gradients'> & { gained?: number };
 
 const WITHOUT_ALPHA = { alphaZeroCells: 0, alphaCells: 0 };
 
@@ -34,8 +41,23 @@ export function referenceOf(
   const input = referenceInput(vgg, layout, picture, options.fit);
   const network = referenceNetwork(vgg);
   if (typeof method !== 'string') throw new Error(`the oracle knows nothing of ${method.name}`);
-  if (isInputMethod(method)) return { ...attributeByOracle(network, input, { ...options, method }), ...WITHOUT_ALPHA };
+  if (isInputMethod(method)) {
+    const baseline = referenceBaseline(layout, options.baseline);
+    return { ...attributeByOracle(network, input, baseline, { ...options, method }), ...WITHOUT_ALPHA };
+  }
   return explainByOracle(network, input, { ...options, method, layerName });
+}
+
+function assertComplete({ completeness, logit }: Explanation, { signed, gained }: Expected): void {
+  assertEqual(completeness === undefined, gained === undefined, 'whether the method has a baseline');
+  if (!completeness || gained === undefined) return;
+  const sum = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
+  const scale = sum(signed.data.map(Math.abs));
+  const difference = Math.abs(completeness.attributed - sum(signed.data));
+  assert(difference <= 1e-5 * scale, `the sum of all attributions is off by ${difference} of ${scale}`);
+  const tolerance = 1e-5 * Math.max(Math.abs(logit), Math.abs(gained));
+  assert(Math.abs(completeness.gained - gained) <= tolerance, `gained ${completeness.gained}, expected ${gained}`);
+  assertEqual(completeness.gap, completeness.attributed - completeness.gained, 'the gap');
 }
 
 /** Explains and compares everything that the oracle knows. */
@@ -58,6 +80,7 @@ export async function assertExplains(
     shape: expected.signed.shape,
   });
   assertEqual(result.outcome, expected.outcome, `outcome, ${what}`);
+  assertComplete(result, expected);
   assertEqual(result.alphaZeroCells, expected.alphaZeroCells, `α cells set to zero, ${what}`);
   assertEqual(result.alphaCells, expected.alphaCells, 'α cells');
   assertEqual(result.classIndex, expected.classIndex, `class, ${what}`);

@@ -13,11 +13,13 @@ import {
   fileTensors,
   loadSmallVgg,
   noisyPicture,
+  referenceBaseline,
   referenceInput,
   type SmallVgg,
   smallVgg,
 } from '../network/small-vgg.ts';
 import { noisySamples } from '../reference/noise.ts';
+import { midpoints } from '../reference/path.ts';
 import { slice, type Tensor } from '../reference/tensor.ts';
 import { mapTolerance } from './oracle.ts';
 
@@ -216,6 +218,7 @@ describe('TensorFlow.js computes the same', () => {
         gradient: new TfjsVgg(vgg),
       };
       const input = referenceInput(vgg, 'keras', PICTURE);
+      const baseline = referenceBaseline('keras');
       const noise = { stdDev: 0.15, noiseScale: 'relative', seed } as const;
       const samples = noisySamples(input, 3, noise);
       const noisy = [0, 1, 2].map((m) => slice(samples, m));
@@ -223,6 +226,7 @@ describe('TensorFlow.js computes the same', () => {
         [{ method: 'gradient' }, [input]],
         [{ method: 'smooth-grad', nSamples: 3, ...noise }, noisy],
         [{ method: 'gradient-x-input' }, [input]],
+        [{ method: 'integrated-gradients', steps: 8 }, midpoints(input, baseline, 8)],
         [{ method: 'guided-backprop' }, [input]],
         [{ method: 'deconvnet', nSamples: 3, ...noise }, noisy],
       ];
@@ -232,7 +236,13 @@ describe('TensorFlow.js computes the same', () => {
         for (const classIndex of [0, 4]) {
           const result = await explain(model, PICTURE, { ...options, classIndex });
           const gradient = inputGradient(network, inputs, classIndex);
-          const expected = method === 'gradient-x-input' ? gradient.map((g, i) => g * input.data[i]!) : gradient;
+          const cells = input.data.length / 3;
+          const factors: Partial<Record<MethodName, (i: number) => number>> = {
+            'gradient-x-input': (i) => input.data[i]!,
+            'integrated-gradients': (i) => input.data[i]! - baseline[Math.floor(i / cells)]!,
+          };
+          const factor = factors[method as MethodName] ?? (() => 1);
+          const expected = gradient.map((g, i) => g * factor(i));
           const what = `${method}, class ${classIndex}`;
           assertClose(result.signed.data, expected, {
             what,

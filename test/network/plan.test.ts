@@ -81,6 +81,14 @@ describe('splitSamples', () => {
     ]);
     expect(() => splitSamples(1, 0)).toThrow(OptionError);
   });
+
+  it('takes no gradients of the samples at the end that are scored only', () => {
+    const gradients = (samples: number, maxRows: number) =>
+      splitSamples(samples, maxRows, 1).map((batch) => batch.gradients);
+    expect(gradients(4, 10)).toEqual([3]);
+    expect(gradients(4, 2)).toEqual([1, 2, 0]);
+    expect(gradients(2, 1)).toEqual([0, 1, 0]);
+  });
 });
 
 describe('splitMasked', () => {

@@ -254,6 +254,12 @@ export interface Picture {
   readonly height: number;
 }
 
+/** What preprocessing makes of a picture that is black, or of the mean colour of the training set: a value a channel. */
+export function referenceBaseline(layout: Layout, baseline: 'black' | 'mean' = 'black'): number[] {
+  const { mean, std } = PREPROCESSING[layout === 'keras' ? 'keras' : 'torch'];
+  return mean.map((value, c) => (baseline === 'black' ? -value / std[c]! : 0));
+}
+
 /** The network's input [3, size, size] that the makers of the layout's weights fed it with. */
 export function referenceInput(
   vgg: SmallVgg,

@@ -20,11 +20,17 @@ function sumsOf(gradient: Float32Array, samples: number): Float32Array {
   );
 }
 
-async function run(op: OpBench, shape: AttributionShape, reduce: 'largest' | 'sum', sums: Float32Array, x?: Tensor) {
+async function run(
+  op: OpBench,
+  shape: AttributionShape,
+  reduce: 'largest' | 'sum',
+  sums: Float32Array,
+  factor?: { x: Tensor; baseline: Float32Array },
+) {
   const { channels, cells } = shape;
   const [signed, map] = [op.output(channels * cells), op.output(cells)];
-  const input = x && op.input(Float32Array.from(x.data));
-  await op.run(attribution(shape, reduce, { sums: op.input(sums), signed, map, x: input }));
+  const operands = factor && { x: op.input(Float32Array.from(factor.x.data)), baseline: op.input(factor.baseline) };
+  await op.run(attribution(shape, reduce, { sums: op.input(sums), signed, map }, operands));
   return { signed: await op.floats(signed), map: await op.floats(map) };
 }
 
@@ -43,10 +49,13 @@ describe('attribution', () => {
         assertClose(plain.signed, gradient, { what: 'gradient', tolerance: 1e-6 });
         assertClose(plain.map, attributionMap(tensor(size, gradient), reduce).data, { what: 'map', tolerance: 1e-6 });
 
-        const expected = timesInput(tensor(size, gradient), x);
-        const product = await run(op, shape, reduce, sums, x);
-        assertClose(product.signed, expected.data, { what: 'gradient × input', tolerance: 1e-6 });
-        assertClose(product.map, attributionMap(expected, reduce).data, { what: 'its map', tolerance: 1e-6 });
+        for (const baseline of [new Float32Array(channels), draw.uniforms(channels, -100, 100)]) {
+          const expected = timesInput(tensor(size, gradient), x, [...baseline]);
+          const product = await run(op, shape, reduce, sums, { x, baseline });
+          const what = `gradient × input − ${baseline}`;
+          assertClose(product.signed, expected.data, { what, tolerance: 1e-6 });
+          assertClose(product.map, attributionMap(expected, reduce).data, { what: `map of ${what}`, tolerance: 1e-6 });
+        }
       });
     }
   }

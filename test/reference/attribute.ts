@@ -5,11 +5,19 @@ import { moments, sampleWeights } from './moments.ts';
 import { backward, forward, logits, type Network } from './network.ts';
 import { type NoiseOptions, noisySamples } from './noise.ts';
 import { oneHot } from './one-hot.ts';
+import { midpoints, pointOnPath } from './path.ts';
 import type { ReluRule } from './relu.ts';
 import { softmax } from './softmax.ts';
 import { reshape, slice, stack, type Tensor } from './tensor.ts';
 
-const INPUT_METHODS = ['gradient', 'gradient-x-input', 'smooth-grad', 'guided-backprop', 'deconvnet'] as const;
+const INPUT_METHODS = [
+  'gradient',
+  'gradient-x-input',
+  'smooth-grad',
+  'guided-backprop',
+  'deconvnet',
+  'integrated-gradients',
+] as const;
 export type InputMethod = (typeof INPUT_METHODS)[number];
 
 export function isInputMethod(method: string): method is InputMethod {
@@ -21,6 +29,8 @@ export interface AttributeOptions extends Partial<NoiseOptions> {
   /** n; the gradient is the mean over so many noisy copies. Default 0: the clean picture's own gradient. */
   readonly nSamples?: number;
   readonly sampleWeights?: 'uniform' | 'score';
+  /** Of integrated gradients. Default 50. */
+  readonly steps?: number;
   /** Default: the clean picture's most probable class. */
   readonly classIndex?: number | undefined;
 }
@@ -35,11 +45,21 @@ export interface ReferenceAttribution {
   readonly logits: Tensor;
   readonly probabilities: Tensor;
   readonly outcome: 'ok' | 'empty' | 'negative-only';
+  /** Of integrated gradients: S of the picture less S of the baseline. */
+  readonly gained: number | undefined;
 }
 
-/** @param input x, after preprocessing, [C, H, W] */
-export function attribute(network: Network, input: Tensor, options: AttributeOptions): ReferenceAttribution {
-  const { method, nSamples = 0, stdDev = 0.15, noiseScale = 'relative', seed = 0 } = options;
+/**
+ * @param input x, after preprocessing, [C, H, W]
+ * @param baseline where integrated gradients begin, a value for each channel
+ */
+export function attribute(
+  network: Network,
+  input: Tensor,
+  baseline: readonly number[],
+  options: AttributeOptions,
+): ReferenceAttribution {
+  const { method, steps = 50, nSamples = 0, stdDev = 0.15, noiseScale = 'relative', seed = 0 } = options;
   const rule = method === 'guided-backprop' ? 'guided' : method === 'deconvnet' ? 'deconvnet' : 'gradient';
   const cleanLogits = runOne(network, input, rule).logits;
   const classes = cleanLogits.shape[1]!;
@@ -48,13 +68,17 @@ export function attribute(network: Network, input: Tensor, options: AttributeOpt
   const copies = Array.from({ length: nSamples }, (_, m) =>
     slice(noisySamples(input, 1, { stdDev, noiseScale, seed }, m), 0),
   );
-  const runs = (nSamples === 0 ? [input] : copies).map((x) => runOne(network, x, rule));
+  const points = method === 'integrated-gradients' ? midpoints(input, baseline, steps) : copies;
+  const runs = (points.length === 0 ? [input] : points).map((x) => runOne(network, x, rule));
   const gradients = stack(runs.map((run) => run.gradient(classIndex)));
   const scores = runs.map((run) => run.logits.data[classIndex]!);
   const gradient = moments(gradients, sampleWeights(options.sampleWeights ?? 'uniform', scores)).first;
 
-  const signed = method === 'gradient-x-input' ? timesInput(gradient, input) : gradient;
-  const map = attributionMap(signed, method === 'gradient-x-input' ? 'sum' : 'largest');
+  const isPath = method === 'integrated-gradients';
+  const isProduct = isPath || method === 'gradient-x-input';
+  const signed = isProduct ? timesInput(gradient, input, isPath ? baseline : undefined) : gradient;
+  const map = attributionMap(signed, isProduct ? 'sum' : 'largest');
+  const start = runOne(network, pointOnPath(input, baseline, 0), rule).logits;
   return {
     signed,
     map: reshape(map, [1, ...map.shape]),
@@ -62,6 +86,7 @@ export function attribute(network: Network, input: Tensor, options: AttributeOpt
     logits: reshape(cleanLogits, [classes]),
     probabilities: reshape(softmax(cleanLogits), [classes]),
     outcome: outcomeOf(signed, map),
+    gained: isPath ? cleanLogits.data[classIndex]! - start.data[classIndex]! : undefined,
   };
 }
 

@@ -1,12 +1,17 @@
 /** From the gradient at the network's input to what each of its values adds to the score, and to a map of its cells. */
 import { expectShape, type Tensor, tensor } from './tensor.ts';
 
-/** Gradient × input (Shrikumar et al. 2016). */
-export function timesInput(gradient: Tensor, input: Tensor): Tensor {
+/**
+ * Gradient × input (Shrikumar et al. 2016), or × (input − baseline).
+ *
+ * @param baseline a value for each channel; default: zeros
+ */
+export function timesInput(gradient: Tensor, input: Tensor, baseline?: readonly number[]): Tensor {
   expectShape('gradient', gradient, input.shape);
+  const cells = input.data.length / input.shape[0]!;
   return tensor(
     input.shape,
-    input.data.map((value, i) => value * gradient.data[i]!),
+    input.data.map((value, i) => (value - (baseline?.[Math.floor(i / cells)] ?? 0)) * gradient.data[i]!),
   );
 }
 
