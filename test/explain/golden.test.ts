@@ -6,13 +6,17 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, it } from 'vitest';
+import type { Gpu } from '../../src/gpu/gpu.ts';
 import { loadModel, type Model } from '../../src/model.ts';
 import { nodeStore } from '../../src/node/files.ts';
 import { noise } from '../../src/ops/noise.ts';
+import { openWeights } from '../../src/weights/source.ts';
 import { withErrorScopes } from '../harness/adapter.ts';
-import { assertClose } from '../harness/assertions.ts';
+import { assert, assertClose, assertEqual } from '../harness/assertions.ts';
 import { testGpu } from '../harness/gpu.ts';
-import { assertGolden, essentialMaps, GOLDEN_TIMEOUT_MS, type Golden } from './golden.ts';
+import { rankCorrelation } from '../harness/rank-correlation.ts';
+import { inFloat32 } from '../weights/in-float32.ts';
+import { assertGolden, essentialMaps, explainGolden, GOLDEN_TIMEOUT_MS, type Golden, goldenValues } from './golden.ts';
 
 const shared = fileURLToPath(new URL('../../../shared', import.meta.url));
 const goldenFolder = `${shared}/golden`;
@@ -40,13 +44,33 @@ describe(`golden maps, on SwiftShader Grad-CAM and n = 5 of the first picture on
       `${map.file}, class ${map.classIndex}`,
       async ({ skip }) => {
         const gpu = await testGpu();
-        const isSlow = /swiftshader/i.test(Object.values(gpu.adapterInfo).join(' '));
-        if (isSlow && !essentialMaps(golden).includes(map)) skip('too slow on SwiftShader');
+        if (isSlow(gpu) && !essentialMaps(golden).includes(map)) skip('too slow on SwiftShader');
         await withErrorScopes(gpu.device, async () => assertGolden(await loadVgg19(), map, read));
       },
       GOLDEN_TIMEOUT_MS,
     );
   }
+
+  it(
+    'in half precision: the class, and the order of the maps’ cells',
+    async () => {
+      const gpu = await testGpu();
+      const maps = isSlow(gpu) ? [golden.maps[0]!] : golden.maps;
+      await withErrorScopes(gpu.device, async () => {
+        // Of 8 bits in the file, where nothing would be rounded.
+        const weights = inFloat32(await openWeights(weightsFolder, { store: nodeStore() }));
+        using model = await loadModel(gpu, 'vgg19', { weights, precision: 'f16-storage' });
+        for (const map of maps) {
+          const { map: found, classIndex } = await explainGolden(model, map, read);
+          assertEqual(classIndex, map.classIndex, 'class');
+          const { values } = await goldenValues(map, read);
+          const correlation = rankCorrelation(found.data, values);
+          assert(correlation >= 0.999, `${map.file}: Spearman's rank correlation is ${correlation}`);
+        }
+      });
+    },
+    GOLDEN_TIMEOUT_MS,
+  );
 
   it('noise of the seeds that are known', async () => {
     const { seed, sample, first8, seed2_37 } = golden.noise;
@@ -54,6 +78,10 @@ describe(`golden maps, on SwiftShader Grad-CAM and n = 5 of the first picture on
     assertClose(await normals(5 * 2 ** 32 + 7, 2), seed2_37, { tolerance: 2e-6 });
   });
 });
+
+function isSlow({ adapterInfo }: Gpu): boolean {
+  return /swiftshader/i.test(Object.values(adapterInfo).join(' '));
+}
 
 /** The first eight standard normals of a sample, as the GPU draws them. */
 async function normals(seed: number, sample: number): Promise<Float32Array> {

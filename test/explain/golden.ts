@@ -1,5 +1,6 @@
 /** The golden maps of ../shared, and how a map is held against them, in any runtime. */
 import { explain } from '../../src/explain.ts';
+import type { Explanation } from '../../src/explanation.ts';
 import type { Model } from '../../src/model.ts';
 import { parseNpy } from '../../src/node/npy.ts';
 import { assertClose, assertEqual } from '../harness/assertions.ts';
@@ -34,19 +35,26 @@ export function essentialMaps({ maps }: Golden): GoldenMap[] {
   });
 }
 
-/**
- * Explains the picture of a golden map and compares.
- *
- * @param read gives a file of the golden folder
- */
-export async function assertGolden(
-  model: Model,
-  map: GoldenMap,
-  read: (name: string) => Promise<Uint8Array>,
-): Promise<void> {
+/** Gives a file of the golden folder. */
+type Read = (name: string) => Promise<Uint8Array>;
+
+/** Explains the picture of a golden map and compares. */
+export async function assertGolden(model: Model, map: GoldenMap, read: Read): Promise<void> {
+  const result = await explainGolden(model, map, read);
+  const expected = await goldenValues(map, read);
+  assertClose(result.map.data, expected.values, { what: map.file, tolerance: TOLERANCE, shape: expected.shape });
+  assertEqual(result.map.shape, [1, ...expected.shape]);
+  assertEqual(result.classIndex, map.classIndex, 'class');
+  assertEqual(result.outcome, 'ok', 'outcome');
+  // Given to five digits behind the point.
+  assertClose([result.logit], [map.classLogit], { what: 'logit', tolerance: 1e-5 });
+}
+
+/** Explains the picture of a golden map as that was made. */
+export async function explainGolden(model: Model, map: GoldenMap, read: Read): Promise<Explanation> {
   const { shape: size, bytes } = parseNpy(await read(map.pixels), map.pixels);
   const [height, width] = size as [number, number];
-  const result = await explain(
+  return explain(
     model,
     { data: bytes, width, height },
     {
@@ -57,12 +65,12 @@ export async function assertGolden(
       seed: map.seed,
     },
   );
-  const expected = parseNpy(await read(map.file), map.file);
-  const values = new Float32Array(new Uint8Array(expected.bytes).buffer);
-  assertClose(result.map.data, values, { what: map.file, tolerance: TOLERANCE, shape: expected.shape });
-  assertEqual(result.map.shape, [1, ...expected.shape]);
-  assertEqual(result.classIndex, map.classIndex, 'class');
-  assertEqual(result.outcome, 'ok', 'outcome');
-  // Given to five digits behind the point.
-  assertClose([result.logit], [map.classLogit], { what: 'logit', tolerance: 1e-5 });
+}
+
+export async function goldenValues(
+  { file }: GoldenMap,
+  read: Read,
+): Promise<{ values: Float32Array; shape: readonly number[] }> {
+  const { bytes, shape } = parseNpy(await read(file), file);
+  return { values: new Float32Array(new Uint8Array(bytes).buffer), shape };
 }
