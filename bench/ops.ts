@@ -8,6 +8,7 @@ import { vgg } from '../src/network/vgg.ts';
 import { ablate } from '../src/ops/ablate.ts';
 import { argmax } from '../src/ops/argmax.ts';
 import { attribution } from '../src/ops/attribution.ts';
+import { CLASS_MOMENT_FLOATS, classMoments } from '../src/ops/class-moments.ts';
 import {
   chooseImplicitGemmTile,
   IMPLICIT_GEMM_TILE_NAMES,
@@ -45,7 +46,14 @@ import { gradientMap, map } from '../src/ops/map.ts';
 import { MASK_RANGE_FLOATS, maskInput, maskRanges } from '../src/ops/mask-input.ts';
 import { maskedScores, maskedScoreWeights, scoreDropWeights } from '../src/ops/masked-scores.ts';
 import { maxpool, maxpoolCodeWords, maxpoolGradInput } from '../src/ops/maxpool.ts';
-import { decodeMoments, MOMENT_FLOATS, moments, momentWeights } from '../src/ops/moments.ts';
+import {
+  decodeMoments,
+  MOMENT_FLOATS,
+  moments,
+  momentWeights,
+  SAMPLE_WEIGHT_FLOATS,
+  scoreDerivatives,
+} from '../src/ops/moments.ts';
 import { inputRange, noise } from '../src/ops/noise.ts';
 import { oneHot } from '../src/ops/one-hot.ts';
 import { overflow } from '../src/ops/overflow.ts';
@@ -55,7 +63,7 @@ import { preprocess, preprocessRowFloats, resizeRows } from '../src/ops/preproce
 import { reluGradInput, reluMask, reluMaskWords } from '../src/ops/relu.ts';
 import { copySample, sampleMean } from '../src/ops/sample-mean.ts';
 import { singularVector, singularVectorGramFloats } from '../src/ops/singular-vector.ts';
-import { softmax } from '../src/ops/softmax.ts';
+import { logSoftmaxGradInput, softmax } from '../src/ops/softmax.ts';
 import { upsample } from '../src/ops/upsample.ts';
 import { activationShareWeights, alphaWeights, meanGradientWeights } from '../src/ops/weights.ts';
 import type { Workbench } from './workbench.ts';
@@ -126,6 +134,24 @@ export const OPS: Readonly<Record<string, OpBench>> = {
         bytes: bytesOf(...Object.values(buffers), factor.x),
       },
     ];
+  },
+
+  'class-moments': (bench) => {
+    const { samples } = bench;
+    return EXPLAINED.map((layer) => {
+      const { maps, cells } = featureMaps(layer);
+      const buffers = {
+        grad: bench.random(samples * maps * cells),
+        probabilities: bench.filled(new Float32Array(samples).fill(1 / CLASSES)),
+        moments: bench.empty(samples * maps * cells * CLASS_MOMENT_FLOATS),
+      };
+      const dispatches = [classMoments(maps * cells, samples, { ...buffers, first: 0, restart: false })];
+      return {
+        name: `${layer}.n${samples}`,
+        dispatches,
+        bytes: bytesOf(buffers.grad, buffers.moments, buffers.moments),
+      };
+    });
   },
 
   conv2d: (bench) =>
@@ -257,25 +283,24 @@ export const OPS: Readonly<Record<string, OpBench>> = {
 
   moments: (bench) => {
     const { samples } = bench;
-    const cases = EXPLAINED.map((layer): OpCase => {
+    const cases = EXPLAINED.flatMap((layer): OpCase[] => {
       const { maps, cells } = featureMaps(layer);
-      const buffers = {
-        grad: bench.random(samples * maps * cells),
-        sums: bench.empty(maps * cells * MOMENT_FLOATS),
-      };
-      return {
-        name: `${layer}.n${samples}`,
-        dispatches: [moments(maps * cells, samples, { ...buffers, restart: true })],
-        bytes: bytesOf(buffers.grad, buffers.sums),
-      };
+      const grad = bench.random(samples * maps * cells);
+      const sums = bench.empty(maps * cells * MOMENT_FLOATS);
+      const ofClasses = bench.random(samples * maps * cells * CLASS_MOMENT_FLOATS);
+      const ofLogit = moments(maps * cells, samples, { grad, sums, restart: true });
+      const ofSoftmax = moments(maps * cells, samples, { grad, sums, classMoments: ofClasses, restart: true });
+      return [
+        { name: `${layer}.n${samples}`, dispatches: [ofLogit], bytes: bytesOf(grad, sums) },
+        { name: `${layer}.softmax.n${samples}`, dispatches: [ofSoftmax], bytes: bytesOf(grad, ofClasses, sums) },
+      ];
     });
-    const sampleWeights = momentWeights(CLASSES, samples, {
+    const scores = {
       logits: bench.random(samples * CLASSES),
       index: bench.filled(Uint32Array.of(7)),
-      largest: bench.empty(1),
-      sampleWeights: bench.empty(2 * samples),
-      restart: true,
-    });
+      sampleWeights: bench.empty(SAMPLE_WEIGHT_FLOATS * samples),
+    };
+    const sampleWeights = momentWeights(CLASSES, samples, { ...scores, largest: bench.empty(1), restart: true });
     const decoded = EXPLAINED.map((layer): OpCase => {
       const { maps, cells } = featureMaps(layer);
       const elements = maps * cells;
@@ -287,7 +312,13 @@ export const OPS: Readonly<Record<string, OpBench>> = {
         bytes: bytesOf(sums, ...Object.values(planes)),
       };
     });
-    return [...cases, ...decoded, { name: `sample-weights.n${samples}`, dispatches: [sampleWeights] }];
+    return [
+      ...cases,
+      ...decoded,
+      { name: `sample-weights.n${samples}`, dispatches: [sampleWeights] },
+      { name: `sigmoid.n${samples}`, dispatches: [scoreDerivatives('sigmoid', CLASSES, samples, scores)] },
+      { name: `softmax.n${samples}`, dispatches: [scoreDerivatives('softmax', CLASSES, samples, scores)] },
+    ];
   },
 
   noise: (bench) => {
@@ -431,9 +462,21 @@ export const OPS: Readonly<Record<string, OpBench>> = {
     }),
 
   softmax: (bench) => {
+    const { samples } = bench;
     const buffers = { logits: bench.random(CLASSES), probabilities: bench.empty(CLASSES) };
-    const dispatches = [softmax(CLASSES, 1, buffers)];
-    return [{ name: 'logits', dispatches, bytes: bytesOf(...Object.values(buffers)) }];
+    const log = {
+      logits: bench.random(samples * CLASSES),
+      index: bench.filled(Uint32Array.of(7)),
+      y: bench.empty(samples * CLASSES),
+    };
+    return [
+      { name: 'logits', dispatches: [softmax(CLASSES, 1, buffers)], bytes: bytesOf(...Object.values(buffers)) },
+      {
+        name: `log-grad-input.n${samples}`,
+        dispatches: [logSoftmaxGradInput(CLASSES, samples, log)],
+        bytes: bytesOf(log.logits, log.y),
+      },
+    ];
   },
 
   upsample: (bench) => {

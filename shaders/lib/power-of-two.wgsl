@@ -8,3 +8,8 @@ fn scale_exponent(x: f32) -> u32 {
 fn power_of_two(exponent: u32) -> f32 {
   return bitcast<f32>(exponent << 23u);
 }
+
+// 1 / x of a power of two that scale_exponent() gave; a large number for 0.
+fn inverse_power_of_two(x: f32) -> f32 {
+  return power_of_two(254u - (bitcast<u32>(x) >> 23u));
+}

@@ -10,7 +10,7 @@ struct Params {
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> index: array<u32>; // the class
 @group(0) @binding(2) var<storage, read_write> largest: array<f32>; // max S so far
-@group(0) @binding(3) var<storage, read_write> sample_weights: array<vec2f>;
+@group(0) @binding(3) var<storage, read_write> sample_weights: array<vec4f>; // (factor for the sums so far, ω, ω, ω)
 @group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(1)
@@ -25,7 +25,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
       top = score;
     }
     let new_top = max(top, score);
-    sample_weights[m] = vec2f(exp(top - new_top), exp(score - new_top));
+    let weight = exp(score - new_top);
+    sample_weights[m] = vec4f(exp(top - new_top), weight, weight, weight);
     top = new_top;
   }
   largest[0] = top;

@@ -8,8 +8,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> probabilities: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-var<workgroup> scratch: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
@@ -25,29 +23,12 @@ fn main(
   for (var c = lane; c < params.classes; c += 64u) {
     largest = max(largest, logits[base + c]);
   }
-  scratch[lane] = largest;
-  workgroupBarrier();
-  for (var half = 32u; half > 0u; half >>= 1u) {
-    if (lane < half) {
-      scratch[lane] = max(scratch[lane], scratch[lane + half]);
-    }
-    workgroupBarrier();
-  }
-  largest = scratch[0];
-  workgroupBarrier();
+  largest = max_lanes(lane, largest);
   var sum = 0.0;
   for (var c = lane; c < params.classes; c += 64u) {
     sum += exp(logits[base + c] - largest);
   }
-  scratch[lane] = sum;
-  workgroupBarrier();
-  for (var half = 32u; half > 0u; half >>= 1u) {
-    if (lane < half) {
-      scratch[lane] += scratch[lane + half];
-    }
-    workgroupBarrier();
-  }
-  sum = scratch[0];
+  sum = sum_lanes(lane, sum);
   for (var c = lane; c < params.classes; c += 64u) {
     probabilities[base + c] = exp(logits[base + c] - largest) / sum;
   }

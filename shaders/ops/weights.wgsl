@@ -26,23 +26,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> weights: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-var<workgroup> scratch: array<f32, 64>;
-
-// Sum over the lanes, added as a tree; every lane gets it.
-fn sum_lanes(lane: u32, value: f32) -> f32 {
-  scratch[lane] = value;
-  workgroupBarrier();
-  for (var half = 32u; half > 0u; half >>= 1u) {
-    if (lane < half) {
-      scratch[lane] += scratch[lane + half];
-    }
-    workgroupBarrier();
-  }
-  let total = scratch[0];
-  workgroupBarrier();
-  return total;
-}
-
 const LARGEST = 3.4028234e38;
 const SMALLEST_NORMAL = 1.17549435e-38;
 

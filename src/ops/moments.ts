@@ -1,25 +1,38 @@
-/** Running moments of the class score's gradient over the noisy samples. */
+/** Running sums of the first three derivatives of the score over the noisy samples. */
 
 import decodeLib from '../../shaders/lib/decode-moments.wgsl?raw';
+import lanesLib from '../../shaders/lib/lanes.wgsl?raw';
 import powerLib from '../../shaders/lib/power-of-two.wgsl?raw';
 import decodeSource from '../../shaders/ops/moments.decode.wgsl?raw';
 import sampleWeightsSource from '../../shaders/ops/moments.sample-weights.wgsl?raw';
+import scoreDerivativesSource from '../../shaders/ops/moments.score-derivatives.wgsl?raw';
 import momentsSource from '../../shaders/ops/moments.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
 
-const MOMENTS = source('moments', momentsSource, { libs: [powerLib], flags: { WEIGHTED: false } });
 const DECODE = source('moments.decode', decodeSource, { libs: [decodeLib] });
+const MOMENTS = source('moments', momentsSource, { libs: [powerLib], flags: { WEIGHTED: false, SPREAD: false } });
 const SAMPLE_WEIGHTS = source('moments.sample-weights', sampleWeightsSource);
+const SCORE_DERIVATIVES = source('moments.score-derivatives', scoreDerivativesSource, {
+  libs: [lanesLib],
+  flags: { SIGMOID: false },
+});
 
-/** Floats per element of the sums: Σ ω g, Σ ω (g/s)², Σ ω (g/s)³ and the scale s. */
+/** Floats per element of the sums: Σ D1, Σ D2 / s², Σ D3 / s³ and the scale s. */
 export const MOMENT_FLOATS = 4;
+/** Floats per sample of the weights: the factor for the sums so far, then φ', φ'' and φ'''. */
+export const SAMPLE_WEIGHT_FLOATS = 4;
 
 /**
- * Adds the samples of `grad` [samples, elements], in their order, to `sums` [elements, 4]; `restart` begins anew.
- * `sampleWeights` [samples, 2] is from momentWeights; without it every sample counts the same.
+ * Adds the derivatives of the score Y = φ(x) of each sample, in their order, to `sums` [elements, 4]; `restart` begins anew.
+ *
+ * Without `classMoments` x is the class's logit, linear in each element, and `grad` [samples, elements] its gradient g:
+ * D_p = φ⁽ᵖ⁾ gᵖ. With those of classMoments() x is log p of the class, and `grad` its gradient g = g_c − ḡ: D1 = φ' g,
+ * D2 = φ'' g² − φ' v, D3 = φ''' g³ − 3 φ'' g v − φ' m3.
+ *
+ * `sampleWeights` [samples, 4] is from momentWeights or scoreDerivatives; without it φ' = φ'' = φ''' = 1.
  */
 export function moments(
   elements: number,
@@ -28,23 +41,52 @@ export function moments(
     grad,
     sums,
     sampleWeights,
+    classMoments,
     restart,
   }: {
     grad: BufferSlice;
     sums: BufferSlice;
     sampleWeights?: BufferSlice;
+    classMoments?: BufferSlice;
     restart: boolean;
   },
 ): Dispatch {
   return elementwise(MOMENTS, elements, {
-    flags: { WEIGHTED: sampleWeights !== undefined },
-    bindings: sampleWeights ? { grad, sums, sample_weights: sampleWeights } : { grad, sums },
+    flags: { WEIGHTED: sampleWeights !== undefined, SPREAD: classMoments !== undefined },
+    bindings: {
+      grad,
+      sums,
+      ...(sampleWeights && { sample_weights: sampleWeights }),
+      ...(classMoments && { class_moments: classMoments }),
+    },
     uniforms: { samples, elements, restart: restart ? 1 : 0 },
-    flopsEach: samples * MEMORY_FLOPS,
+    flopsEach: samples * (classMoments ? 4 : 1) * MEMORY_FLOPS,
   });
 }
 
-/** Sample weights ω = e^(S - max S) for `logits` [samples, classes] of the class `index`; `largest` holds max S so far. */
+/**
+ * The derivatives φ', φ'' and φ''' of the score of the class `index`, for each sample's own `logits` [samples, classes]:
+ * of the sigmoid of its logit, or of e^x with x the logarithm of its softmax.
+ */
+export function scoreDerivatives(
+  score: 'sigmoid' | 'softmax',
+  classes: number,
+  samples: number,
+  { logits, index, sampleWeights }: { logits: BufferSlice; index: BufferSlice; sampleWeights: BufferSlice },
+): Dispatch {
+  return {
+    kernel: kernel(SCORE_DERIVATIVES, { flags: { SIGMOID: score === 'sigmoid' } }),
+    bindings: { logits, index, sample_weights: sampleWeights },
+    uniforms: { classes },
+    workgroups: samples,
+    flops: samples * (score === 'softmax' ? classes : 1) * MEMORY_FLOPS,
+  };
+}
+
+/**
+ * Sample weights ω = e^(S - max S), as φ' = φ'' = φ''', for `logits` [samples, classes] of the class `index`; `largest` holds
+ * max S so far.
+ */
 export function momentWeights(
   classes: number,
   samples: number,

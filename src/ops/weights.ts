@@ -1,4 +1,5 @@
 /** Weights of the feature maps from the moments of the gradient. */
+import lanesLib from '../../shaders/lib/lanes.wgsl?raw';
 import weightsSource from '../../shaders/ops/weights.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
@@ -6,6 +7,7 @@ import { kernel } from '../gpu/kernel.ts';
 import { type CellExpression, MEMORY_FLOPS, source, withExpression } from './common.ts';
 
 const WEIGHTS = source('weights', weightsSource, {
+  libs: [lanesLib],
   flags: { ACTIVATIONS: false, ALPHA: false, FIRST: false, EXPRESSION: false, NO_SUMS: false },
 });
 

@@ -1,9 +1,18 @@
 import { describe } from 'vitest';
-import { decodeMoments, MOMENT_FLOATS, moments, momentWeights } from '../../src/ops/moments.ts';
+import { CLASS_MOMENT_FLOATS, classMoments } from '../../src/ops/class-moments.ts';
+import {
+  decodeMoments,
+  MOMENT_FLOATS,
+  moments,
+  momentWeights,
+  SAMPLE_WEIGHT_FLOATS,
+  scoreDerivatives,
+} from '../../src/ops/moments.ts';
 import { assert, assertClose, assertSameBits } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
 import * as reference from '../reference/moments.ts';
+import * as softmaxReference from '../reference/softmax.ts';
 import { tensor } from '../reference/tensor.ts';
 
 /** The logits of every sample, and the class whose score weights them. */
@@ -29,7 +38,7 @@ async function sumsOf(
     let sampleWeights: ReturnType<OpBench['output']> | undefined;
     if (scores) {
       const logits = op.input(scores.logits.subarray(done * scores.classes, (done + samples) * scores.classes));
-      sampleWeights = op.output(2 * samples);
+      sampleWeights = op.output(SAMPLE_WEIGHT_FLOATS * samples);
       await op.run(momentWeights(scores.classes, samples, { logits, index, largest, sampleWeights, restart }));
     }
     const part = op.input(grad.subarray(done * elements, (done + samples) * elements));
@@ -162,16 +171,18 @@ describe('moments', () => {
     const index = op.input(Uint32Array.of(0));
     const largest = op.output(1);
     const batch = async (scores: readonly number[], restart: boolean) => {
-      const sampleWeights = op.output(2 * scores.length);
+      const sampleWeights = op.output(SAMPLE_WEIGHT_FLOATS * scores.length);
       const logits = op.input(Float32Array.from(scores));
       await op.run(momentWeights(1, scores.length, { logits, index, largest, sampleWeights, restart }));
       return op.floats(sampleWeights);
     };
     const e = Math.exp;
-    assertClose(await batch([2, 1, 4], true), [1, 1, 1, e(-1), e(-2), 1], { tolerance: 2 ** -20 });
-    assertClose(await batch([3, 5], false), [1, e(-1), e(-1), 1], { tolerance: 2 ** -20 });
+    assertClose(await batch([2, 1, 4], true), [1, 1, 1, 1, 1, e(-1), e(-1), e(-1), e(-2), 1, 1, 1], {
+      tolerance: 2 ** -20,
+    });
+    assertClose(await batch([3, 5], false), [1, e(-1), e(-1), e(-1), e(-1), 1, 1, 1], { tolerance: 2 ** -20 });
     assertClose(await op.floats(largest), [5], { tolerance: 0 });
-    assert((await batch([-7], true)).join() === '1,1', 'a restart must forget the scores so far');
+    assert((await batch([-7], true)).join() === '1,1,1,1', 'a restart must forget the scores so far');
     assertClose(await op.floats(largest), [-7], { tolerance: 0 });
   });
 
@@ -199,4 +210,130 @@ describe('moments', () => {
       }
     });
   }
+});
+
+const SCORES = ['logit', 'sigmoid', 'softmax', 'log-softmax'] as const;
+
+describe('moments of other scores', () => {
+  const [samples, classes, elements] = [5, 7, 66];
+  const SIZES = [1e-12, 1e-5, 1, 1e6, 1e10];
+  const sizeOf = (element: number) => SIZES[element % SIZES.length]!;
+
+  /** @param spread of the logits */
+  function makeGradients(seed: number, spread: number) {
+    const draw = random(seed);
+    const gradients = tensor(
+      [samples, classes, elements],
+      Float64Array.from({ length: samples * classes * elements }, (_, i) =>
+        Math.fround(draw.normal() * sizeOf(i % elements)),
+      ),
+    );
+    const logits = draw.normals(samples * classes).map((value) => value * spread);
+    return { gradients, logits };
+  }
+
+  async function scoreSums(
+    op: OpBench,
+    score: (typeof SCORES)[number],
+    classIndex: number,
+    { gradients, logits }: ReturnType<typeof makeGradients>,
+    batches: readonly number[],
+  ): Promise<Float32Array> {
+    const sums = op.output(elements * MOMENT_FLOATS);
+    const index = op.input(Uint32Array.of(classIndex));
+    const ofLogSoftmax = score === 'softmax' || score === 'log-softmax';
+    const p = softmaxReference.softmax(tensor([samples, classes], logits)).data;
+    const g = (m: number, j: number, e: number) => gradients.data[(m * classes + j) * elements + e]!;
+    const centred = (m: number, j: number, e: number) => {
+      let mean = 0;
+      for (let i = 0; i < classes; i++) mean += p[m * classes + i]! * g(m, i, e);
+      return g(m, j, e) - mean;
+    };
+    let done = 0;
+    for (const count of batches) {
+      const first = done;
+      const fill = (value: (m: number, e: number) => number) =>
+        op.input(
+          Float32Array.from({ length: count * elements }, (_, i) =>
+            value(first + Math.floor(i / elements), i % elements),
+          ),
+        );
+      let spread: ReturnType<OpBench['output']> | undefined;
+      if (ofLogSoftmax) {
+        spread = op.output(count * elements * CLASS_MOMENT_FLOATS);
+        for (let j = 0; j < classes; j++) {
+          const grad = fill((m, e) => centred(m, j, e));
+          const probabilities = op.input(Float32Array.from({ length: count }, (_, m) => p[(first + m) * classes + j]!));
+          const options = { grad, probabilities, moments: spread, first: 0, restart: j === 0 };
+          await op.run(classMoments(elements, count, options));
+        }
+      }
+      let sampleWeights = op.input(Float32Array.from({ length: 4 * count }, (_, i) => (i % 4 < 2 ? 1 : 0)));
+      if (score === 'sigmoid' || score === 'softmax') {
+        const own = op.input(logits.subarray(first * classes, (first + count) * classes));
+        sampleWeights = op.output(SAMPLE_WEIGHT_FLOATS * count);
+        await op.run(scoreDerivatives(score, classes, count, { logits: own, index, sampleWeights }));
+        await op.floats(sampleWeights);
+      }
+      const grad = fill((m, e) => (ofLogSoftmax ? centred(m, classIndex, e) : g(m, classIndex, e)));
+      const restart = done === 0;
+      await op.run(moments(elements, count, { grad, sums, sampleWeights, classMoments: spread, restart }));
+      done += count;
+    }
+    return op.floats(sums);
+  }
+
+  for (const score of SCORES) {
+    opTest(`are the oracle’s: ${score}`, async (op) => {
+      // Probabilities from nearly alike to nearly 0 and 1.
+      for (const [seed, spread] of [
+        [1, 0.3],
+        [2, 4],
+        [3, 12],
+      ] as const) {
+        const made = makeGradients(seed, spread);
+        for (const classIndex of [0, 4]) {
+          const sums = await scoreSums(op, score, classIndex, made, [2, 3]);
+          const logits = tensor([samples, classes], made.logits);
+          const d = reference.scoreMoments(score, classIndex, made.gradients, logits, [], 0);
+          [d.first, d.second, d.third].forEach(({ data }, p) => {
+            const bySize = (value: number, e: number) => value / sizeOf(e) ** (p + 1);
+            const found = Float64Array.from(data, (_, e) =>
+              bySize((sums[4 * e + p]! * powerScale(sums, e, p + 1)) / samples, e),
+            );
+            const what = `D${p + 1} of class ${classIndex}, logits × ${spread}, by the gradients' size`;
+            assertClose(found, data.map(bySize), { what, tolerance: 2 ** -19 });
+          });
+        }
+      }
+    });
+
+    opTest(`have the same bits however the samples come in batches: ${score}`, async (op) => {
+      const made = makeGradients(4, 3);
+      const whole = await scoreSums(op, score, 2, made, [5]);
+      for (const batches of [
+        [1, 4],
+        [3, 2],
+        [1, 1, 1, 1, 1],
+      ]) {
+        assertSameBits(await scoreSums(op, score, 2, made, batches), whole, { what: batches.join(' + ') });
+      }
+    });
+  }
+
+  opTest('have factors that keep their digits where the sigmoid and the softmax are nearly 0 or 1', async (op) => {
+    for (const score of ['sigmoid', 'softmax'] as const) {
+      for (const logit of [-80, -30, -10, -1, -0.5, 0, 0.5, 1, 10, 15, 30, 80]) {
+        const sampleWeights = op.output(SAMPLE_WEIGHT_FLOATS);
+        // Against one other class with the logit 0, the softmax is the sigmoid.
+        const logits = op.input(Float32Array.of(0, logit));
+        await op.run(scoreDerivatives(score, 2, 1, { logits, index: op.input(Uint32Array.of(1)), sampleWeights }));
+        const [s, other] = [1 / (1 + Math.exp(-logit)), 1 / (1 + Math.exp(logit))];
+        const q = s * other;
+        const expected = score === 'sigmoid' ? [q, q * (other - s), q * (1 - 6 * q)] : [s, s, s];
+        const found = (await op.floats(sampleWeights)).subarray(1);
+        assertClose(found, expected, { what: `${score} of ${logit}`, tolerance: 2 ** -16 });
+      }
+    }
+  });
 });

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { softmax } from '../../src/ops/softmax.ts';
+import { logSoftmaxGradInput, softmax } from '../../src/ops/softmax.ts';
 import { assert, assertClose } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
@@ -43,4 +43,38 @@ describe('softmax', () => {
     const expected = reference.softmax(tensor([3, 3], logits));
     assertClose(await probabilities(op, 3, 3, logits), expected.data, { shape: expected.shape });
   });
+});
+
+describe('gradient of log softmax', () => {
+  for (const [samples, classes, chosen] of [
+    [1, 1, [0]],
+    [2, 10, [9, 0]],
+    [3, 65, [64, 1, 64]],
+    [2, 1000, [999, 281]],
+  ] as const) {
+    opTest(`of ${samples} samples of ${classes} classes`, async (op) => {
+      for (const spread of [0.1, 5, 40]) {
+        const values = random(classes)
+          .normals(samples * classes)
+          .map((value) => value * spread);
+        const p = reference.softmax(tensor([samples, classes], values)).data;
+        // In front of the classes meant there are others.
+        const index = op.input(Uint32Array.of(0, 0, ...chosen));
+        for (const first of [2, undefined]) {
+          const y = op.output(samples * classes);
+          await op.run(logSoftmaxGradInput(classes, samples, { logits: op.input(values), index, y, first }));
+          const found = await op.floats(y);
+          for (let m = 0; m < samples; m++) {
+            const row = p.subarray(m * classes, (m + 1) * classes);
+            const own = first === undefined ? 0 : chosen[m]!;
+            const others = row.reduce((sum, value, j) => (j === own ? sum : sum + value), 0);
+            const expected = row.map((value, j) => (j === own ? others : -value));
+            // Relative to all but the class itself: where p is nearly 1, its own element is as small as theirs.
+            const options = { what: `logits × ${spread}, sample ${m}`, tolerance: 2 ** -16, scale: others };
+            assertClose(found.subarray(m * classes, (m + 1) * classes), expected, options);
+          }
+        }
+      }
+    });
+  }
 });
