@@ -28,7 +28,8 @@ interface MethodTexts {
  * A method by one WGSL expression, or by a function.
  *
  * An expression is evaluated in float32 at each cell of each feature map k and names, as f32: `a`, the feature map there;
- * `d1`, `d2` and `d3`, the gradient of the class's logit there and its square and cube, averaged over the noisy copies;
+ * `d1`, `d2` and `d3`, the score's first three derivatives there, averaged over the noisy copies: of the usual score, exp, the
+ * gradient of the class's logit, its square and its cube;
  * `sum_a`, Σ A_k over the map; `cells`, how many cells a map has. WGSL's functions may be called: `max(d1, 0.0)`,
  * `select(0.0, d2 / (2.0 * d2 + sum_a * d3), d2 > 0.0)`.
  */

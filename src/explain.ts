@@ -12,9 +12,15 @@ import type { Gpu } from './gpu/gpu.ts';
 import { Workspace } from './gpu/workspace.ts';
 import { type ImageInput, readPicture } from './image/picture.ts';
 import {
-  batchDispatches,
+  backwardBatch,
+  checkDerivatives,
+  chooseClasses,
+  classMomentsBatch,
+  forwardBatch,
   type Job,
+  type KeptClasses,
   mapDispatches,
+  needsClassMoments,
   prepareInput,
   prepareJobs,
   prepareSamples,
@@ -118,6 +124,8 @@ export async function* explainInBatches(
   const method = methodOf(common.method);
   const { place, needsGradient, masks } = method;
   const target = place === 'input' ? model.graph.input.name : model.resolveLayer(common.layerName).name;
+  checkDerivatives(model.graph, target, common);
+  const takesClasses = needsClassMoments(common);
   await loadTunings(gpu);
   const masked = masks && {
     from: masks === 'input' ? model.graph.input.name : target,
@@ -135,6 +143,7 @@ export async function* explainInBatches(
     scoredOnly: hasPath ? 1 : 0,
     masked,
     classes: classes.length,
+    classMoments: takesClasses,
     batch: common.batch,
     kernels,
     limits: gpu.limits,
@@ -172,13 +181,26 @@ export async function* explainInBatches(
     let samples = 0;
     let isStopped = false;
     let gpuMs: number | undefined;
+    const run = async (dispatches: readonly Dispatch[], onShareDone?: (share: number) => void) => {
+      const ran = await gpu.run(dispatches, { signal, timed: timestamps, onProgress: onShareDone });
+      if (ran.gpuMs !== undefined) gpuMs = (gpuMs ?? 0) + ran.gpuMs;
+    };
+    const taken: KeptClasses[] = [];
     for (const [i, batch] of batches.entries()) {
       const isLast = i === batches.length - 1;
       samples += hasPath ? batch.gradients : batch.noisy;
       const dispatches = [
         ...(i === 0 ? [...input.dispatches, ...sampleDispatches] : []),
-        ...(batch.masked ? maskedDispatches(jobs, batch.masked) : batchDispatches(jobs, batch)),
+        ...(batch.masked ? maskedDispatches(jobs, batch.masked) : forwardBatch(jobs, batch)),
       ];
+      if (takesClasses) {
+        // How many ways back there are depends on the logits: the one place where the work waits for numbers of its own.
+        await run(dispatches.splice(0));
+        const kept = await chooseClasses(job, batch);
+        dispatches.push(...classMomentsBatch(job, batch, kept));
+        taken.push(kept);
+      }
+      dispatches.push(...backwardBatch(jobs, batch));
       for (const each of jobs) {
         if (grow) dispatches.push(...(await grow(each, batch, workspace)));
         // Each map counts anew.
@@ -186,12 +208,7 @@ export async function* explainInBatches(
         if (grow || (isLast && !asksFunction)) dispatches.push(...mapDispatches(each, samples));
       }
       const rows = batchRows(batch);
-      const run = await gpu.run(dispatches, {
-        signal,
-        timed: timestamps,
-        onProgress: (share) => progress(done + Math.floor(share * rows)),
-      });
-      if (run.gpuMs !== undefined) gpuMs = (gpuMs ?? 0) + run.gpuMs;
+      await run(dispatches, (share) => progress(done + Math.floor(share * rows)));
       if (isLast && asksFunction) {
         for (const each of jobs) await weighByFunction(each, samples);
         await gpu.run(
@@ -217,7 +234,12 @@ export async function* explainInBatches(
     const mapChecksums = await Promise.all(results.map(({ rectified }) => checksumOf(rectified)));
     const timings = { ...clock.times(), gpu: gpuMs };
     const kept = keptMaps(gpu, jobs, samples, lasting);
-    const explanations = results.map((result, c) => {
+    const classSums = {
+      keptClasses: takesClasses ? Math.max(...taken.map(({ keptClasses }) => keptClasses)) : undefined,
+      droppedMass: Math.max(0, ...taken.map(({ droppedMass }) => droppedMass)),
+    };
+    const explanations = results.map((raw, c) => {
+      const result = { ...raw, ...classSums };
       const record = { ...made, mapChecksum: mapChecksums[c] };
       const inForce = hasPath ? classes[c] : { ...classes[c], nSamples: samples };
       return finish(model, picture, record, input.view, inForce, { height, width }, kept[c], result, timings);

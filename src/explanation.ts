@@ -13,6 +13,7 @@ import { takesPath } from './methods.ts';
 import type { Model, WeightsRecord } from './model.ts';
 import type { ModelVariant } from './network/models.ts';
 import type { KernelChoices, ResolvedOptions, SelectionOptions } from './options.ts';
+import { SCORE_TABLE } from './scores.ts';
 import { VERSION } from './version.ts';
 
 export interface Prediction {
@@ -80,7 +81,7 @@ export interface Provenance {
 export interface Completeness {
   /** Σ of `signed`. */
   readonly attributed: number;
-  /** S of the picture less S of the baseline. */
+  /** The score of the picture less that of the baseline: S with score 'exp', whose factor e^S is dropped, else Y. */
   readonly gained: number;
   /** attributed − gained: the error of so many steps, and of float32. More steps make it smaller. */
   readonly gap: number;
@@ -111,6 +112,12 @@ export interface Explanation {
    */
   readonly alphaZeroCells: number;
   readonly alphaCells: number;
+  /**
+   * With score softmax or log-softmax and a method with α, the most classes whose gradients a sample took, and the largest
+   * probability that a sample's other classes had together; see the option maxDroppedShare. Else undefined, and 0.
+   */
+  readonly keptClasses: number | undefined;
+  readonly droppedMass: number;
   /** The rectangle of the picture that the maps cover, in its pixels; with fit 'pad' it reaches beyond the picture. */
   readonly view: View;
   /** The options in force, defaults filled in. */
@@ -158,6 +165,8 @@ export interface RawResult {
   readonly copyOverflow: boolean;
   /** Of integrated gradients. */
   readonly baselineLogits: Float32Array | undefined;
+  readonly keptClasses: number | undefined;
+  readonly droppedMass: number;
 }
 
 export function finish(
@@ -190,9 +199,11 @@ export function finish(
     classIndex: result.classIndex,
     logit: result.logits[result.classIndex],
     outcome: outcomeOf(method.place === 'layer' ? result.signed : beforeRelu(result, method.reduce), alpha),
-    completeness: completenessOf(result),
+    completeness: completenessOf(result, options),
     alphaZeroCells: result.zeroCells,
     alphaCells,
+    keptClasses: result.keptClasses,
+    droppedMass: result.droppedMass,
     view,
     options,
     timings,
@@ -237,11 +248,15 @@ function beforeRelu({ signed, rectified }: RawResult, reduce: 'largest' | 'sum')
   return sums;
 }
 
-function completenessOf({ signed, logits, baselineLogits, classIndex }: RawResult): Completeness | undefined {
+function completenessOf(
+  { signed, logits, baselineLogits, classIndex }: RawResult,
+  { score }: ResolvedOptions,
+): Completeness | undefined {
   if (!baselineLogits) return undefined;
   let attributed = 0;
   for (const value of signed) attributed += value;
-  const gained = logits[classIndex] - baselineLogits[classIndex];
+  const scoreOf = (of: Float32Array) => SCORE_TABLE[score].integral(of, classIndex);
+  const gained = scoreOf(logits) - scoreOf(baselineLogits);
   return { attributed, gained, gap: attributed - gained };
 }
 

@@ -51,6 +51,7 @@ export {
 } from './options.ts';
 export { explainProgressively, type ProgressiveOptions, type ProgressiveStep } from './progressive.ts';
 export { drawScene, SCENE_CLASSES, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';
+export { SCORE_TABLE, SCORES, type Score, type ScoreName } from './scores.ts';
 export { type Trace, type TraceOptions, trace } from './trace.ts';
 export type { TracedLayer, TracedTensor } from './traced.ts';
 export { type TuneKernelsOptions, tuneKernels } from './tune.ts';

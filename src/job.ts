@@ -4,8 +4,9 @@
  */
 
 import { heatMapDispatch, type Selection, uploadSelection, type WeightedMaps, weightsCells } from './cam/kept-maps.ts';
+import { probableClasses } from './cam/probable-classes.ts';
 import { holdLayer } from './cam/traced-layer.ts';
-import { type CustomMethod, methodName, methodOf, type WeightsFunction } from './custom-method.ts';
+import { type AnyMethod, type CustomMethod, methodName, methodOf, type WeightsFunction } from './custom-method.ts';
 import { OptionError } from './errors.ts';
 import type { RawResult } from './explanation.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
@@ -14,10 +15,10 @@ import type { Workspace } from './gpu/workspace.ts';
 import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
-import { type InputMethod, takesPath } from './methods.ts';
+import { type InputMethod, METHODS, takesPath } from './methods.ts';
 import type { Model } from './model.ts';
-import { elementsOf } from './network/graph.ts';
-import type { Batch, Plan, Step } from './network/plan.ts';
+import { elementsOf, type Graph } from './network/graph.ts';
+import { type Batch, type Plan, type Step, tensorName } from './network/plan.ts';
 import {
   activationSlice,
   forwardStep,
@@ -26,12 +27,14 @@ import {
   maskStep,
   type RunContext,
   reluGradientStep,
+  tensorSlice,
 } from './network/run.ts';
 import { argmax } from './ops/argmax.ts';
 import { attribution } from './ops/attribution.ts';
+import { classMoments } from './ops/class-moments.ts';
 import { MASK_RANGE_FLOATS } from './ops/mask-input.ts';
 import { maskedScoreWeights, scoreDropWeights } from './ops/masked-scores.ts';
-import { MOMENT_FLOATS, moments, momentWeights } from './ops/moments.ts';
+import { MOMENT_FLOATS, moments, momentWeights, SAMPLE_WEIGHT_FLOATS, scoreDerivatives } from './ops/moments.ts';
 import { inputRange, noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
 import { overflow } from './ops/overflow.ts';
@@ -39,9 +42,10 @@ import { path } from './ops/path.ts';
 import { type AxisFit, type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
 import { copySample, sampleMean } from './ops/sample-mean.ts';
 import { type SingularVectorScratch, singularVector, singularVectorGramFloats } from './ops/singular-vector.ts';
-import { softmax } from './ops/softmax.ts';
+import { logSoftmaxGradInput, softmax } from './ops/softmax.ts';
 import { activationShareWeights, alphaWeights, expressionWeights, meanGradientWeights } from './ops/weights.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
+import { SCORE_TABLE } from './scores.ts';
 
 /** Of integrated gradients: the points that are in place of noisy copies. */
 interface PathJob {
@@ -72,6 +76,8 @@ export interface Job {
   /** What the gradient at the input is multiplied with, x − baseline; the baseline has a value for each channel. */
   readonly factor: { readonly x: BufferSlice; readonly baseline: BufferSlice } | undefined;
   readonly path: PathJob | undefined;
+  /** Where the score's derivatives take the gradients of many classes. */
+  readonly classTable: ClassTable | undefined;
   /** Where the method's weights are one. */
   readonly singularVector: SingularVectorScratch | undefined;
   /** Of a method that masks the input: what the masks are normalised by. */
@@ -85,11 +91,48 @@ export interface Job {
    */
   readonly weighted: Omit<WeightedMaps, 'samples'>;
   readonly largestScore: BufferSlice;
+  /** φ', φ'' and φ''' of each sample's score, where they are not all 1. */
   readonly sampleWeights: BufferSlice | undefined;
   readonly zeroCells: BufferSlice;
   /** The results; a size is that of the values. */
   readonly signed: BufferSlice & { readonly size: number };
   readonly rectified: BufferSlice & { readonly size: number };
+}
+
+/** The classes of a batch's samples whose gradients are taken, and their probabilities: [classes, samples], 4 bytes each. */
+interface ClassTable {
+  readonly index: BufferSlice;
+  readonly probabilities: BufferSlice;
+}
+
+/** Whether a method is made of the score's second and third derivative, or hands them to somebody. */
+function takesHigherDerivatives(method: AnyMethod): boolean {
+  const row = methodOf(method);
+  if (row.place === 'input') return false;
+  return row.weights === 'alpha' || row.weights === 'function' || /\bd[23]\b/.test(row.expression ?? '');
+}
+
+/** Whether a softmax's second and third derivatives are wanted, which take the gradient of every class. */
+export function needsClassMoments({ method, score }: Pick<ResolvedOptions, 'method' | 'score'>): boolean {
+  return takesHigherDerivatives(method) && SCORE_TABLE[score].of === 'log-softmax';
+}
+
+/**
+ * Refuses second and third derivatives where their formulas, which take the network for piecewise linear, would not be exact.
+ *
+ * @throws OptionError
+ */
+export function checkDerivatives(graph: Graph, layer: string, { method }: Pick<ResolvedOptions, 'method'>): void {
+  if (!takesHigherDerivatives(method)) return;
+  const curved = graph.curvedAfter(layer);
+  if (!curved) return;
+  const others = METHODS.filter((name) => !takesHigherDerivatives(name));
+  throw new OptionError(
+    'method',
+    methodName(method),
+    `one without second and third derivatives (${others.join(', ')}): these are exact only where all layers behind the ` +
+      `explained one are piecewise linear, and behind ${layer} ${curved.name} (${curved.op}) is not`,
+  );
 }
 
 export function runContext(model: Model, plan: Plan, workspace: Workspace): RunContext {
@@ -120,7 +163,7 @@ export function prepareJobs(
 ): Promise<Job[]> {
   return model.gpu.guard(async () => {
     const [common] = options;
-    const { method: name, sampleWeights } = common;
+    const { method: name } = common;
     const method = methodOf(name);
     const [maps, height, width] = model.graph.shape(target);
     const cells = height * width;
@@ -148,6 +191,12 @@ export function prepareJobs(
         baseline && hasPath
           ? { steps: common.steps, baseline, baselineLogits: workspace.floats('logits of the baseline', classes) }
           : undefined,
+      classTable: needsClassMoments(common)
+        ? {
+            index: workspace.floats('kept classes', classes * plan.rows),
+            probabilities: workspace.floats('probabilities of the kept classes', classes * plan.rows),
+          }
+        : undefined,
       singularVector:
         method.weights === 'singular-vector'
           ? {
@@ -184,7 +233,7 @@ export function prepareJobs(
         },
         largestScore: workspace.floats('largest score', 1),
         sampleWeights:
-          sampleWeights === 'score' && !hasPath ? workspace.floats('sample weights', 2 * plan.rows) : undefined,
+          hasPath && common.score === 'exp' ? undefined : prepareSampleWeights(common, plan.rows, workspace),
         zeroCells: workspace.filled('zero cells', Uint32Array.of(0)),
         signed: { ...workspace.floats('signed maps', signedMaps * cells), size: 4 * signedMaps * cells },
         rectified: { ...workspace.floats('maps', heatMaps * cells), size: 4 * heatMaps * cells },
@@ -206,6 +255,26 @@ async function blackBaseline(model: Model, workspace: Workspace, baseline: Buffe
     resizeRows(shape, { firstRow: 0, rows: 1 }, { pixels, rows }),
     preprocess(shape, model.preprocessing, { rows, input: baseline }),
   ];
+}
+
+function prepareSampleWeights(
+  { score, sampleWeights }: ResolvedOptions,
+  rows: number,
+  workspace: Workspace,
+): BufferSlice | undefined {
+  const count = SAMPLE_WEIGHT_FLOATS * rows;
+  switch (SCORE_TABLE[score].outer) {
+    case 'identity':
+      // φ' = 1, φ'' = φ''' = 0, whatever the sample.
+      return workspace.filled(
+        'sample weights',
+        new Float32Array(count).map((_, i) => (i % SAMPLE_WEIGHT_FLOATS < 2 ? 1 : 0)),
+      );
+    case 'exp':
+      return score === 'softmax' || sampleWeights === 'score' ? workspace.floats('sample weights', count) : undefined;
+    case 'sigmoid':
+      return workspace.floats('sample weights', count);
+  }
 }
 
 /** Uploads the picture and gives what turns it into the model's input; a picture beyond a binding goes in bands. */
@@ -244,16 +313,77 @@ export async function prepareSamples(model: Model, job: Job, workspace: Workspac
   return options.baseline === 'black' ? blackBaseline(model, workspace, line.baseline) : [];
 }
 
-/** One batch, from the noise to the moments: forward once, back for each class. */
-export function batchDispatches(jobs: readonly Job[], batch: Batch): Dispatch[] {
-  const { steps } = jobs[0].context.plan;
-  const seed = steps.findIndex(({ kind }) => kind === 'seed');
-  const forward = steps
-    .slice(0, seed < 0 ? undefined : seed)
-    .flatMap((step) => forwardDispatches(jobs[0], step, batch));
-  if (batch.gradients === 0) return forward;
-  const backward = jobs.flatMap((job) => steps.slice(seed).flatMap((step) => backwardDispatches(job, step, batch)));
-  return [...forward, ...backward];
+/** One batch, from the noise to the logits. */
+export function forwardBatch([job]: readonly Job[], batch: Batch): Dispatch[] {
+  const { steps } = job.context.plan;
+  const seed = seedStep(job);
+  return steps.slice(0, seed < 0 ? undefined : seed).flatMap((step) => forwardDispatches(job, step, batch));
+}
+
+/** The way back of one batch behind forwardBatch(), for each class: from its score to the moments. */
+export function backwardBatch(jobs: readonly Job[], batch: Batch): Dispatch[] {
+  if (batch.gradients === 0) return [];
+  return jobs.flatMap((job) => wayBack(job, batch, seedDispatch(job, batch), addMoments(job, batch)));
+}
+
+/** What a sum over all classes takes of a batch's samples. */
+export interface KeptClasses {
+  /** The most that a sample takes. */
+  readonly keptClasses: number;
+  /** The largest probability that a sample's other classes have together. */
+  readonly droppedMass: number;
+}
+
+/**
+ * Reads the logits that forwardBatch() made and writes down, for each sample, the classes whose gradients it takes: they
+ * depend on its own probabilities alone, not on the other samples of its batch.
+ */
+export async function chooseClasses(job: Job, batch: Batch): Promise<KeptClasses> {
+  const { context, classes, options } = job;
+  const { gpu } = context.parameters;
+  const table = job.classTable as ClassTable;
+  const rows = batch.gradients;
+  if (rows === 0) return { keptClasses: 0, droppedMass: 0 };
+  const logits = activationSlice(context, context.graph.logits.name);
+  const values = await gpu.readFloats({ ...logits, size: 4 * rows * classes });
+  const chosen = Array.from({ length: rows }, (_, row) =>
+    probableClasses(values.subarray(row * classes, (row + 1) * classes), options.maxDroppedShare),
+  );
+  const most = Math.max(...chosen.map(({ classes: kept }) => kept.length));
+  // Samples that take fewer have classes of probability 0, which add nothing.
+  const index = new Uint32Array(most * rows);
+  const probabilities = new Float32Array(most * rows);
+  for (const [row, kept] of chosen.entries()) {
+    for (const [rank, classIndex] of kept.classes.entries()) {
+      index[rank * rows + row] = classIndex;
+      probabilities[rank * rows + row] = kept.probabilities[rank];
+    }
+  }
+  gpu.write(table.index.buffer, index);
+  gpu.write(table.probabilities.buffer, probabilities);
+  return { keptClasses: most, droppedMass: Math.max(...chosen.map(({ droppedMass }) => droppedMass)) };
+}
+
+/** The ways back of the classes that chooseClasses() wrote down, which all explained classes share. */
+export function classMomentsBatch(job: Job, batch: Batch, { keptClasses }: KeptClasses): Dispatch[] {
+  const { context, classes, maps, cells } = job;
+  const { index, probabilities } = job.classTable as ClassTable;
+  const samples = batch.gradients;
+  const logits = activationSlice(context, context.graph.logits.name);
+  const y = gradientSlice(context, context.graph.logits.name);
+  const grad = gradientSlice(context, job.target);
+  const sums = tensorSlice(context, tensorName.classMoments);
+  return Array.from({ length: keptClasses }, (_, rank) => {
+    const first = rank * samples;
+    const add = { grad, probabilities, moments: sums, first, restart: rank === 0 };
+    return wayBack(job, batch, logSoftmaxGradInput(classes, samples, { logits, index, y, first }), [
+      classMoments(maps * cells, samples, add),
+    ]);
+  }).flat();
+}
+
+function seedStep({ context }: Job): number {
+  return context.plan.steps.findIndex(({ kind }) => kind === 'seed');
 }
 
 function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
@@ -280,21 +410,32 @@ function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
   }
 }
 
-function backwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
-  const { context, classes } = job;
-  const logits = context.graph.logits.name;
-  switch (step.kind) {
-    case 'seed':
-      return [oneHot(classes, batch.gradients, { index: job.classIndex, y: gradientSlice(context, logits) })];
-    case 'relu-gradient':
-      return [reluGradientStep(context, step, batch.gradients)];
-    case 'gradient':
-      return gradientStep(context, step, batch.gradients);
-    case 'moments':
-      return addMoments(job, batch, activationSlice(context, logits));
-    default:
-      throw new Error(`${step.kind} is no step of the backward pass`);
-  }
+/** From a gradient of the logits to that of the explained layer. @param end what is done with it */
+function wayBack(job: Job, batch: Batch, seed: Dispatch, end: readonly Dispatch[]): Dispatch[] {
+  const { context } = job;
+  return context.plan.steps.slice(seedStep(job)).flatMap((step) => {
+    switch (step.kind) {
+      case 'seed':
+        return [seed];
+      case 'relu-gradient':
+        return [reluGradientStep(context, step, batch.gradients)];
+      case 'gradient':
+        return gradientStep(context, step, batch.gradients);
+      case 'moments':
+        return end;
+      default:
+        throw new Error(`${step.kind} is no step of the backward pass`);
+    }
+  });
+}
+
+/** The gradient of what the score is a function of: the class's logit, or the logarithm of its softmax. */
+function seedDispatch({ context, classes, classIndex: index, options }: Job, batch: Batch): Dispatch {
+  const name = context.graph.logits.name;
+  const y = gradientSlice(context, name);
+  return SCORE_TABLE[options.score].of === 'logit'
+    ? oneHot(classes, batch.gradients, { index, y })
+    : logSoftmaxGradInput(classes, batch.gradients, { logits: activationSlice(context, name), index, y });
 }
 
 function noiseDispatch({ context, options, input, range }: Job, batch: Batch): Dispatch {
@@ -346,17 +487,32 @@ function cleanScores(job: Job, row: number, logits: BufferSlice): Dispatch[] {
   ];
 }
 
-function addMoments(job: Job, batch: Batch, logits: BufferSlice): Dispatch[] {
-  const { context, classes, maps, cells, sampleWeights, classIndex: index, largestScore: largest } = job;
-  const { sums } = job.weighted;
+function addMoments(job: Job, batch: Batch): Dispatch[] {
   const restart = batch.firstSample === 0;
-  const grad = gradientSlice(context, job.target);
-  return [
-    ...(sampleWeights
-      ? [momentWeights(classes, batch.gradients, { logits, index, largest, sampleWeights, restart })]
-      : []),
-    moments(maps * cells, batch.gradients, { grad, sums, sampleWeights, restart }),
-  ];
+  return [...sampleWeightDispatches(job, batch, restart), momentsDispatch(job, batch, job.weighted.sums, restart)];
+}
+
+/** The derivatives of the outer function, where they depend on the sample. */
+function sampleWeightDispatches(job: Job, batch: Batch, restart: boolean): Dispatch[] {
+  const { context, options, classes, sampleWeights, classIndex: index, largestScore: largest } = job;
+  if (!sampleWeights) return [];
+  const logits = activationSlice(context, context.graph.logits.name);
+  switch (options.score) {
+    case 'exp':
+      return [momentWeights(classes, batch.gradients, { logits, index, largest, sampleWeights, restart })];
+    case 'sigmoid':
+    case 'softmax':
+      return [scoreDerivatives(options.score, classes, batch.gradients, { logits, index, sampleWeights })];
+    default:
+      return [];
+  }
+}
+
+function momentsDispatch(job: Job, batch: Batch, sums: BufferSlice, restart: boolean): Dispatch {
+  const { context, target, maps, cells, sampleWeights, classTable } = job;
+  const grad = gradientSlice(context, target);
+  const ofClasses = classTable && tensorSlice(context, tensorName.classMoments);
+  return moments(maps * cells, batch.gradients, { grad, sums, sampleWeights, classMoments: ofClasses, restart });
 }
 
 /**
@@ -376,12 +532,8 @@ export function batchMapDispatches(
   batch: Batch,
   own: Pick<WeightedMaps, 'sums' | 'weights'> & Pick<Job, 'zeroCells' | 'signed' | 'rectified'>,
 ): Dispatch[] {
-  const grad = gradientSlice(job.context, job.target);
   const ofBatch = { ...job, ...own, weighted: { ...job.weighted, sums: own.sums, weights: own.weights } };
-  return [
-    moments(job.maps * job.cells, batch.gradients, { grad, sums: own.sums, restart: true }),
-    ...mapDispatches(ofBatch, batch.gradients),
-  ];
+  return [momentsDispatch(job, batch, own.sums, true), ...mapDispatches(ofBatch, batch.gradients)];
 }
 
 /** What the values of the input add, from the moments of the gradient there. */
@@ -462,7 +614,7 @@ export async function weighByFunction(
 }
 
 /** The one read-back, for all classes. */
-export async function readResults(jobs: readonly Job[]): Promise<RawResult[]> {
+export async function readResults(jobs: readonly Job[]): Promise<Omit<RawResult, keyof KeptClasses>[]> {
   const words = (slice: BufferSlice, count: number): BufferSlice => ({ ...slice, size: 4 * count });
   const [{ context, classes, cleanLogits, probabilities, copyOverflow, path: line }] = jobs;
   const [logits, shares, overflowed, ...ofClasses] = await context.parameters.gpu.read([

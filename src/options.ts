@@ -6,6 +6,7 @@ import { type AnyMethod, defineMethod, methodOf } from './custom-method.ts';
 import { OptionError } from './errors.ts';
 import { METHODS, takesPath } from './methods.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
+import { SCORES, type ScoreName } from './scores.ts';
 
 export const FITS = ['squash', 'crop', 'pad'] as const;
 export type Fit = (typeof FITS)[number];
@@ -42,9 +43,19 @@ export interface ExplainOptions {
    * (a network input of zeros).
    */
   baseline?: Baseline;
-  /** Y, the function of the class logit S that is differentiated. 'exp' (default): Y = exp(S). */
-  score?: 'exp';
-  /** ω of each sample: 'uniform' (default) or 'score', ω = e^(S − max S). */
+  /**
+   * Y, the function of the logits that is differentiated: 'exp' (default), e^S of the class logit S; 'logit', S itself;
+   * 'sigmoid' of S; 'softmax', the class's probability p; 'log-softmax', log p. See SCORE_TABLE for the derivatives. Methods
+   * with α divide by the second and third one: 'logit' has none, which leaves nothing of α (outcome 'degenerate').
+   */
+  score?: ScoreName;
+  /**
+   * ε, at least 0 and below 1, for softmax and log-softmax with a method with α, which need the gradient of every class: the
+   * least probable classes are left out as long as their probabilities sum to at most ε times those of all classes but the most
+   * probable one. 0 leaves out none. Default 0.001.
+   */
+  maxDroppedShare?: number;
+  /** ω of each sample with score 'exp': 'uniform' (default) or 'score', ω = e^(S − max S). Other scores take 'uniform' only. */
   sampleWeights?: 'uniform' | 'score';
   /** Numerator of α: 'second' (default, Eq. 5) or 'first' derivative (Eq. 7 as printed). */
   alphaNumerator?: 'second' | 'first';
@@ -106,6 +117,7 @@ const EXPLAIN_OPTIONS: OptionNames<ExplainOptions> = {
   steps: true,
   baseline: true,
   score: true,
+  maxDroppedShare: true,
   sampleWeights: true,
   alphaNumerator: true,
   activations: true,
@@ -141,7 +153,8 @@ export interface ResolvedOptions {
   seed: number;
   steps: number;
   baseline: Baseline;
-  score: 'exp';
+  score: ScoreName;
+  maxDroppedShare: number;
   sampleWeights: 'uniform' | 'score';
   alphaNumerator: 'second' | 'first';
   activations: 'clean' | 'mean';
@@ -164,6 +177,7 @@ export const DEFAULT_OPTIONS = {
   steps: 50,
   baseline: 'black',
   score: 'exp',
+  maxDroppedShare: 1e-3,
   sampleWeights: 'uniform',
   alphaNumerator: 'second',
   activations: 'clean',
@@ -224,8 +238,15 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   integer('seed', o.seed, 0, Number.MAX_SAFE_INTEGER);
   integer('steps', o.steps, 1, MAX_SAMPLES);
   oneOf('baseline', o.baseline, BASELINES);
-  oneOf('score', o.score, ['exp']);
+  oneOf('score', o.score, SCORES);
+  if (typeof o.maxDroppedShare !== 'number' || !(o.maxDroppedShare >= 0 && o.maxDroppedShare < 1)) {
+    throw new OptionError('maxDroppedShare', o.maxDroppedShare, 'a share of at least 0 and below 1');
+  }
   oneOf('sampleWeights', o.sampleWeights, ['uniform', 'score']);
+  if (o.sampleWeights === 'score' && o.score !== 'exp') {
+    const allowed = `'uniform' with score ${o.score}: 'score' is the factor e^S of exp's derivatives; others have their own`;
+    throw new OptionError('sampleWeights', o.sampleWeights, allowed);
+  }
   oneOf('alphaNumerator', o.alphaNumerator, ['second', 'first']);
   oneOf('activations', o.activations, ['clean', 'mean']);
   const { title, needsGradient, masks } = methodOf(method);
@@ -269,6 +290,7 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     steps: o.steps,
     baseline: o.baseline,
     score: o.score,
+    maxDroppedShare: o.maxDroppedShare,
     sampleWeights: o.sampleWeights,
     alphaNumerator: o.alphaNumerator,
     activations: o.activations,

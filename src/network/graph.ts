@@ -50,6 +50,17 @@ export interface SoftmaxNode extends NodeBase {
 }
 export type GraphNode = InputNode | Conv2dNode | MaxpoolNode | FlattenNode | DenseNode | SoftmaxNode;
 
+/** Whether an op's output is piecewise linear in its input: then a logit's second and third derivatives are zero. */
+const PIECEWISE_LINEAR: Readonly<Record<GraphNode['op'], boolean>> = {
+  input: true,
+  conv2d: true,
+  maxpool: true,
+  flatten: true,
+  dense: true,
+  softmax: false,
+};
+const PIECEWISE_LINEAR_ACTIVATION: Readonly<Record<Activation, boolean>> = { relu: true, none: true };
+
 /** How the maker of a weights file trained: which pixels the model expects and in which order maps are flattened. */
 export type Convention = 'keras' | 'torch';
 
@@ -126,6 +137,13 @@ export class Graph {
       at = next.name;
     }
     return path;
+  }
+
+  /** The first node behind `name`, up to the logits, that is not piecewise linear. */
+  curvedAfter(name: string): GraphNode | undefined {
+    return this.after(name).find(
+      (node) => !PIECEWISE_LINEAR[node.op] || ('activation' in node && !PIECEWISE_LINEAR_ACTIVATION[node.activation]),
+    );
   }
 
   /** Layers that can be explained: those with feature maps in front of the classifier. */

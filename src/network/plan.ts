@@ -6,6 +6,7 @@ import { LimitError, OptionError } from '../errors.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
 import type { KernelChooser } from '../gpu/tuner.ts';
 import type { ReluRule } from '../methods.ts';
+import { CLASS_MOMENT_FLOATS } from '../ops/class-moments.ts';
 import type { Direction } from '../ops/common.ts';
 import { finishesOutputs } from '../ops/conv2d.ts';
 import { type Conv2dQuestion, conv2dQuestion } from '../ops/conv2d.tuning.ts';
@@ -45,6 +46,8 @@ export interface PlanRequest {
   readonly masked?: MaskedCopies;
   /** Classes that are explained, each with a way back of its own. Default 1. */
   readonly classes?: number;
+  /** Whether ways back of many classes come first, for the moments that a softmax's derivatives take. Default false. */
+  readonly classMoments?: boolean;
   /** Upper bound on the rows of a batch. */
   readonly batch?: number;
   readonly limits: PlanLimits;
@@ -138,6 +141,7 @@ export const tensorName = {
   codes: (node: string) => `codes of ${node}`,
   /** Of a kernel that takes several, each has a name. */
   scratch: (node: string, direction: Direction, part = 'scratch') => `${direction} ${part} of ${node}`,
+  classMoments: 'class moments',
 } as const;
 
 /**
@@ -397,7 +401,7 @@ type Lifetime = {
 };
 
 function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string, Lifetime> {
-  const { graph, convention, target, masked, classes = 1 } = request;
+  const { graph, convention, target, masked, classes = 1, classMoments = false } = request;
   const tensors = new Map<string, Lifetime>();
   // All other nodes are the clean picture's alone.
   const ofCopies = new Set(masked && graph.after(masked.from).map(({ name }) => name));
@@ -426,6 +430,8 @@ function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string
   const useGradient = (name: string, at: number) =>
     use(tensorName.gradient(stored(name)), elementsOf(graph.shape(stored(name))), at);
   const useMask = (name: string, at: number) => use(tensorName.mask(name), reluMaskWords(mapsShape(graph, name)), at);
+  const useClassMoments = (at: number) =>
+    use(tensorName.classMoments, CLASS_MOMENT_FLOATS * elementsOf(graph.shape(target as string)), at);
   const logits = graph.logits.name;
   const behind = nodesOnWayBack(request);
 
@@ -457,6 +463,7 @@ function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string
         break;
       case 'seed':
         useGradient(logits, at);
+        if (classMoments) useClassMoments(at);
         break;
       case 'relu-gradient':
         if (step.relu.gate) useMask(step.node.name, at);
@@ -475,12 +482,13 @@ function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string
       }
       case 'moments':
         useGradient(target as string, at);
-        // Sample weights need the logits of the batch.
+        // Scores need the logits of the batch.
         useActivation(logits, at);
+        if (classMoments) useClassMoments(at);
         break;
     }
   });
-  if (classes > 1) keepForWaysBack(tensors, steps);
+  if (classes > 1 || classMoments) keepForWaysBack(tensors, steps);
   return tensors;
 }
 

@@ -4,6 +4,10 @@ import { startChromium } from '../runtimes/chromium.ts';
 import { startDeno } from '../runtimes/deno.ts';
 import { reportTests } from '../runtimes/remote.ts';
 
-const bundle = await bundleTests(['test/explain/explain.test.ts', 'test/explain/bits.test.ts']);
+const bundle = await bundleTests([
+  'test/explain/explain.test.ts',
+  'test/explain/scores.test.ts',
+  'test/explain/bits.test.ts',
+]);
 reportTests('Chromium', await startChromium(bundle));
 reportTests('Deno', await startDeno(bundle));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.ts';
+import { checkDerivatives } from '../../src/job.ts';
 import { elementsOf, Graph, type GraphNode, type NetworkTable } from '../../src/network/graph.ts';
 
 const INPUT: GraphNode = { name: 'input', op: 'input', inputs: [], shape: [3, 17, 12] };
@@ -26,6 +27,25 @@ function table(...nodes: GraphNode[]): NetworkTable {
 
 describe('Graph', () => {
   const graph = new Graph(table(INPUT, STEM, POOL, FLATTEN, LOGITS, SOFTMAX));
+
+  it('knows the first node behind a layer that is not piecewise linear', () => {
+    expect(graph.curvedAfter('stem')).toBeUndefined();
+    // No network here has one: made up.
+    const gelu = { ...STEM, name: 'gelu', inputs: ['pool'], aliases: [], activation: 'gelu' } as unknown as GraphNode;
+    const swish = { ...LOGITS, name: 'swish', inputs: ['pool'], activation: 'swish' } as unknown as GraphNode;
+    for (const curved of [gelu, swish]) {
+      const tail = { ...LOGITS, inputs: [curved.name] };
+      const bent = new Graph(table(INPUT, STEM, POOL, curved, tail, SOFTMAX));
+      expect(bent.curvedAfter('stem')).toBe(curved);
+      expect(() => checkDerivatives(bent, 'stem', { method: 'grad-cam++' })).toThrow(
+        `method: got "grad-cam++"; allowed: one without second and third derivatives (grad-cam, `,
+      );
+      expect(() => checkDerivatives(bent, 'stem', { method: 'smooth-grad-cam++' })).toThrow(OptionError);
+      // A first derivative is exact whatever comes behind.
+      expect(() => checkDerivatives(bent, 'stem', { method: 'grad-cam' })).not.toThrow();
+      expect(() => checkDerivatives(bent, curved.name, { method: 'grad-cam++' })).not.toThrow();
+    }
+  });
 
   it('works out the shape of every node', () => {
     const shapes = graph.nodes.map(({ name }) => [name, graph.shape(name)]);

@@ -223,6 +223,20 @@ describe('planExplanation', () => {
     }
   });
 
+  it('keeps the moments over the classes apart from all that further ways back write', () => {
+    for (const target of targets()) {
+      const { steps, ...one } = plan({ ...target, samples: 3, classMoments: true });
+      const { tensors } = one;
+      const moments = tensors.get(tensorName.classMoments)!;
+      expect(moments.words).toBe(3 * elementsOf(target.graph.shape(target.target as string)));
+      const seed = steps.findIndex(({ kind }) => kind === 'seed');
+      const neighbours = [...tensors.values()].filter((other) => other !== moments && other.buffer === moments.buffer);
+      for (const { last } of neighbours) expect(last).toBeLessThan(seed);
+      simulate(target.graph, target.convention, { ...one, steps: [...steps, ...steps.slice(seed)] });
+      expect(plan({ ...target, samples: 3 }).tensors.has(tensorName.classMoments)).toBe(false);
+    }
+  });
+
   it('gives no two tensors that live at once the same buffer, and each buffer the size of its largest', () => {
     for (const target of targets()) {
       const { tensors, bufferBytes, rows } = plan({ ...target, samples: 4 });

@@ -4,7 +4,7 @@ import { argmax } from './argmax.ts';
 import { explanationMap, type MapOptions } from './map.ts';
 import { activationMasks, maskInput } from './mask-input.ts';
 import { maskedScoreWeights, scoreDropWeights } from './masked-scores.ts';
-import { type Moments, moments, sampleWeights } from './moments.ts';
+import { type Moments, moments, type Score, sampleWeights, scoreMoments } from './moments.ts';
 import { backward, forward, logits, type Network } from './network.ts';
 import { type NoiseOptions, noisySamples } from './noise.ts';
 import { oneHot } from './one-hot.ts';
@@ -31,6 +31,10 @@ export interface ReferenceOptions extends MapOptions, Partial<NoiseOptions> {
   readonly layerName: string;
   /** n; every method that takes a gradient takes its mean over the samples. Default 0: the clean picture's own gradient. */
   readonly nSamples?: number;
+  /** Default 'exp'. */
+  readonly score?: Score;
+  /** Default 0: no class is left out of a sum over all classes. */
+  readonly maxDroppedShare?: number;
   readonly sampleWeights?: 'uniform' | 'score';
   readonly alphaNumerator?: 'second' | 'first';
   readonly activations?: 'clean' | 'mean';
@@ -76,7 +80,19 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
       : clean.activations;
 
   const scores = differentiated.map((run) => run.logits.data[classIndex]!);
-  const d = moments(gradients, sampleWeights(options.sampleWeights ?? 'uniform', scores));
+  const omega = sampleWeights(options.sampleWeights ?? 'uniform', scores);
+  const { score = 'exp', maxDroppedShare = 0 } = options;
+  const d =
+    score === 'exp'
+      ? moments(gradients, omega)
+      : scoreMoments(
+          score,
+          classIndex,
+          stack(differentiated.map((run) => stack(Array.from(run.logits.data, (_, j) => run.gradient(j))))),
+          stack(differentiated.map((run) => run.logits)),
+          omega,
+          maxDroppedShare,
+        );
   const { weights, alphaZeroCells, alphaCells } =
     method === 'score-cam'
       ? withoutAlpha(scoreCamWeights(network, input, activations, classIndex))

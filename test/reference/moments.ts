@@ -109,7 +109,9 @@ function derivativesOf(
       return [g, 0, 0];
     case 'sigmoid': {
       const s = 1 / (1 + Math.exp(-logit));
-      return [s * (1 - s) * g, s * (1 - s) * (1 - 2 * s) * g ** 2, s * (1 - s) * (1 - 6 * s + 6 * s ** 2) * g ** 3];
+      // 1 − s as a difference would be 0 from S = 37 on.
+      const rest = 1 / (1 + Math.exp(logit));
+      return [s * rest * g, s * rest * (1 - 2 * s) * g ** 2, s * rest * (1 - 6 * s + 6 * s ** 2) * g ** 3];
     }
     case 'softmax':
       return [p * u, p * (u ** 2 - v), p * (u ** 3 - 3 * u * v - m3)];
