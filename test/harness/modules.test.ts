@@ -6,6 +6,7 @@ const graph = (imports: Record<string, string[]>): ImportGraph => new Map(Object
 it('reads static, dynamic, type-only and raw imports, and re-exports', () => {
   const found = importGraph(['src/node/adapters.ts', 'src/ops/relu.ts', 'src/index.ts', 'test/harness/adapter.ts']);
   expect(found.get('src/ops/relu.ts')).toEqual([
+    'shaders/lib/mask-blocks.wgsl',
     'shaders/ops/relu.grad-input.wgsl',
     'shaders/ops/relu.wgsl',
     'src/gpu/buffers.ts',
