@@ -3,9 +3,10 @@
  * picture: `npm run build && npm run draw-docs`. On another adapter they may differ in a few pixels by one level.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { METHOD_TABLE, METHODS } from '../dist/index.js';
 import { root } from './run-on-adapter.js';
 
@@ -19,14 +20,24 @@ try {
   mkdirSync(pictures, { recursive: true });
   gradcam('tour', '--out', docs);
   gradcam('explain', '--method', METHODS[0], '--opacity', '0', '--out', results);
-  copyFileSync(join(results, `scene.${METHODS[0]}.png`), join(pictures, 'scene.png'));
+  await copyPixels(join(results, `scene.${METHODS[0]}.png`), join(pictures, 'scene.png'));
   for (const method of METHODS) {
     const samples = METHOD_TABLE[method].isSmooth ? SAMPLES : 0;
     gradcam('explain', '--method', method, '--samples', `${samples}`, '--out', results);
-    copyFileSync(join(results, `scene.${method}.png`), join(pictures, `${method}.png`));
+    await copyPixels(join(results, `scene.${method}.png`), join(pictures, `${method}.png`));
   }
 } finally {
   rmSync(results, { recursive: true });
+}
+
+/**
+ * Without the record of how it was made, which names folders of this machine.
+ *
+ * @param {string} from
+ * @param {string} to
+ */
+async function copyPixels(from, to) {
+  await sharp(from).png({ compressionLevel: 9 }).toFile(to);
 }
 
 /** @param {string[]} args */
