@@ -139,6 +139,7 @@ export async function* explainInBatches(
     convention: model.parameters.convention,
     target,
     rule: method.place === 'input' ? method.rule : undefined,
+    layer: place === 'input' ? common.layerName : undefined,
     samples: rows,
     scoredOnly: hasPath ? 1 : 0,
     masked,

@@ -15,7 +15,9 @@ import type { Workspace } from './gpu/workspace.ts';
 import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
-import { type InputMethod, METHODS, takesPath } from './methods.ts';
+
+import { type InputMethod, METHODS, takesLayer, takesPath } from './methods.ts';
+
 import type { Model } from './model.ts';
 import { elementsOf, type Graph } from './network/graph.ts';
 import { type Batch, type Plan, type Step, tensorName } from './network/plan.ts';
@@ -30,8 +32,11 @@ import {
   tensorSlice,
 } from './network/run.ts';
 import { argmax } from './ops/argmax.ts';
-import { attribution } from './ops/attribution.ts';
+
+import { type AttributionFactor, attribution } from './ops/attribution.ts';
+
 import { classMoments } from './ops/class-moments.ts';
+
 import { MASK_RANGE_FLOATS } from './ops/mask-input.ts';
 import { maskedScoreWeights, scoreDropWeights } from './ops/masked-scores.ts';
 import { MOMENT_FLOATS, moments, momentWeights, SAMPLE_WEIGHT_FLOATS, scoreDerivatives } from './ops/moments.ts';
@@ -42,7 +47,11 @@ import { path } from './ops/path.ts';
 import { type AxisFit, type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
 import { copySample, sampleMean } from './ops/sample-mean.ts';
 import { type SingularVectorScratch, singularVector, singularVectorGramFloats } from './ops/singular-vector.ts';
+
 import { logSoftmaxGradInput, softmax } from './ops/softmax.ts';
+
+import { upsample } from './ops/upsample.ts';
+
 import { activationShareWeights, alphaWeights, expressionWeights, meanGradientWeights } from './ops/weights.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
 import { SCORE_TABLE } from './scores.ts';
@@ -52,6 +61,14 @@ interface PathJob {
   readonly steps: number;
   readonly baseline: BufferSlice;
   readonly baselineLogits: BufferSlice;
+}
+
+/** Of guided Grad-CAM: the Grad-CAM of its layer. */
+interface Cam {
+  /** At the layer, on a way back of its own from the same samples. */
+  readonly job: Job;
+  /** Its map at the size of the input. */
+  readonly enlarged: BufferSlice;
 }
 
 /** One class's explanation. Those of several classes share the forward passes, and with them all buffers up to `maskRanges`. */
@@ -73,11 +90,12 @@ export interface Job {
   readonly probabilities: BufferSlice;
   /** Whether the scores of a noisy or masked copy are not finite. */
   readonly copyOverflow: BufferSlice;
-  /** What the gradient at the input is multiplied with, x − baseline; the baseline has a value for each channel. */
-  readonly factor: { readonly x: BufferSlice; readonly baseline: BufferSlice } | undefined;
+  /** What the gradient at the input is multiplied with. */
+  readonly factor: AttributionFactor | undefined;
   readonly path: PathJob | undefined;
   /** Where the score's derivatives take the gradients of many classes. */
   readonly classTable: ClassTable | undefined;
+  readonly cam: Cam | undefined;
   /** Where the method's weights are one. */
   readonly singularVector: SingularVectorScratch | undefined;
   /** Of a method that masks the input: what the masks are normalised by. */
@@ -173,7 +191,12 @@ export function prepareJobs(
     const input = workspace.floats('model input', elementsOf(model.inputShape));
     const hasPath = takesPath(method);
     const baseline =
-      method.place === 'input' && method.factor && workspace.filled('baseline', new Float32Array(model.inputShape[0]));
+      method.place === 'input' && (method.factor === 'input' || hasPath)
+        ? workspace.filled('baseline', new Float32Array(model.inputShape[0]))
+        : undefined;
+    const camLayer = method.place === 'input' && takesLayer(method) ? model.resolveLayer(common.layerName) : undefined;
+    const camActivations =
+      camLayer && workspace.floats("activations of the layer's Grad-CAM", elementsOf(camLayer.shape));
     const shared = {
       context: runContext(model, plan, workspace),
       target,
@@ -186,7 +209,8 @@ export function prepareJobs(
       cleanLogits: workspace.floats('clean logits', classes),
       probabilities: workspace.floats('probabilities', classes),
       copyOverflow: workspace.filled('overflow of the copies', Uint32Array.of(0)),
-      factor: baseline ? { x: input, baseline } : undefined,
+      factor: baseline && { x: input, baseline },
+      cam: undefined,
       path:
         baseline && hasPath
           ? { steps: common.steps, baseline, baselineLogits: workspace.floats('logits of the baseline', classes) }
@@ -214,7 +238,7 @@ export function prepareJobs(
     const signedMaps = selection?.heatMaps ?? maps;
     return options.map((ofClass, c) => {
       const lasting = buffers.ofClass[c];
-      return {
+      const job: Job = {
         ...shared,
         options: ofClass,
         classIndex: workspace.filled('class', Uint32Array.of(ofClass.classIndex ?? 0)),
@@ -238,8 +262,42 @@ export function prepareJobs(
         signed: { ...workspace.floats('signed maps', signedMaps * cells), size: 4 * signedMaps * cells },
         rectified: { ...workspace.floats('maps', heatMaps * cells), size: 4 * heatMaps * cells },
       };
+      return camLayer && camActivations ? multipliedByGradCam(job, camLayer, camActivations, workspace) : job;
     });
   });
+}
+
+/** A job at the input whose gradient is multiplied with the Grad-CAM of a layer. */
+function multipliedByGradCam(
+  job: Job,
+  { name: target, shape: [maps, height, width] }: ReturnType<Model['resolveLayer']>,
+  activations: BufferSlice,
+  workspace: Workspace,
+): Job {
+  const options = { ...job.options, method: 'grad-cam' } as const;
+  const cells = height * width;
+  const cam: Job = {
+    ...job,
+    options,
+    target,
+    maps,
+    cells,
+    selection: uploadSelection({ maps, height, width }, options, workspace),
+    weighted: {
+      method: options.method,
+      maps,
+      height,
+      width,
+      activations,
+      sums: workspace.floats("moment sums of the layer's Grad-CAM", maps * cells * MOMENT_FLOATS),
+      weights: workspace.floats("map weights of the layer's Grad-CAM", maps),
+    },
+    largestScore: workspace.floats("largest score of the layer's Grad-CAM", 1),
+    signed: { ...workspace.floats("the layer's signed Grad-CAM", cells), size: 4 * cells },
+    rectified: { ...workspace.floats("the layer's Grad-CAM", cells), size: 4 * cells },
+  };
+  const enlarged = workspace.floats("the layer's enlarged Grad-CAM", job.cells);
+  return { ...job, cam: { job: cam, enlarged }, factor: { heat: enlarged } };
 }
 
 const ONE_PIXEL: AxisFit = { size: 1, resized: 1, origin: 0, input: 1 };
@@ -323,7 +381,11 @@ export function forwardBatch([job]: readonly Job[], batch: Batch): Dispatch[] {
 /** The way back of one batch behind forwardBatch(), for each class: from its score to the moments. */
 export function backwardBatch(jobs: readonly Job[], batch: Batch): Dispatch[] {
   if (batch.gradients === 0) return [];
-  return jobs.flatMap((job) => wayBack(job, batch, seedDispatch(job, batch), addMoments(job, batch)));
+  return jobs.flatMap((job) =>
+    waysBack(job, batch, seedDispatch(job, batch), (target) =>
+      addMoments(target === job.target ? job : (job.cam as Cam).job, batch),
+    ),
+  );
 }
 
 /** What a sum over all classes takes of a batch's samples. */
@@ -376,7 +438,7 @@ export function classMomentsBatch(job: Job, batch: Batch, { keptClasses }: KeptC
   return Array.from({ length: keptClasses }, (_, rank) => {
     const first = rank * samples;
     const add = { grad, probabilities, moments: sums, first, restart: rank === 0 };
-    return wayBack(job, batch, logSoftmaxGradInput(classes, samples, { logits, index, y, first }), [
+    return waysBack(job, batch, logSoftmaxGradInput(classes, samples, { logits, index, y, first }), () => [
       classMoments(maps * cells, samples, add),
     ]);
   }).flat();
@@ -398,7 +460,7 @@ function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
     case 'mask':
       return batch.gradients > 0 ? [maskStep(context, step.node, batch.gradients)] : [];
     case 'capture':
-      return captureActivations(job, batch);
+      return captureActivations(job.cam?.job ?? job, batch);
     case 'logits':
       return [
         ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.copyOverflow })] : []),
@@ -410,8 +472,8 @@ function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
   }
 }
 
-/** From a gradient of the logits to that of the explained layer. @param end what is done with it */
-function wayBack(job: Job, batch: Batch, seed: Dispatch, end: readonly Dispatch[]): Dispatch[] {
+/** From a gradient of the logits to that of each target. @param end what is done with it there */
+function waysBack(job: Job, batch: Batch, seed: Dispatch, end: (target: string) => readonly Dispatch[]): Dispatch[] {
   const { context } = job;
   return context.plan.steps.slice(seedStep(job)).flatMap((step) => {
     switch (step.kind) {
@@ -422,7 +484,7 @@ function wayBack(job: Job, batch: Batch, seed: Dispatch, end: readonly Dispatch[
       case 'gradient':
         return gradientStep(context, step, batch.gradients);
       case 'moments':
-        return end;
+        return [...end(step.target)];
       default:
         throw new Error(`${step.kind} is no step of the backward pass`);
     }
@@ -522,8 +584,18 @@ function momentsDispatch(job: Job, batch: Batch, sums: BufferSlice, restart: boo
  */
 export function mapDispatches(job: Job, samples: number): Dispatch[] {
   const weighted = { ...job.weighted, samples: Math.max(1, samples) };
-  if (!job.selection) return [attributionDispatch(job, weighted)];
+  if (!job.selection)
+    return [...(job.cam ? enlargedGradCam(job, job.cam, samples) : []), attributionDispatch(job, weighted)];
   return [...weightDispatches(job, weighted), heatMapDispatch(weighted, job.selection, job)];
+}
+
+function enlargedGradCam({ weighted }: Job, { job: cam, enlarged }: Cam, samples: number): Dispatch[] {
+  const { height, width } = cam.weighted;
+  const size = { outHeight: weighted.height, outWidth: weighted.width };
+  return [
+    ...mapDispatches(cam, samples),
+    upsample({ maps: 1, height, width }, size, { x: cam.rectified, y: enlarged }),
+  ];
 }
 
 /** The map of one batch alone, from its own moments; its weights and the map go where `own` says. */

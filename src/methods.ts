@@ -63,9 +63,9 @@ export interface InputMethod extends MethodBase {
   readonly rule: ReluRule;
   /**
    * What the gradient is multiplied with: the input; or, 'path', what the input has beyond a baseline, with the gradient
-   * averaged over points on the straight line between them in place of noisy copies.
+   * averaged over points on the straight line between them in place of noisy copies; or the Grad-CAM of a layer, enlarged.
    */
-  readonly factor?: 'input' | 'path';
+  readonly factor?: 'input' | 'path' | 'grad-cam';
   /** From the channels of a cell to its value in the map: the greatest |a_c|, or the positive part of Σ_c a_c. */
   readonly reduce: 'largest' | 'sum';
 }
@@ -219,11 +219,27 @@ const TABLE = {
     equation: 'a = g, but at a ReLU R_in = (R_out > 0) R_out goes back, whatever its output; L = max_c |a_c|',
     source: 'Zeiler and Fergus 2014 (arXiv 1311.2901), section 2.1',
   },
+  'guided-grad-cam': {
+    title: 'Guided Grad-CAM',
+    place: 'input',
+    needsGradient: true,
+    rule: 'guided',
+    factor: 'grad-cam',
+    reduce: 'largest',
+    isSmooth: false,
+    equation: 'a = guided backpropagation ⊙ Grad-CAM of the layer, enlarged to the input; L = max_c |a_c|',
+    source: 'Selvaraju et al. 2017 (arXiv 1610.02391), section 3.2',
+  },
 } as const satisfies Readonly<Record<string, Method>>;
 
 export type MethodName = keyof typeof TABLE;
 
 export const METHOD_TABLE: Readonly<Record<MethodName, Method>> = TABLE;
+
+/** Whether the method has to do with a layer, which an option names. */
+export function takesLayer(method: Method): boolean {
+  return method.place === 'layer' || method.factor === 'grad-cam';
+}
 
 /** Whether the method averages over points of a path in place of noisy copies. */
 export function takesPath(method: Method): boolean {

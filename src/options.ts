@@ -4,7 +4,7 @@
  */
 import { type AnyMethod, defineMethod, methodOf } from './custom-method.ts';
 import { OptionError } from './errors.ts';
-import { METHODS, takesPath } from './methods.ts';
+import { METHODS, takesLayer, takesPath } from './methods.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
 import { SCORES, type ScoreName } from './scores.ts';
 
@@ -22,7 +22,7 @@ export interface ExplainOptions {
   method?: AnyMethod;
   /**
    * Layer whose feature maps are weighted, after its ReLU. Default: the network's last convolution. Not for methods at the
-   * input.
+   * input, but Guided Grad-CAM.
    */
   layerName?: string;
   /** n, the number of noisy copies. 0 (default) takes the clean picture's own gradient, which is Grad-CAM++. */
@@ -145,7 +145,7 @@ export interface ExplainProgress {
 /** The options after defaults: what was in force. */
 export interface ResolvedOptions {
   method: AnyMethod;
-  /** None of methods at the input. */
+  /** None of methods at the input, but Guided Grad-CAM. */
   layerName: string | undefined;
   nSamples: number;
   stdDev: number;
@@ -278,8 +278,8 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     );
   }
 
-  const layer = methodOf(method).place === 'layer' ? model.resolveLayer(o.layerName) : undefined;
-  const selection = layer ? checkSelection(o, layer) : NO_SELECTION;
+  const layer = takesLayer(methodOf(method)) ? model.resolveLayer(o.layerName) : undefined;
+  const selection = layer && methodOf(method).place === 'layer' ? checkSelection(o, layer) : NO_SELECTION;
   return {
     method,
     layerName: layer?.name,
@@ -326,7 +326,7 @@ function checkInputMethod({
     );
   }
   for (const [option, value] of Object.entries({ layerName, filters, region: region || undefined, subset })) {
-    if (value === undefined) continue;
+    if (value === undefined || (option === 'layerName' && takesLayer(methodOf(method)))) continue;
     throw new OptionError(
       option,
       value,

@@ -7,6 +7,7 @@ import type { Explanation, HeatMaps } from './explanation.ts';
 import type { Workspace } from './gpu/workspace.ts';
 import type { ImageInput } from './image/picture.ts';
 import { batchMapDispatches, type Job } from './job.ts';
+import { takesLayer } from './methods.ts';
 import type { Model } from './model.ts';
 import type { Batch } from './network/plan.ts';
 import { MOMENT_FLOATS } from './ops/moments.ts';
@@ -108,6 +109,14 @@ function checkGrows({ nSamples, activations, sampleWeights, method }: ResolvedOp
       'method',
       methodName(method),
       'here one that weights on the GPU: by name or by an expression',
+    );
+  }
+  const row = methodOf(method);
+  if (row.place === 'input' && takesLayer(row)) {
+    throw new OptionError(
+      'method',
+      methodName(method),
+      `another one here: ${row.title} is a product of two means over the copies`,
     );
   }
   if (activations !== 'clean') {

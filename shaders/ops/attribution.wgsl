@@ -2,6 +2,7 @@
 // each cell of the input. An invocation makes one cell.
 // sums [channels, cells] are those of moments.wgsl; attribution [channels, cells]; map [cells].
 //   INPUT: the gradient times x - baseline; x [channels, cells], baseline [channels]
+//   HEAT: the gradient times heat [cells]
 //   LARGEST: the cell's value is the greatest |attribution| of its channels; otherwise the positive part of their sum.
 struct Params {
   grid_first: u32,
@@ -14,6 +15,9 @@ struct Params {
 #if INPUT
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> baseline: array<f32>;
+#endif
+#if HEAT
+@group(0) @binding(1) var<storage, read> heat: array<f32>;
 #endif
 @group(0) @binding(3) var<storage, read_write> attribution: array<f32>;
 @group(0) @binding(4) var<storage, read_write> map: array<f32>;
@@ -36,6 +40,9 @@ fn main(
     var value = sums[at].x / f32(params.samples);
 #if INPUT
     value *= x[at] - baseline[channel];
+#endif
+#if HEAT
+    value *= heat[cell];
 #endif
     attribution[at] = value;
 #if LARGEST

@@ -11,7 +11,7 @@ import { derivedSeed } from '../evaluate/seeds.ts';
 import { type Summary, Tally } from '../evaluate/tally.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import type { Model } from '../index.ts';
-import { COMPARED_METHODS, METHOD_TABLE, METHODS, type MethodName, takesPath } from '../methods.ts';
+import { COMPARED_METHODS, METHOD_TABLE, METHODS, type MethodName, takesLayer, takesPath } from '../methods.ts';
 import { Journal, settingsKey } from '../node/journal.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
 import type { ExplainOptions } from '../options.ts';
@@ -204,9 +204,8 @@ function methodVariants(flags: EvaluateFlags): MethodVariant[] {
   if (new Set(names).size !== names.length) throw new OptionError('--methods', flags.methods, 'each method once');
   return names.flatMap((name): MethodVariant[] => {
     if (!isMethod(name)) throw new OptionError('--methods', name, METHODS.join(', '));
-    const { place, isSmooth } = METHOD_TABLE[name];
-    const options = { ...common, method: name, layerName: place === 'layer' ? flags.layer : undefined };
-    if (!isSmooth) return [{ name, options: { ...options, nSamples: 0 } }];
+    const options = { ...common, method: name, layerName: takesLayer(METHOD_TABLE[name]) ? flags.layer : undefined };
+    if (!METHOD_TABLE[name].isSmooth) return [{ name, options: { ...options, nSamples: 0 } }];
     const smoothings = smoothingsOf(flags);
     return smoothings.map(({ nSamples, stdDev }) => ({
       name: smoothings.length === 1 ? name : `${name} n=${nSamples}${nSamples === 0 ? '' : ` std-dev=${stdDev}`}`,

@@ -36,8 +36,10 @@ export interface PlanRequest {
   readonly convention: Convention;
   /** Node whose outputs are explained, the input among them; without one, the plan ends at the logits. */
   readonly target: string | undefined;
-  /** How the gradient passes a ReLU. Default 'gradient'. */
+  /** How the gradient passes a ReLU on the way to the target. Default 'gradient'. */
   readonly rule?: ReluRule;
+  /** A node in front of which the way back to the target passes, whose own gradient is wanted too. */
+  readonly layer?: string;
   /** n; 0 explains the clean picture's own gradient. */
   readonly samples: number;
   /** How many of the samples, at the end, only have their scores taken. Default 0. */
@@ -107,7 +109,9 @@ export type Step =
     }
   | { readonly kind: 'mask' | 'capture'; readonly node: GraphNode }
   | { readonly kind: 'relu-gradient'; readonly node: GraphNode; readonly relu: ReluGradient }
-  | { readonly kind: 'logits' | 'seed' | 'moments' }
+  | { readonly kind: 'logits' | 'seed' }
+  /** Takes the gradient with respect to a node's output; the way back to it ends here. */
+  | { readonly kind: 'moments'; readonly target: string }
   | {
       readonly kind: 'gradient';
       readonly node: GraphNode;
@@ -266,13 +270,13 @@ export function reluGate(graph: Graph, node: GraphNode): 'codes' | 'activation' 
   return reader?.op === 'dense' ? 'activation' : 'mask';
 }
 
-function reluGradient({ graph, rule = 'gradient' }: PlanRequest, node: GraphNode): ReluGradient {
+function reluGradient(graph: Graph, node: GraphNode, rule: ReluRule = 'gradient'): ReluGradient {
   return { gate: rule === 'deconvnet' ? undefined : reluGate(graph, node), positive: rule !== 'gradient' };
 }
 
 /** Whether the way back needs a bit for each element of a node's ReLU. */
 function needsMask(request: PlanRequest, node: GraphNode): boolean {
-  return nodesOnWayBack(request).includes(node) && reluGradient(request, node).gate === 'mask';
+  return nodesOnWayBack(request).includes(node) && reluGradient(request.graph, node, request.rule).gate === 'mask';
 }
 
 /** Whether the gradient step of `reader` applies the mask of its input's ReLU by itself. */
@@ -286,8 +290,9 @@ export function writesMask(graph: Graph, node: GraphNode): boolean {
 }
 
 /** The max-pooling that a convolution can do with its outputs, unless these are wanted themselves. */
-function fusedPool(graph: Graph, node: GraphNode, target: string | undefined): MaxpoolNode | undefined {
-  if (node.op !== 'conv2d' || node.name === target || !finishesOutputs(convShape(graph, node))) return undefined;
+function fusedPool({ graph, target, layer }: PlanRequest, node: GraphNode): MaxpoolNode | undefined {
+  if (node.op !== 'conv2d' || node.name === target || node.name === layer) return undefined;
+  if (!finishesOutputs(convShape(graph, node))) return undefined;
   const reader = graph.consumer(node.name);
   return reader?.op === 'maxpool' && reader.kernel === 2 && reader.stride === 2 ? reader : undefined;
 }
@@ -298,13 +303,12 @@ function isView(node: GraphNode, convention: Convention): boolean {
 }
 
 function listSteps(request: PlanRequest): Step[] {
-  const { graph, convention, target, masked } = request;
-  const behind = nodesOnWayBack(request);
+  const { graph, convention, target, layer, rule, masked } = request;
   const steps: Step[] = [{ kind: 'input' }];
   const pooled = new Set<GraphNode>();
   for (const node of graph.nodes) {
     if (node.op === 'input' || node.op === 'softmax') continue;
-    const pool = fusedPool(graph, node, target);
+    const pool = fusedPool(request, node);
     if (pool) pooled.add(pool);
     if (!isView(node, convention) && !pooled.has(node)) {
       steps.push({ kind: 'forward', node, pool, variant: chooseVariant(request, node, 'forward') });
@@ -312,16 +316,22 @@ function listSteps(request: PlanRequest): Step[] {
     if (needsMask(request, node) && !writesMask(graph, node)) {
       steps.push({ kind: 'mask', node });
     }
-    if (node.name === target) steps.push({ kind: 'capture', node });
+    if (node.name === target || node.name === layer) steps.push({ kind: 'capture', node });
   }
   steps.push({ kind: 'logits' });
   if (target === undefined || masked) return steps;
-  steps.push({ kind: 'seed' });
-  for (const node of behind.toReversed()) {
+  if (layer !== undefined) steps.push(...wayBack(request, layer, 'gradient'));
+  return [...steps, ...wayBack(request, target, rule)];
+}
+
+function wayBack(request: PlanRequest, target: string, rule: ReluRule | undefined): Step[] {
+  const { graph, convention } = request;
+  const steps: Step[] = [{ kind: 'seed' }];
+  for (const node of graph.after(target).toReversed()) {
     // The target's own gradient is wanted behind its ReLU, every other layer's in front.
     const input = graph.node(node.inputs[0]);
     const gate = input.name === target ? undefined : reluGate(graph, input);
-    const relu = gate && reluGradient(request, input);
+    const relu = gate && reluGradient(graph, input, rule);
     const isOwnStep = gate === 'mask' && !appliesMask(graph, node);
     if (!isView(node, convention)) {
       const variant = chooseVariant(request, node, 'grad-input');
@@ -329,7 +339,7 @@ function listSteps(request: PlanRequest): Step[] {
     }
     if (relu && isOwnStep) steps.push({ kind: 'relu-gradient', node: input, relu });
   }
-  steps.push({ kind: 'moments' });
+  steps.push({ kind: 'moments', target });
   return steps;
 }
 
@@ -481,7 +491,7 @@ function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string
         break;
       }
       case 'moments':
-        useGradient(target as string, at);
+        useGradient(step.target, at);
         // Scores need the logits of the batch.
         useActivation(logits, at);
         if (classMoments) useClassMoments(at);

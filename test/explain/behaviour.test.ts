@@ -15,7 +15,7 @@ import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import { kernelLabel } from '../../src/gpu/kernel.ts';
 import type { OverlayOptions } from '../../src/image/overlay.ts';
-import { METHOD_TABLE, METHODS, takesPath } from '../../src/methods.ts';
+import { METHOD_TABLE, METHODS, takesLayer, takesPath } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import { DEFAULT_OPTIONS, type ExplainOptions, type ExplainProgress, type KernelChoices } from '../../src/options.ts';
 import { VERSION } from '../../src/version.ts';
@@ -44,7 +44,7 @@ const EVERY_METHOD = [...METHODS.map((method): ExplainOptions => ({ method })), 
 
 /** The options, at a layer where the method has one. */
 function at(layerName: string, options: ExplainOptions): ExplainOptions {
-  return methodOf(options.method ?? DEFAULT_OPTIONS.method).place === 'layer' ? { layerName, ...options } : options;
+  return takesLayer(methodOf(options.method ?? DEFAULT_OPTIONS.method)) ? { layerName, ...options } : options;
 }
 
 /** A test with the small VGG on the shared Gpu. */
@@ -490,6 +490,7 @@ describe('a wrong call', () => {
         { method: 'integrated-gradients', nSamples: 3 },
         /nSamples: got 3; allowed: 0: Integrated gradients averages over p/,
       ],
+      [{ method: 'guided-grad-cam', filters: [1] }, /filters: got \[1\]; allowed: nothing: Guided Grad-CAM/],
       [{ steps: 0 }, /steps: got 0; allowed: a whole number from 1/],
       [{ baseline: 'white' as 'black' }, /baseline: got "white"; allowed: black, mean/],
       [{ method: 'gradient', region: true }, /region: got true; allowed: nothing/],

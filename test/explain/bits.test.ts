@@ -26,6 +26,7 @@ const ALL_CASES: ExplainOptions[] = [
   { layerName: 'block3_conv2', method: 'eigen-cam' },
   { ...SMOOTH, method: 'smooth-grad' },
   { method: 'integrated-gradients', steps: 6 },
+  { ...SMOOTH, method: 'guided-grad-cam', layerName: 'block4_conv3' },
   { ...SMOOTH, method: 'guided-backprop' },
   { ...SMOOTH, method: 'deconvnet' },
   { ...SMOOTH, method: 'gradient-x-input', sampleWeights: 'score' },

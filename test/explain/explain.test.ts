@@ -1,7 +1,7 @@
 /** Whole explanations of small VGGs against the float64 oracle. Imports nothing of Node: it serves every runtime. */
 import { describe } from 'vitest';
 import { Gpu } from '../../src/gpu/gpu.ts';
-import { METHOD_TABLE, METHODS, takesPath } from '../../src/methods.ts';
+import { METHOD_TABLE, METHODS, takesLayer, takesPath } from '../../src/methods.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { testAdapter, thorough } from '../harness/adapter.ts';
 import { gpuTest } from '../harness/gpu.ts';
@@ -55,7 +55,7 @@ const LAYERS = [
   'block5_pool',
 ] as const;
 
-const AT_THE_INPUT = METHODS.filter((method) => METHOD_TABLE[method].place === 'input');
+const AT_THE_INPUT = METHODS.filter((method) => !takesLayer(METHOD_TABLE[method]));
 const SMOOTHABLE_AT_THE_INPUT = AT_THE_INPUT.filter((method) => !takesPath(METHOD_TABLE[method]));
 /**
  * A unit that lies within float32's rounding of zero at one of the points has its ReLU open for one of the two and closed for
@@ -255,6 +255,17 @@ describe('an explanation is the oracle’s', () => {
       PATHS.map((path) => ({ ...path, method: 'integrated-gradients' })),
     );
   }
+
+  explains(
+    'at the input, where a layer’s map is',
+    VGG16,
+    'torchvision',
+    ['block1_conv1', 'block3_pool', 'block4_conv2', 'block5_conv3'].flatMap((layerName): ExplainOptions[] => [
+      { method: 'guided-grad-cam', layerName },
+      { ...SMOOTH, method: 'guided-grad-cam', layerName, sampleWeights: 'score', classIndex: 3 },
+      { ...SMOOTH, method: 'guided-grad-cam', layerName, activations: 'mean', classIndex: 7 },
+    ]),
+  );
 
   // Areas of one colour: in most windows of the first pools several cells are the largest.
   explains(

@@ -43,7 +43,7 @@ export function referenceOf(
   if (typeof method !== 'string') throw new Error(`the oracle knows nothing of ${method.name}`);
   if (isInputMethod(method)) {
     const baseline = referenceBaseline(layout, options.baseline);
-    return { ...attributeByOracle(network, input, baseline, { ...options, method }), ...WITHOUT_ALPHA };
+    return { ...attributeByOracle(network, input, baseline, { ...options, method, layerName }), ...WITHOUT_ALPHA };
   }
   return explainByOracle(network, input, { ...options, method, layerName });
 }

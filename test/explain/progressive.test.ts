@@ -122,6 +122,7 @@ describe('explainProgressively', () => {
       [{ nSamples: 0 }, /nSamples: got 0; .*nothing that grows/],
       [{ ...SMOOTH, activations: 'mean' }, /activations/],
       [{ ...SMOOTH, sampleWeights: 'score' }, /sampleWeights/],
+      [{ ...SMOOTH, method: 'guided-grad-cam' }, /method: got "guided-grad-cam"; .*product of two means/],
       [{ ...SMOOTH, tolerance: 0 }, /tolerance: got 0/],
       [{ ...SMOOTH, tolerances: 0.1 }, /tolerances: got 0.1/],
     ] as const) {

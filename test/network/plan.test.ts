@@ -214,6 +214,22 @@ describe('planExplanation', () => {
     }
   });
 
+  it('keeps what a second way back needs, to the input', () => {
+    for (const { target: layer, ...target } of targets()) {
+      if (layer === 'input') continue;
+      const made = plan({ ...target, target: 'input', rule: 'guided', layer, samples: 2, classes: 2 });
+      const seed = made.steps.findIndex(({ kind }) => kind === 'seed');
+      const ends = made.steps.flatMap((step) => (step.kind === 'moments' ? [step.target] : []));
+      expect(ends).toEqual([layer, 'input']);
+      simulate(
+        target.graph,
+        target.convention,
+        { ...made, steps: [...made.steps, ...made.steps.slice(seed)] },
+        'guided',
+      );
+    }
+  });
+
   it('keeps what the way back needs for every class', () => {
     for (const target of targets()) {
       const { steps, ...one } = plan({ ...target, samples: 3, classes: 2 });
@@ -463,9 +479,7 @@ function simulate(
         break;
       }
       case 'moments': {
-        const seed = steps.findIndex(({ kind }) => kind === 'seed');
-        const last = steps.slice(seed).findLast((s) => s.kind === 'gradient');
-        read(gradient(last && 'node' in last ? last.node.inputs[0]! : logits));
+        read(gradient(step.target));
         // The scores that weight the samples.
         read(activation(logits));
         break;

@@ -60,6 +60,22 @@ describe('attribution', () => {
     }
   }
 
+  opTest('times a map that is the same for every channel', async (op) => {
+    const shape = { channels: 3, cells: 70, samples: 2 };
+    const draw = random(8);
+    const gradient = draw.normals(3 * 70);
+    const heat = draw.uniforms(70, 0, 4);
+    const [signed, map] = [op.output(3 * 70), op.output(70)];
+    const buffers = { sums: op.input(sumsOf(gradient, 2)), signed, map };
+    await op.run(attribution(shape, 'largest', buffers, { heat: op.input(heat) }));
+    const expected = tensor(
+      [3, 1, 70],
+      gradient.map((g, i) => g * heat[i % 70]!),
+    );
+    assertClose(await op.floats(signed), expected.data, { what: 'product', tolerance: 1e-6 });
+    assertClose(await op.floats(map), attributionMap(expected, 'largest').data, { what: 'map', tolerance: 1e-6 });
+  });
+
   opTest('is zero where all is against the class, and where there is no gradient', async (op) => {
     const shape = { channels: 2, cells: 3, samples: 1 };
     const gradient = Float32Array.of(-1, 0, 2, -3, 0, -2);

@@ -1,6 +1,7 @@
 /** What each value of the network's input adds to a class's logit, in float64, as the methods' papers state it. */
 import { argmax } from './argmax.ts';
 import { attributionMap, timesInput } from './attribution.ts';
+import { explain } from './explain.ts';
 import { moments, sampleWeights } from './moments.ts';
 import { backward, forward, logits, type Network } from './network.ts';
 import { type NoiseOptions, noisySamples } from './noise.ts';
@@ -8,9 +9,11 @@ import { oneHot } from './one-hot.ts';
 import { midpoints, pointOnPath } from './path.ts';
 import type { ReluRule } from './relu.ts';
 import { softmax } from './softmax.ts';
-import { reshape, slice, stack, type Tensor } from './tensor.ts';
+import { reshape, slice, stack, type Tensor, tensor } from './tensor.ts';
+import { upsample } from './upsample.ts';
 
 const INPUT_METHODS = [
+  'guided-grad-cam',
   'gradient',
   'gradient-x-input',
   'smooth-grad',
@@ -31,6 +34,8 @@ export interface AttributeOptions extends Partial<NoiseOptions> {
   readonly sampleWeights?: 'uniform' | 'score';
   /** Of integrated gradients. Default 50. */
   readonly steps?: number;
+  /** Of guided Grad-CAM. */
+  readonly layerName?: string;
   /** Default: the clean picture's most probable class. */
   readonly classIndex?: number | undefined;
 }
@@ -60,7 +65,7 @@ export function attribute(
   options: AttributeOptions,
 ): ReferenceAttribution {
   const { method, steps = 50, nSamples = 0, stdDev = 0.15, noiseScale = 'relative', seed = 0 } = options;
-  const rule = method === 'guided-backprop' ? 'guided' : method === 'deconvnet' ? 'deconvnet' : 'gradient';
+  const rule = method.startsWith('guided-') ? 'guided' : method === 'deconvnet' ? 'deconvnet' : 'gradient';
   const cleanLogits = runOne(network, input, rule).logits;
   const classes = cleanLogits.shape[1]!;
   const classIndex = options.classIndex ?? argmax(cleanLogits)[0]!;
@@ -76,7 +81,9 @@ export function attribute(
 
   const isPath = method === 'integrated-gradients';
   const isProduct = isPath || method === 'gradient-x-input';
-  const signed = isProduct ? timesInput(gradient, input, isPath ? baseline : undefined) : gradient;
+  const attributed = isProduct ? timesInput(gradient, input, isPath ? baseline : undefined) : gradient;
+  const signed =
+    method === 'guided-grad-cam' ? timesGradCam(gradient, network, input, { ...options, classIndex }) : attributed;
   const map = attributionMap(signed, isProduct ? 'sum' : 'largest');
   const start = runOne(network, pointOnPath(input, baseline, 0), rule).logits;
   return {
@@ -88,6 +95,22 @@ export function attribute(
     outcome: outcomeOf(signed, map),
     gained: isPath ? cleanLogits.data[classIndex]! - start.data[classIndex]! : undefined,
   };
+}
+
+/** Guided Grad-CAM (Selvaraju et al. 2017): each channel of guided backpropagation times the layer's Grad-CAM, enlarged. */
+function timesGradCam(
+  guided: Tensor,
+  network: Network,
+  input: Tensor,
+  { layerName = 'block5_conv3', ...options }: AttributeOptions,
+): Tensor {
+  const [, height, width] = input.shape as readonly number[] as [number, number, number];
+  const { map } = explain(network, input, { ...options, method: 'grad-cam', layerName });
+  const heat = upsample(map, [height, width]).data;
+  return tensor(
+    guided.shape,
+    guided.data.map((value, i) => value * heat[i % heat.length]!),
+  );
 }
 
 function outcomeOf(signed: Tensor, map: Tensor): ReferenceAttribution['outcome'] {
