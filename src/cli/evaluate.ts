@@ -112,6 +112,7 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
   const traits = {
     isNoisy: options.some(({ nSamples }) => nSamples > 0),
     hasAlpha: options.some(({ method }) => methodOf(method).weights === 'alpha'),
+    hasGradient: options.some(({ method }) => methodOf(method).needsGradient),
     hasPath: options.some(({ method }) => takesPath(methodOf(method))),
   };
   // The seed is also that of the scenes and of the resampling.

@@ -24,6 +24,7 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
   const traits = {
     isNoisy: nSamples > 0,
     hasAlpha: methodOf(method).weights === 'alpha',
+    hasGradient: methodOf(method).needsGradient,
     hasPath: takesPath(methodOf(method)),
   };
   for (const note of idleFlagNotes(flags, traits)) terminal.note(note);

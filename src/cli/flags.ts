@@ -10,6 +10,7 @@ import { BUILT_IN_MODEL, type ModelName } from '../network/models.ts';
 import { DEFAULT_PRECISION, PRECISIONS, type Precision } from '../network/parameters.ts';
 import { CONV2D_VARIANTS, type Conv2dVariant } from '../ops/conv2d.variants.ts';
 import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS } from '../options.ts';
+import { SCORES } from '../scores.ts';
 
 export const DEFAULT_MODEL: ModelName = 'vgg16';
 export const DEFAULT_FOLDER = 'out';
@@ -41,6 +42,7 @@ export interface ExplainFlags extends CommonFlags {
   steps?: number;
   baseline?: ExplainOptions['baseline'];
   score?: ExplainOptions['score'];
+  maxDroppedShare?: number;
   sampleWeights?: ExplainOptions['sampleWeights'];
   alphaNumerator?: ExplainOptions['alphaNumerator'];
   activations?: ExplainOptions['activations'];
@@ -70,6 +72,7 @@ export function explainOptions(flags: ExplainFlags): Omit<ExplainOptions, 'metho
     steps: flags.steps,
     baseline: flags.baseline,
     score: flags.score,
+    maxDroppedShare: flags.maxDroppedShare,
     sampleWeights: flags.sampleWeights,
     alphaNumerator: flags.alphaNumerator,
     activations: flags.activations,
@@ -88,6 +91,8 @@ export interface CallTraits {
   readonly isNoisy: boolean;
   /** Whether a method weights with α. */
   readonly hasAlpha: boolean;
+  /** Whether a method takes a gradient. */
+  readonly hasGradient: boolean;
   /** Whether a method averages over the points of a path. */
   readonly hasPath: boolean;
 }
@@ -108,6 +113,12 @@ const CONDITIONAL_FLAGS: readonly {
   },
   { flags: ['steps', 'baseline'], need: '--method integrated-gradients', isMet: ({ hasPath }) => hasPath },
   { flags: ['alphaNumerator'], need: 'a method with alpha', isMet: ({ hasAlpha }) => hasAlpha },
+  { flags: ['score'], need: 'a method that takes a gradient', isMet: ({ hasGradient }) => hasGradient },
+  {
+    flags: ['maxDroppedShare'],
+    need: '--score softmax or log-softmax and a method with alpha',
+    isMet: ({ hasAlpha }, { score }) => hasAlpha && (score === 'softmax' || score === 'log-softmax'),
+  },
   { flags: ['combineFilters'], need: '--filters', isMet: (_, { filters }) => filters !== undefined },
 ];
 
@@ -205,7 +216,14 @@ export function explainOnlyOptions(): Option[] {
       '--baseline <black|mean>',
       `integrated gradients: where they begin, black or the training set's mean colour (default: ${preset.baseline})`,
     ),
-    new Option('--score <exp>', `function of the logit that is differentiated (default: ${preset.score})`),
+    new Option('--score <name>', `function of the logits that is differentiated (default: ${preset.score})`).choices(
+      SCORES,
+    ),
+    numeric(
+      '--max-dropped-share <share>',
+      `with --score softmax or log-softmax and alpha: probability, of that outside of the first class, that classes left ` +
+        `out may have (default: ${preset.maxDroppedShare})`,
+    ),
     new Option('--sample-weights <uniform|score>', `weights of the samples (default: ${preset.sampleWeights})`),
     new Option(
       '--alpha-numerator <second|first>',

@@ -46,7 +46,16 @@ export interface ResultContext {
 export interface ResultRecord
   extends Pick<
       Explanation,
-      'outcome' | 'classIndex' | 'logit' | 'predictions' | 'completeness' | 'alphaCells' | 'alphaZeroCells' | 'options'
+      | 'outcome'
+      | 'classIndex'
+      | 'logit'
+      | 'predictions'
+      | 'completeness'
+      | 'alphaCells'
+      | 'alphaZeroCells'
+      | 'keptClasses'
+      | 'droppedMass'
+      | 'options'
     >,
     ReplayRecord {
   /** As it was given; none for the scene. */
@@ -142,6 +151,8 @@ function describeResult(
     boxes,
     alphaCells: result.alphaCells,
     alphaZeroCells: result.alphaZeroCells,
+    keptClasses: result.keptClasses,
+    droppedMass: result.droppedMass,
     options: result.options,
     adapter: gpu.adapterInfo,
     timings,
@@ -164,7 +175,13 @@ export function summarize(result: Explanation, record: ResultRecord): string {
   ];
   if (result.completeness) {
     const { attributed, gained } = result.completeness;
-    lines.push(`  the pixels add up to ${attributed.toPrecision(4)}; the logit gains ${gained.toPrecision(4)}`);
+    lines.push(
+      `  the pixels add up to ${attributed.toPrecision(4)}; the ${options.score === 'exp' ? 'logit' : options.score} gains ${gained.toPrecision(4)}`,
+    );
+  }
+  if (result.keptClasses !== undefined) {
+    const others = result.droppedMass > 0 ? `; the others have ${percent(result.droppedMass)} together` : '';
+    lines.push(`  ${options.score} over ${result.keptClasses} classes${others}`);
   }
   const { overlays, map, json } = record.files;
   for (const path of [...overlays, map, json]) lines.push(`  ${path}`);

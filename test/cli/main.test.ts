@@ -149,19 +149,37 @@ describe('explain', () => {
       'first',
       '--combine-filters',
       'sum',
+      '--max-dropped-share',
+      '0.1',
       '--method',
       'grad-cam',
     ];
     const { code, stderr } = await run(['explain', ...TINY, ...idle, '--out', 'idle']);
     expect(code).toBe(0);
-    expect(stderr.trimEnd().split('\n').slice(0, 4)).toEqual([
+    expect(stderr.trimEnd().split('\n').slice(0, 5)).toEqual([
       '--std-dev changes nothing here: it goes with noisy copies of the picture (--samples)',
       '--seed changes nothing here: it goes with noisy copies of the picture (--samples)',
       '--alpha-numerator changes nothing here: it goes with a method with alpha',
+      '--max-dropped-share changes nothing here: it goes with --score softmax or log-softmax and a method with alpha',
       '--combine-filters changes nothing here: it goes with --filters',
     ]);
     const used = [...idle.slice(0, 8), '--samples', '1', '--filters', '0,1'];
     expect((await run(['explain', ...TINY, ...used, '--out', 'idle'])).stderr).not.toContain('changes nothing');
+  });
+
+  it('by another score says how many classes it took', async () => {
+    const flags = ['--score', 'softmax', '--max-dropped-share', '0.5', '--method', 'grad-cam++', '--out', 'softmax'];
+    const { code, stdout } = await run(['explain', ...TINY, ...flags, '--json', '--quiet']);
+    expect(code).toBe(0);
+    const { options, keptClasses, droppedMass } = JSON.parse(stdout);
+    expect(options).toMatchObject({ score: 'softmax', maxDroppedShare: 0.5 });
+    expect(keptClasses).toBeGreaterThan(1);
+    expect(droppedMass).toBeGreaterThan(0);
+    const words = (await run(['explain', ...TINY, ...flags])).stdout;
+    expect(words).toContain(`  softmax over ${keptClasses} classes; the others have `);
+    const wrong = await run(['explain', ...TINY, '--score', 'logit', '--sample-weights', 'score']);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(/--sample-weights: got "score"; allowed: 'uniform' with score logit/);
   });
 
   it('without a picture: the built-in model on a scene, and its top class is right', async () => {

@@ -95,6 +95,7 @@ describe('a map made again', () => {
     ['a box of a few maps of a layer', '--layer features.10 --filters 3,1 --region 0,1,5,4 --fit crop'],
     ['some cells, summed', '--layer block4_conv2 --filters 3,1 --combine-filters sum --neurons 0,0;5,6 --fit pad'],
     ['a class', '--class 7 --method grad-cam'],
+    ['another score', '--score softmax --max-dropped-share 0.3 --samples 2 --batch 1'],
     ['a method of a file', '--method peak.mjs --samples 1'],
     ["WebGPU's default limits", '--limits default'],
   ].map(([what, flags]) => [what!, flags!.split(' ')]);
