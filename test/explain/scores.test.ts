@@ -54,7 +54,8 @@ describe('classes of little probability', () => {
     using model = await loadSmallVgg(gpu, VGG);
     const reference: ReferenceCase = { vgg: VGG, layout: 'torchvision', picture: PICTURE };
     let before = Number.POSITIVE_INFINITY;
-    for (const maxDroppedShare of [0, 0.05, 0.3, 0.8]) {
+    // With shares of 0.2 to 0.3 a cell lies close to a pole.
+    for (const maxDroppedShare of [0, 0.05, 0.4, 0.8]) {
       const result = await assertExplains(model, reference, { ...options, maxDroppedShare });
       const kept = result.keptClasses as number;
       assert(kept <= before && kept >= 1, `a larger share must not keep more classes: ${kept} after ${before}`);
