@@ -3,6 +3,8 @@
  * running moments of the gradient, weights, map. Between the picture's upload and the map's read-back everything stays
  * on the GPU. The formulas are those of Omeiza et al. 2019 and its predecessors; see src/ops for each.
  */
+
+import { backwardBatch, chooseClasses, classMomentsBatch, forwardBatch, type KeptClasses } from './batches.ts';
 import { KeptMaps, keptBytes, LastingBuffers } from './cam/kept-maps.ts';
 import { methodOf } from './custom-method.ts';
 import { throwIfAborted } from './errors.ts';
@@ -12,22 +14,15 @@ import type { Gpu } from './gpu/gpu.ts';
 import { Workspace } from './gpu/workspace.ts';
 import { type ImageInput, readPicture } from './image/picture.ts';
 import {
-  backwardBatch,
   checkDerivatives,
-  chooseClasses,
-  classMomentsBatch,
-  forwardBatch,
   type Job,
-  type KeptClasses,
-  mapDispatches,
   needsClassMoments,
   prepareInput,
   prepareJobs,
   prepareSamples,
-  readResults,
   runContext,
-  weighByFunction,
 } from './job.ts';
+import { mapDispatches, readResults, weighByFunction } from './maps.ts';
 import { maskedDispatches } from './masked-passes.ts';
 import { takesPath } from './methods.ts';
 import type { Model } from './model.ts';
@@ -204,9 +199,10 @@ export async function* explainInBatches(
       dispatches.push(...backwardBatch(jobs, batch));
       for (const each of jobs) {
         if (grow) dispatches.push(...(await grow(each, batch, workspace)));
+        if (!(grow || (isLast && !asksFunction))) continue;
         // Each map counts anew.
         gpu.write(each.zeroCells.buffer, Uint32Array.of(0));
-        if (grow || (isLast && !asksFunction)) dispatches.push(...mapDispatches(each, samples));
+        dispatches.push(...mapDispatches(each, samples));
       }
       const rows = batchRows(batch);
       await run(dispatches, (share) => progress(done + Math.floor(share * rows)));

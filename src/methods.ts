@@ -16,7 +16,7 @@ interface MethodBase {
 /** A method that weights the feature maps of a layer. */
 export interface LayerMethod extends MethodBase {
   readonly place: 'layer';
-  /** What the feature maps are weighted with; mapDispatches() in job.ts knows how each is made. */
+  /** What the feature maps are weighted with; weightDispatches() in maps.ts knows how each is made. */
   readonly weights:
     | 'mean-gradient'
     | 'alpha'

@@ -57,7 +57,7 @@ export async function tourCommand(flags: TourFlags, context: Context): Promise<v
     }
     const name = 'scene.methods.png';
     await writeFilesAtomically(folder, new Map([[name, await encodePng(sideBySide(pictures, COLUMNS))]]), signal);
-    terminal.print(`The scene and the methods, row by row: ${join(folder, name)}`);
+    terminal.print(`The scene and the methods, side by side: ${join(folder, name)}`);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     terminal.print(`${seconds} s on ${adapterTitle(gpu.adapterInfo)}`);
   } finally {

@@ -1,0 +1,233 @@
+/** The dispatches of a batch, in the order of the plan: from the noisy copies forward to the scores, and back to the moments. */
+import { probableClasses } from './cam/probable-classes.ts';
+import type { BufferSlice } from './gpu/buffers.ts';
+import type { Dispatch } from './gpu/encoder.ts';
+import type { Cam, ClassTable, Job, PathJob } from './job.ts';
+import { elementsOf } from './network/graph.ts';
+import { type Batch, type Step, tensorName } from './network/plan.ts';
+import {
+  activationSlice,
+  forwardStep,
+  gradientSlice,
+  gradientStep,
+  maskStep,
+  reluGradientStep,
+  tensorSlice,
+} from './network/run.ts';
+import { argmax } from './ops/argmax.ts';
+import { classMoments } from './ops/class-moments.ts';
+import { moments, momentWeights, scoreDerivatives } from './ops/moments.ts';
+import { noise } from './ops/noise.ts';
+import { oneHot } from './ops/one-hot.ts';
+import { overflow } from './ops/overflow.ts';
+import { path } from './ops/path.ts';
+import { copySample, sampleMean } from './ops/sample-mean.ts';
+import { logSoftmaxGradInput, softmax } from './ops/softmax.ts';
+import { SCORE_TABLE } from './scores.ts';
+
+/** One batch, from the noise to the logits. */
+export function forwardBatch([job]: readonly Job[], batch: Batch): Dispatch[] {
+  const { steps } = job.context.plan;
+  const seed = seedStep(job);
+  return steps.slice(0, seed < 0 ? undefined : seed).flatMap((step) => forwardDispatches(job, step, batch));
+}
+
+/** The way back of one batch behind forwardBatch(), for each class: from its score to the moments. */
+export function backwardBatch(jobs: readonly Job[], batch: Batch): Dispatch[] {
+  if (batch.gradients === 0) return [];
+  return jobs.flatMap((job) =>
+    waysBack(job, batch, seedDispatch(job, batch), (target) =>
+      addMoments(target === job.target ? job : (job.cam as Cam).job, batch),
+    ),
+  );
+}
+
+/** What a sum over all classes takes of a batch's samples. */
+export interface KeptClasses {
+  /** The most that a sample takes. */
+  readonly keptClasses: number;
+  /** The largest probability that a sample's other classes have together. */
+  readonly droppedMass: number;
+}
+
+/**
+ * Reads the logits that forwardBatch() made and writes down, for each sample, the classes whose gradients it takes: they
+ * depend on its own probabilities alone, not on the other samples of its batch.
+ */
+export async function chooseClasses(job: Job, batch: Batch): Promise<KeptClasses> {
+  const { context, classes, options } = job;
+  const { gpu } = context.parameters;
+  const table = job.classTable as ClassTable;
+  const rows = batch.gradients;
+  if (rows === 0) return { keptClasses: 0, droppedMass: 0 };
+  const logits = activationSlice(context, context.graph.logits.name);
+  const values = await gpu.readFloats({ ...logits, size: 4 * rows * classes });
+  const chosen = Array.from({ length: rows }, (_, row) =>
+    probableClasses(values.subarray(row * classes, (row + 1) * classes), options.maxDroppedShare),
+  );
+  const most = Math.max(...chosen.map(({ classes: kept }) => kept.length));
+  // Samples that take fewer have classes of probability 0, which add nothing.
+  const index = new Uint32Array(most * rows);
+  const probabilities = new Float32Array(most * rows);
+  for (const [row, kept] of chosen.entries()) {
+    for (const [rank, classIndex] of kept.classes.entries()) {
+      index[rank * rows + row] = classIndex;
+      probabilities[rank * rows + row] = kept.probabilities[rank];
+    }
+  }
+  gpu.write(table.index.buffer, index);
+  gpu.write(table.probabilities.buffer, probabilities);
+  return { keptClasses: most, droppedMass: Math.max(...chosen.map(({ droppedMass }) => droppedMass)) };
+}
+
+/** The ways back of the classes that chooseClasses() wrote down, which all explained classes share. */
+export function classMomentsBatch(job: Job, batch: Batch, { keptClasses }: KeptClasses): Dispatch[] {
+  const { context, classes, maps, cells } = job;
+  const { index, probabilities } = job.classTable as ClassTable;
+  const samples = batch.gradients;
+  const logits = activationSlice(context, context.graph.logits.name);
+  const y = gradientSlice(context, context.graph.logits.name);
+  const grad = gradientSlice(context, job.target);
+  const sums = tensorSlice(context, tensorName.classMoments);
+  return Array.from({ length: keptClasses }, (_, rank) => {
+    const first = rank * samples;
+    const add = { grad, probabilities, moments: sums, first, restart: rank === 0 };
+    return waysBack(job, batch, logSoftmaxGradInput(classes, samples, { logits, index, y, first }), () => [
+      classMoments(maps * cells, samples, add),
+    ]);
+  }).flat();
+}
+
+function seedStep({ context }: Job): number {
+  return context.plan.steps.findIndex(({ kind }) => kind === 'seed');
+}
+
+function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
+  const { context, classes } = job;
+  const rows = batch.noisy + batch.clean;
+  const logits = activationSlice(context, context.graph.logits.name);
+  switch (step.kind) {
+    case 'input':
+      return [job.path ? pathDispatch(job, job.path, batch) : noiseDispatch(job, batch)];
+    case 'forward':
+      return forwardStep(context, step, rows);
+    case 'mask':
+      return batch.gradients > 0 ? [maskStep(context, step.node, batch.gradients)] : [];
+    case 'capture':
+      return captureActivations(job.cam?.job ?? job, batch);
+    case 'logits':
+      return [
+        ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.copyOverflow })] : []),
+        ...(job.path ? baselineScores(job, job.path, batch, logits) : []),
+        ...(batch.clean ? cleanScores(job, batch.noisy, logits) : []),
+      ];
+    default:
+      throw new Error(`${step.kind} is no step of the forward pass`);
+  }
+}
+
+/** From a gradient of the logits to that of each target. @param end what is done with it there */
+function waysBack(job: Job, batch: Batch, seed: Dispatch, end: (target: string) => readonly Dispatch[]): Dispatch[] {
+  const { context } = job;
+  return context.plan.steps.slice(seedStep(job)).flatMap((step) => {
+    switch (step.kind) {
+      case 'seed':
+        return [seed];
+      case 'relu-gradient':
+        return [reluGradientStep(context, step, batch.gradients)];
+      case 'gradient':
+        return gradientStep(context, step, batch.gradients);
+      case 'moments':
+        return [...end(step.target)];
+      default:
+        throw new Error(`${step.kind} is no step of the backward pass`);
+    }
+  });
+}
+
+/** The gradient of what the score is a function of: the class's logit, or the logarithm of its softmax. */
+function seedDispatch({ context, classes, classIndex: index, options }: Job, batch: Batch): Dispatch {
+  const name = context.graph.logits.name;
+  const y = gradientSlice(context, name);
+  return SCORE_TABLE[options.score].of === 'logit'
+    ? oneHot(classes, batch.gradients, { index, y })
+    : logSoftmaxGradInput(classes, batch.gradients, { logits: activationSlice(context, name), index, y });
+}
+
+function noiseDispatch({ context, options, input, range }: Job, batch: Batch): Dispatch {
+  const { seed, stdDev, noiseScale } = options;
+  return noise(elementsOf(context.graph.input.shape), { seed, stdDev, relative: noiseScale === 'relative' }, batch, {
+    x: input,
+    range,
+    y: activationSlice(context, context.graph.input.name),
+  });
+}
+
+function pathDispatch({ context, input }: Job, { steps, baseline }: PathJob, batch: Batch): Dispatch {
+  const [channels, height, width] = context.graph.input.shape;
+  const rows = { firstPoint: batch.firstSample, points: batch.noisy, clean: batch.clean };
+  const y = activationSlice(context, context.graph.input.name);
+  return path({ channels, cells: height * width, steps }, rows, { x: input, baseline, y });
+}
+
+/** Those of the baseline itself, which is the sample behind the last point. */
+function baselineScores(
+  { classes }: Job,
+  { steps, baselineLogits }: PathJob,
+  batch: Batch,
+  x: BufferSlice,
+): Dispatch[] {
+  const row = steps - batch.firstSample;
+  return row >= 0 && row < batch.noisy ? [copySample(classes, row, { x, total: baselineLogits })] : [];
+}
+
+/** Keeps the feature maps that the final sum will weight: the clean picture's, or the mean of the noisy ones. */
+function captureActivations(job: Job, batch: Batch): Dispatch[] {
+  const { context, options, maps, cells } = job;
+  const buffers = { x: activationSlice(context, job.target), total: job.weighted.activations };
+  if (options.activations === 'clean' || options.nSamples === 0) {
+    return batch.clean ? [copySample(maps * cells, batch.noisy, buffers)] : [];
+  }
+  if (batch.noisy === 0) return [];
+  const keep = batch.firstSample === 0 ? 0 : 1;
+  return [sampleMean(maps * cells, { first: 0, samples: batch.noisy, keep, scale: 1 / options.nSamples }, buffers)];
+}
+
+/** The clean picture's logits and probabilities, and the class they choose unless the caller chose one. */
+function cleanScores(job: Job, row: number, logits: BufferSlice): Dispatch[] {
+  const { classes, classIndex, cleanLogits, probabilities } = job;
+  return [
+    copySample(classes, row, { x: logits, total: cleanLogits }),
+    softmax(classes, 1, { logits: cleanLogits, probabilities }),
+    ...(job.options.classIndex === undefined ? [argmax(classes, 0, { x: cleanLogits, index: classIndex })] : []),
+  ];
+}
+
+function addMoments(job: Job, batch: Batch): Dispatch[] {
+  const restart = batch.firstSample === 0;
+  return [...sampleWeightDispatches(job, batch, restart), momentsDispatch(job, batch, job.weighted.sums, restart)];
+}
+
+/** The derivatives of the outer function, where they depend on the sample. */
+function sampleWeightDispatches(job: Job, batch: Batch, restart: boolean): Dispatch[] {
+  const { context, options, classes, sampleWeights, classIndex: index, largestScore: largest } = job;
+  if (!sampleWeights) return [];
+  const logits = activationSlice(context, context.graph.logits.name);
+  switch (options.score) {
+    case 'exp':
+      return [momentWeights(classes, batch.gradients, { logits, index, largest, sampleWeights, restart })];
+    case 'sigmoid':
+    case 'softmax':
+      return [scoreDerivatives(options.score, classes, batch.gradients, { logits, index, sampleWeights })];
+    default:
+      return [];
+  }
+}
+
+/** The moments of a batch's gradients into `sums`; with `restart`, of this batch alone. */
+export function momentsDispatch(job: Job, batch: Batch, sums: BufferSlice, restart: boolean): Dispatch {
+  const { context, target, maps, cells, sampleWeights, classTable } = job;
+  const grad = gradientSlice(context, target);
+  const ofClasses = classTable && tensorSlice(context, tensorName.classMoments);
+  return moments(maps * cells, batch.gradients, { grad, sums, sampleWeights, classMoments: ofClasses, restart });
+}
