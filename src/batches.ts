@@ -11,6 +11,7 @@ import {
   gradientSlice,
   gradientStep,
   maskStep,
+  type RunContext,
   reluGradientStep,
   tensorSlice,
 } from './network/run.ts';
@@ -26,20 +27,28 @@ import { logSoftmaxGradInput, softmax } from './ops/softmax.ts';
 import { SCORE_TABLE } from './scores.ts';
 
 /** One batch, from the noise to the logits. */
-export function forwardBatch([job]: readonly Job[], batch: Batch): Dispatch[] {
-  const { steps } = job.context.plan;
-  const seed = seedStep(job);
-  return steps.slice(0, seed < 0 ? undefined : seed).flatMap((step) => forwardDispatches(job, step, batch));
+export function forwardBatch(jobs: readonly Job[], batch: Batch): Dispatch[] {
+  const [{ context }] = jobs;
+  const { steps } = context.plan;
+  const seed = seedStep(context);
+  return steps.slice(0, seed < 0 ? undefined : seed).flatMap((step) => forwardDispatches(jobs, step, batch));
 }
 
-/** The way back of one batch behind forwardBatch(), for each class: from its score to the moments. */
+/** The way back of one batch behind forwardBatch(), for each class: from its score to the moments at all layers. */
 export function backwardBatch(jobs: readonly Job[], batch: Batch): Dispatch[] {
   if (batch.gradients === 0) return [];
-  return jobs.flatMap((job) =>
-    waysBack(job, batch, seedDispatch(job, batch), (target) =>
-      addMoments(target === job.target ? job : (job.cam as Cam).job, batch),
-    ),
-  );
+  const classes = [...new Set(jobs.map(({ classIndex }) => classIndex))];
+  return classes.flatMap((classIndex) => {
+    const ofClass = jobs.filter((job) => job.classIndex === classIndex);
+    return waysBack(ofClass[0].context, batch, seedDispatch(ofClass[0], batch), (target) =>
+      addMoments(jobAt(ofClass, target), batch),
+    );
+  });
+}
+
+/** Of a call's jobs, the first at a node; where none is there, it is the layer of guided Grad-CAM. */
+function jobAt(jobs: readonly Job[], target: string): Job {
+  return jobs.find((job) => job.target === target) ?? (jobs[0].cam as Cam).job;
 }
 
 /** What a sum over all classes takes of a batch's samples. */
@@ -81,28 +90,30 @@ export async function chooseClasses(job: Job, batch: Batch): Promise<KeptClasses
 }
 
 /** The ways back of the classes that chooseClasses() wrote down, which all explained classes share. */
-export function classMomentsBatch(job: Job, batch: Batch, { keptClasses }: KeptClasses): Dispatch[] {
-  const { context, classes, maps, cells } = job;
-  const { index, probabilities } = job.classTable as ClassTable;
+export function classMomentsBatch(jobs: readonly Job[], batch: Batch, { keptClasses }: KeptClasses): Dispatch[] {
+  const [{ context, classes, classTable }] = jobs;
+  const { index, probabilities } = classTable as ClassTable;
   const samples = batch.gradients;
   const logits = activationSlice(context, context.graph.logits.name);
   const y = gradientSlice(context, context.graph.logits.name);
-  const grad = gradientSlice(context, job.target);
-  const sums = tensorSlice(context, tensorName.classMoments);
   return Array.from({ length: keptClasses }, (_, rank) => {
     const first = rank * samples;
-    const add = { grad, probabilities, moments: sums, first, restart: rank === 0 };
-    return waysBack(job, batch, logSoftmaxGradInput(classes, samples, { logits, index, y, first }), () => [
-      classMoments(maps * cells, samples, add),
-    ]);
+    const add = (target: string) => {
+      const { maps, cells } = jobAt(jobs, target);
+      const grad = gradientSlice(context, target);
+      const sums = tensorSlice(context, tensorName.classMoments(target));
+      return [classMoments(maps * cells, samples, { grad, probabilities, moments: sums, first, restart: rank === 0 })];
+    };
+    return waysBack(context, batch, logSoftmaxGradInput(classes, samples, { logits, index, y, first }), add);
   }).flat();
 }
 
-function seedStep({ context }: Job): number {
-  return context.plan.steps.findIndex(({ kind }) => kind === 'seed');
+function seedStep({ plan }: RunContext): number {
+  return plan.steps.findIndex(({ kind }) => kind === 'seed');
 }
 
-function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
+function forwardDispatches(jobs: readonly Job[], step: Step, batch: Batch): Dispatch[] {
+  const [job] = jobs;
   const { context, classes } = job;
   const rows = batch.noisy + batch.clean;
   const logits = activationSlice(context, context.graph.logits.name);
@@ -114,7 +125,7 @@ function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
     case 'mask':
       return batch.gradients > 0 ? [maskStep(context, step.node, batch.gradients)] : [];
     case 'capture':
-      return captureActivations(job.cam?.job ?? job, batch);
+      return captureActivations(jobAt(jobs, step.node.name), batch);
     case 'logits':
       return [
         ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.copyOverflow })] : []),
@@ -127,9 +138,13 @@ function forwardDispatches(job: Job, step: Step, batch: Batch): Dispatch[] {
 }
 
 /** From a gradient of the logits to that of each target. @param end what is done with it there */
-function waysBack(job: Job, batch: Batch, seed: Dispatch, end: (target: string) => readonly Dispatch[]): Dispatch[] {
-  const { context } = job;
-  return context.plan.steps.slice(seedStep(job)).flatMap((step) => {
+function waysBack(
+  context: RunContext,
+  batch: Batch,
+  seed: Dispatch,
+  end: (target: string) => readonly Dispatch[],
+): Dispatch[] {
+  return context.plan.steps.slice(seedStep(context)).flatMap((step) => {
     switch (step.kind) {
       case 'seed':
         return [seed];
@@ -228,6 +243,6 @@ function sampleWeightDispatches(job: Job, batch: Batch, restart: boolean): Dispa
 export function momentsDispatch(job: Job, batch: Batch, sums: BufferSlice, restart: boolean): Dispatch {
   const { context, target, maps, cells, sampleWeights, classTable } = job;
   const grad = gradientSlice(context, target);
-  const ofClasses = classTable && tensorSlice(context, tensorName.classMoments);
+  const ofClasses = classTable && tensorSlice(context, tensorName.classMoments(target));
   return moments(maps * cells, batch.gradients, { grad, sums, sampleWeights, classMoments: ofClasses, restart });
 }

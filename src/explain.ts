@@ -16,6 +16,7 @@ import { type ImageInput, readPicture } from './image/picture.ts';
 import {
   checkDerivatives,
   type Job,
+  type LastingParts,
   needsClassMoments,
   prepareInput,
   prepareJobs,
@@ -101,24 +102,29 @@ export interface BatchDone {
 /**
  * An explanation, batch by batch, for those who look at it as it grows.
  *
- * @param classes options in force for each class; they differ in the class alone
+ * @param asked options in force for each result; they differ in class and layer alone, and in the class alone where the method
+ * has masked copies or is at the input
  * @param grow makes the map after each batch, not after the last alone, and what this gives in front of it
  */
 export async function* explainInBatches(
   model: Model,
   image: ImageInput,
-  classes: readonly ResolvedOptions[],
+  asked: readonly ResolvedOptions[],
   { keep, kernels, signal, onProgress, timestamps }: CallOptions,
   grow?: (job: Job, batch: Batch, workspace: Workspace) => Promise<Dispatch[]>,
 ): AsyncGenerator<BatchDone, Explanation[]> {
   const clock = stopwatch();
-  const [common] = classes;
+  const [common] = asked;
   const picture = await readPicture(image);
   throwIfAborted(signal);
   const { gpu } = model;
   const method = methodOf(common.method);
   const { place, needsGradient, masks } = method;
-  const target = place === 'input' ? model.graph.input.name : model.resolveLayer(common.layerName).name;
+  const targets = asked.map(({ layerName }) =>
+    place === 'input' ? model.graph.input.name : model.resolveLayer(layerName).name,
+  );
+  const [target, ...onTheWay] = model.graph.nodes.map(({ name }) => name).filter((name) => targets.includes(name));
+  const classes = new Set(asked.map(({ classIndex }) => classIndex)).size;
   checkDerivatives(model.graph, target, common);
   const takesClasses = needsClassMoments(common);
   await loadTunings(gpu);
@@ -133,12 +139,14 @@ export async function* explainInBatches(
     graph: model.graph,
     convention: model.parameters.convention,
     target,
+    onTheWay,
+    backward: needsGradient,
     rule: method.place === 'input' ? method.rule : undefined,
     layer: place === 'input' ? common.layerName : undefined,
     samples: rows,
     scoredOnly: hasPath ? 1 : 0,
     masked,
-    classes: classes.length,
+    classes,
     classMoments: takesClasses,
     batch: common.batch,
     kernels,
@@ -146,33 +154,26 @@ export async function* explainInBatches(
     traits: gpu.traits,
     tuner: gpu.tuner,
   });
-  // Without a gradient an explanation ends behind the forward pass.
-  const batches = needsGradient ? plan.batches : plan.batches.map((batch) => ({ ...batch, gradients: 0 }));
-  const steps = needsGradient ? plan.steps : plan.steps.filter(({ kind }) => kind !== 'gradient');
+  const { batches } = plan;
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
-  const lasting = new LastingBuffers(gpu, classes.length);
-  const endJob = beginJob(model, target, masked?.count ?? rows);
+  const lasting = lastingParts(gpu, targets);
+  const endJob = beginJob(model, needsGradient ? target : undefined, masked?.count ?? rows);
   let isFinished = false;
   try {
-    const [maps, height, width] = model.graph.shape(target);
-    if (place === 'layer')
-      model.recentMaps.makeRoom(classes.length * keptBytes({ maps, height, width }, common.method));
-    const jobs = await prepareJobs(model, classes, plan, target, workspace, lasting);
+    if (place === 'layer') model.recentMaps.makeRoom(sumOf(targets.map((name) => bytesToKeep(model, name, common))));
+    const jobs = await prepareJobs(model, asked, plan, targets, workspace, lasting);
     const [job] = jobs;
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
     const sampleDispatches = await prepareSamples(model, job, workspace);
-    await model.parameters.prepare(weightsNeeded(model.graph, { steps }));
+    await model.parameters.prepare(weightsNeeded(model.graph, plan));
     // Meanwhile: a large picture takes a while.
     const checksum = checksumOf(picture.data);
     checksum.catch(() => {}); // awaited below, unless something else fails before
     clock.lap('prepare');
 
     const asksFunction = method.weights === 'function';
-    const progress = progressReporter(
-      batches.reduce((sum, batch) => sum + batchRows(batch), 0),
-      onProgress,
-    );
+    const progress = progressReporter(sumOf(batches.map(batchRows)), onProgress);
     let done = 0;
     let samples = 0;
     let isStopped = false;
@@ -193,7 +194,7 @@ export async function* explainInBatches(
         // How many ways back there are depends on the logits: the one place where the work waits for numbers of its own.
         await run(dispatches.splice(0));
         const kept = await chooseClasses(job, batch);
-        dispatches.push(...classMomentsBatch(job, batch, kept));
+        dispatches.push(...classMomentsBatch(jobs, batch, kept));
         taken.push(kept);
       }
       dispatches.push(...backwardBatch(jobs, batch));
@@ -227,7 +228,7 @@ export async function* explainInBatches(
     const results = await readResults(jobs);
     clock.lap('read');
     progress(done);
-    const made = { kernels: kernelsOf({ steps }), pictureChecksum: await checksum };
+    const made = { kernels: kernelsOf(plan), pictureChecksum: await checksum };
     const mapChecksums = await Promise.all(results.map(({ rectified }) => checksumOf(rectified)));
     const timings = { ...clock.times(), gpu: gpuMs };
     const kept = keptMaps(gpu, jobs, samples, lasting);
@@ -235,11 +236,11 @@ export async function* explainInBatches(
       keptClasses: takesClasses ? Math.max(...taken.map(({ keptClasses }) => keptClasses)) : undefined,
       droppedMass: Math.max(0, ...taken.map(({ droppedMass }) => droppedMass)),
     };
-    const explanations = results.map((raw, c) => {
+    const explanations = results.map((raw, i) => {
       const result = { ...raw, ...classSums };
-      const record = { ...made, mapChecksum: mapChecksums[c] };
-      const inForce = hasPath ? classes[c] : { ...classes[c], nSamples: samples };
-      return finish(model, picture, record, input.view, inForce, { height, width }, kept[c], result, timings);
+      const record = { ...made, mapChecksum: mapChecksums[i] };
+      const inForce = hasPath ? asked[i] : { ...asked[i], nSamples: samples };
+      return finish(model, picture, record, input.view, inForce, jobs[i].weighted, kept[i], result, timings);
     });
     if (keep === undefined) for (const each of kept) model.recentMaps.add(each);
     if (keep === false) for (const each of kept) each.release();
@@ -250,21 +251,40 @@ export async function* explainInBatches(
     throw error;
   } finally {
     // Also where the caller leaves before the end.
-    if (!isFinished) lasting.releaseAll();
+    if (!isFinished) for (const part of lasting) part.release();
     workspace.release();
     endJob();
   }
 }
 
-/** What each class's result keeps on the GPU: at the input there are no feature maps to choose from later on. */
-function keptMaps(gpu: Gpu, jobs: readonly Job[], samples: number, lasting: LastingBuffers): KeptMaps[] {
+/** A result's part of the buffers that may outlive the call. */
+type LastingPart = LastingParts & { release(): void };
+
+/** @param targets of each result; those at the same layer share its feature maps */
+function lastingParts(gpu: Gpu, targets: readonly string[]): LastingPart[] {
+  const resultsAt = (name: string, until = targets.length) => targets.slice(0, until).filter((other) => other === name);
+  const buffers = new Map(targets.map((name) => [name, new LastingBuffers(gpu, resultsAt(name).length)]));
+  return targets.map((name, i) => {
+    const ofLayer = buffers.get(name) as LastingBuffers;
+    const c = resultsAt(name, i).length;
+    return { activations: ofLayer.shared, weights: ofLayer.ofClass[c], release: () => ofLayer.release(c) };
+  });
+}
+
+function bytesToKeep(model: Model, layer: string, { method }: ResolvedOptions): number {
+  const [maps, height, width] = model.graph.shape(layer);
+  return keptBytes({ maps, height, width }, method);
+}
+
+/** What each result keeps on the GPU: at the input there are no feature maps to choose from later on. */
+function keptMaps(gpu: Gpu, jobs: readonly Job[], samples: number, lasting: readonly LastingPart[]): KeptMaps[] {
   if (jobs[0].selection) {
     return jobs.map(
-      ({ target, weighted }, c) =>
-        new KeptMaps(gpu, target, { ...weighted, samples: Math.max(1, samples) }, () => lasting.release(c)),
+      ({ target, weighted }, i) =>
+        new KeptMaps(gpu, target, { ...weighted, samples: Math.max(1, samples) }, lasting[i].release),
     );
   }
-  lasting.releaseAll();
+  for (const part of lasting) part.release();
   return [];
 }
 
@@ -313,6 +333,10 @@ export async function classify(model: Model, image: ImageInput, options: Classif
     workspace.release();
     endJob();
   }
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, each) => sum + each, 0);
 }
 
 /** Passes on samples done, but only when there are more of them. */

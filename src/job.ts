@@ -37,7 +37,10 @@ export interface Cam {
   readonly enlarged: BufferSlice;
 }
 
-/** One class's explanation. Those of several classes share the forward passes, and with them all buffers up to `maskRanges`. */
+/**
+ * One class's explanation at one layer. Those of a call share the forward passes, and with them all buffers but those of their
+ * class, `classIndex`, and those behind it, which are their own; those of a layer share its feature maps.
+ */
 export interface Job {
   readonly context: RunContext;
   readonly options: ResolvedOptions;
@@ -129,31 +132,34 @@ export function runContext(model: Model, plan: Plan, workspace: Workspace): RunC
   };
 }
 
+/** Where the parts of a job come from that may outlive it: the feature maps, and what weights them. */
+export interface LastingParts {
+  /** Of all jobs of the layer. */
+  readonly activations: Workspace;
+  readonly weights: Workspace;
+}
+
 /**
- * A job for each class, in order. Allocates inside the error scopes, so that running out of memory is an error of this
+ * A job for each of `asked`, in order. Allocates inside the error scopes, so that running out of memory is an error of this
  * call.
  *
- * @param options of each class; they differ in the class alone
- * @param target the layer whose feature maps are weighted, or the model's input
- * @param buffers where each class's WeightedMaps come from, which may outlive the job; all else is lent by `workspace`
+ * @param asked options in force; they differ in class and layer alone
+ * @param targets the layer of each whose feature maps are weighted, or the model's input
+ * @param lasting of each; all else is lent by `workspace`
  */
 export function prepareJobs(
   model: Model,
-  options: readonly ResolvedOptions[],
+  asked: readonly ResolvedOptions[],
   plan: Plan,
-  target: string,
+  targets: readonly string[],
   workspace: Workspace,
-  buffers: { readonly shared: Workspace; readonly ofClass: readonly Workspace[] },
+  lasting: readonly LastingParts[],
 ): Promise<Job[]> {
   return model.gpu.guard(async () => {
-    const [common] = options;
+    const [common] = asked;
     const { method: name } = common;
     const method = methodOf(name);
-    const [maps, height, width] = model.graph.shape(target);
-    const cells = height * width;
     const classes = model.classCount;
-    const selection =
-      method.place === 'layer' ? uploadSelection({ maps, height, width }, common, workspace) : undefined;
     const input = workspace.floats('model input', elementsOf(model.inputShape));
     const hasPath = takesPath(method);
     const baseline =
@@ -165,11 +171,7 @@ export function prepareJobs(
       camLayer && workspace.floats("activations of the layer's Grad-CAM", elementsOf(camLayer.shape));
     const shared = {
       context: runContext(model, plan, workspace),
-      target,
       classes,
-      maps,
-      cells,
-      selection,
       input,
       range: workspace.floats('input range', 2),
       cleanLogits: workspace.floats('clean logits', classes),
@@ -187,39 +189,55 @@ export function prepareJobs(
             probabilities: workspace.floats('probabilities of the kept classes', classes * plan.rows),
           }
         : undefined,
-      singularVector:
-        method.weights === 'singular-vector'
-          ? {
-              largest: workspace.filled('largest activation', Uint32Array.of(0)),
-              gram: workspace.floats('Gram matrix', singularVectorGramFloats({ maps, cells })),
-              product: workspace.floats('product with the Gram matrix', maps),
-              ended: workspace.floats('end of the power iteration', 1),
-            }
-          : undefined,
-      maskRanges:
-        method.masks === 'input' ? workspace.floats('ranges of the masks', maps * MASK_RANGE_FLOATS) : undefined,
     };
-    const activations = method.place === 'layer' ? buffers.shared.floats('explained activations', maps * cells) : input;
-    const heatMaps = selection?.heatMaps ?? 1;
-    const signedMaps = selection?.heatMaps ?? maps;
-    return options.map((ofClass, c) => {
-      const lasting = buffers.ofClass[c];
+    const ofLayer = once((target: string, { activations }: LastingParts) => {
+      const [maps, height, width] = model.graph.shape(target);
+      const cells = height * width;
+      return {
+        shape: { maps, height, width },
+        activations: method.place === 'layer' ? activations.floats('explained activations', maps * cells) : input,
+        shared: {
+          target,
+          maps,
+          cells,
+          selection: method.place === 'layer' ? uploadSelection({ maps, height, width }, common, workspace) : undefined,
+          singularVector:
+            method.weights === 'singular-vector'
+              ? {
+                  largest: workspace.filled('largest activation', Uint32Array.of(0)),
+                  gram: workspace.floats('Gram matrix', singularVectorGramFloats({ maps, cells })),
+                  product: workspace.floats('product with the Gram matrix', maps),
+                  ended: workspace.floats('end of the power iteration', 1),
+                }
+              : undefined,
+          maskRanges:
+            method.masks === 'input' ? workspace.floats('ranges of the masks', maps * MASK_RANGE_FLOATS) : undefined,
+        },
+      };
+    });
+    const classBuffer = once((classIndex: number | undefined) =>
+      workspace.filled('class', Uint32Array.of(classIndex ?? 0)),
+    );
+    return asked.map((options, i) => {
+      const { activations, shape, shared: layer } = ofLayer(targets[i], lasting[i]);
+      const { maps, cells, selection } = layer;
+      const heatMaps = selection?.heatMaps ?? 1;
+      const signedMaps = selection?.heatMaps ?? maps;
       const job: Job = {
         ...shared,
-        options: ofClass,
-        classIndex: workspace.filled('class', Uint32Array.of(ofClass.classIndex ?? 0)),
+        ...layer,
+        options,
+        classIndex: classBuffer(options.classIndex),
         maskedScores: method.masks && workspace.floats('scores of the masked copies', maps),
         weighted: {
           method: name,
-          maps,
-          height,
-          width,
+          ...shape,
           activations,
-          sums: (weightsCells(name) ? lasting : workspace).floats(
+          sums: (weightsCells(name) ? lasting[i].weights : workspace).floats(
             'moment sums',
             method.needsGradient ? maps * cells * MOMENT_FLOATS : 0,
           ),
-          weights: lasting.floats('map weights', maps),
+          weights: lasting[i].weights.floats('map weights', maps),
         },
         largestScore: workspace.floats('largest score', 1),
         sampleWeights:
@@ -231,6 +249,15 @@ export function prepareJobs(
       return camLayer && camActivations ? multipliedByGradCam(job, camLayer, camActivations, workspace) : job;
     });
   });
+}
+
+/** Makes a thing for each name when it is first asked for, and gives the same one later. */
+function once<Name, Rest extends unknown[], Thing>(make: (name: Name, ...rest: Rest) => Thing) {
+  const made = new Map<Name, Thing>();
+  return (name: Name, ...rest: Rest): Thing => {
+    if (!made.has(name)) made.set(name, make(name, ...rest));
+    return made.get(name) as Thing;
+  };
 }
 
 /** A job at the input whose gradient is multiplied with the Grad-CAM of a layer. */

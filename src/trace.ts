@@ -2,11 +2,11 @@
 import { type HeldLayer, holdLayer } from './cam/traced-layer.ts';
 import { OptionError } from './errors.ts';
 import { explainInBatches } from './explain.ts';
-import type { Explanation, Prediction } from './explanation.ts';
-import { type ImageInput, readPicture } from './image/picture.ts';
+import type { Prediction } from './explanation.ts';
+import type { ImageInput } from './image/picture.ts';
 import type { Model } from './model.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
-import { type ExplainOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { type ExplainOptions, resolveOptions } from './options.ts';
 import type { TracedLayer } from './traced.ts';
 
 /** What trace() takes: `layers`, and what explain() takes under the same names. */
@@ -68,7 +68,7 @@ export interface Trace {
  * moments over the noisy copies, as labelled GPU buffers on `model.gpu.device`; `array()` of each reads it back. A layer
  * holds four tensors of its feature maps' size: of VGG-16's block1_conv2, 4 × 12.8 MB.
  *
- * Each layer takes a pass of its own, of which the way forward repeats: two layers cost what two explanations cost.
+ * All layers share one pass: forward, and back to the lowest of them.
  *
  * @throws OptionError, ImageError, LimitError, OverflowError, DeviceLostError, DisposedError, AbortError
  */
@@ -76,31 +76,35 @@ export async function trace(model: Model, image: ImageInput, options: TraceOptio
   model.throwIfDisposed();
   checkOptionNames('trace()', options, TRACE_OPTIONS);
   const { layers, ...call } = options;
-  const passes = layerNames(model, layers).map((layerName) =>
+  const asked = layerNames(model, layers).map((layerName) =>
     // Of the methods, the one whose map costs least: only its moments are wanted.
     resolveOptions({ ...call, method: 'hires-cam', layerName }, model),
   );
-  const picture = await readPicture(image);
+  const [{ nSamples }] = asked;
+  const batches = explainInBatches(model, image, asked, { ...call, keep: false });
   const held: HeldLayer[] = [];
   const release = () => {
     for (const each of held) each.release();
   };
   try {
-    let first: Explanation | undefined;
-    for (const [i, pass] of passes.entries()) {
-      // The class that the first pass chooses is that of all: the others round differently.
-      const inForce = { ...pass, classIndex: first?.classIndex ?? pass.classIndex };
-      const onProgress = progressOf(i, passes.length, call.onProgress);
-      const { explanation, layer } = await tracePass(model, picture, inForce, { ...call, onProgress });
-      held.push(layer);
-      first ??= explanation;
+    for (;;) {
+      const next = await batches.next();
+      if (next.done) {
+        const [{ classIndex, logit, predictions }] = next.value;
+        const traced = Object.fromEntries(held.map(({ layer }) => [layer.name, layer]));
+        return { layers: traced, classIndex, logit, predictions, release, [Symbol.dispose]: release };
+      }
+      const { samples, jobs } = next.value;
+      if (samples < nSamples) continue;
+      for (const { weighted, target } of jobs) {
+        held.push(await holdLayer(model.gpu, target, { ...weighted, samples: Math.max(1, samples) }));
+      }
     }
-    const { classIndex, logit, predictions } = first as Explanation;
-    const traced = Object.fromEntries(held.map(({ layer }) => [layer.name, layer]));
-    return { layers: traced, classIndex, logit, predictions, release, [Symbol.dispose]: release };
   } catch (error) {
     release();
     throw error;
+  } finally {
+    await batches.return([]);
   }
 }
 
@@ -113,35 +117,4 @@ function layerNames(model: Model, layers: readonly string[] | undefined): string
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) throw new OptionError('layers', layers, `each layer once; ${twice} is there twice`);
   return names;
-}
-
-/** One explanation, and what it is made of. */
-async function tracePass(
-  model: Model,
-  image: ImageInput,
-  pass: ResolvedOptions,
-  call: TraceOptions,
-): Promise<{ explanation: Explanation; layer: HeldLayer }> {
-  const batches = explainInBatches(model, image, [pass], { ...call, keep: false });
-  let layer: HeldLayer | undefined;
-  try {
-    for (;;) {
-      const next = await batches.next();
-      if (next.done) return { explanation: next.value[0], layer: layer as HeldLayer };
-      const { samples, jobs } = next.value;
-      if (samples < pass.nSamples) continue;
-      const [{ weighted, target }] = jobs;
-      layer = await holdLayer(model.gpu, target, { ...weighted, samples: Math.max(1, samples) });
-    }
-  } catch (error) {
-    layer?.release();
-    throw error;
-  } finally {
-    await batches.return([]);
-  }
-}
-
-/** Passes the progress of one of several passes on as a part of the whole. */
-function progressOf(pass: number, passes: number, onProgress: TraceOptions['onProgress']): TraceOptions['onProgress'] {
-  return onProgress && (({ done, total }) => onProgress({ done: pass * total + done, total: passes * total }));
 }

@@ -102,10 +102,6 @@ export class LastingBuffers {
     this.ofClass[classNumber].giveBack();
     if (this.#users.size === 0) this.shared.giveBack();
   }
-
-  releaseAll(): void {
-    for (const classNumber of this.ofClass.keys()) this.release(classNumber);
-  }
 }
 
 /** How much a feature map adds to the heat map. */

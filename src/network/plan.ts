@@ -36,6 +36,10 @@ export interface PlanRequest {
   readonly convention: Convention;
   /** Node whose outputs are explained, the input among them; without one, the plan ends at the logits. */
   readonly target: string | undefined;
+  /** false: no gradient is wanted, so that the plan ends at the logits. Default true. */
+  readonly backward?: boolean;
+  /** Further nodes that are explained, between the target and the logits: the way back to the target takes theirs, too. */
+  readonly onTheWay?: readonly string[];
   /** How the gradient passes a ReLU on the way to the target. Default 'gradient'. */
   readonly rule?: ReluRule;
   /** A node in front of which the way back to the target passes, whose own gradient is wanted too. */
@@ -110,7 +114,7 @@ export type Step =
   | { readonly kind: 'mask' | 'capture'; readonly node: GraphNode }
   | { readonly kind: 'relu-gradient'; readonly node: GraphNode; readonly relu: ReluGradient }
   | { readonly kind: 'logits' | 'seed' }
-  /** Takes the gradient with respect to a node's output; the way back to it ends here. */
+  /** Takes the gradient with respect to a node's output: the target's, or that of a node on the way to it. */
   | { readonly kind: 'moments'; readonly target: string }
   | {
       readonly kind: 'gradient';
@@ -145,7 +149,7 @@ export const tensorName = {
   codes: (node: string) => `codes of ${node}`,
   /** Of a kernel that takes several, each has a name. */
   scratch: (node: string, direction: Direction, part = 'scratch') => `${direction} ${part} of ${node}`,
-  classMoments: 'class moments',
+  classMoments: (target: string) => `class moments of ${target}`,
 } as const;
 
 /**
@@ -153,9 +157,11 @@ export const tensorName = {
  * kernels that there are not.
  */
 export function planExplanation(request: PlanRequest): Plan {
-  const { graph, limits, samples, scoredOnly, masked, batch } = request;
-  const split = (mostRows: number) =>
+  const { graph, limits, samples, scoredOnly, masked, backward = true, batch } = request;
+  const splitAll = (mostRows: number) =>
     masked ? splitMasked(masked.count, mostRows) : splitSamples(samples, mostRows, scoredOnly);
+  const split = (mostRows: number) =>
+    backward ? splitAll(mostRows) : splitAll(mostRows).map((each) => ({ ...each, gradients: 0 }));
   checkKernels(request);
   const steps = listSteps(request);
   const tensors = findLifetimes(request, steps);
@@ -249,8 +255,18 @@ export function splitMasked(copies: number, maxRows: number): Batch[] {
 }
 
 /** Nodes that the way back passes, in forward order. */
-function nodesOnWayBack({ graph, target, masked }: PlanRequest): GraphNode[] {
-  return target === undefined || masked ? [] : graph.after(target);
+function nodesOnWayBack(request: PlanRequest): GraphNode[] {
+  const { graph, target } = request;
+  return target === undefined || !hasWayBack(request) ? [] : graph.after(target);
+}
+
+function hasWayBack({ target, masked, backward = true }: PlanRequest): boolean {
+  return target !== undefined && !masked && backward;
+}
+
+/** Whether a node's output is wanted itself, or its gradient. */
+function isExplained({ target, layer, onTheWay = [] }: PlanRequest, { name }: GraphNode): boolean {
+  return name === target || name === layer || onTheWay.includes(name);
 }
 
 export function hasRelu(node: GraphNode): boolean {
@@ -270,13 +286,15 @@ export function reluGate(graph: Graph, node: GraphNode): 'codes' | 'activation' 
   return reader?.op === 'dense' ? 'activation' : 'mask';
 }
 
-function reluGradient(graph: Graph, node: GraphNode, rule: ReluRule = 'gradient'): ReluGradient {
-  return { gate: rule === 'deconvnet' ? undefined : reluGate(graph, node), positive: rule !== 'gradient' };
+function reluGradient({ graph, onTheWay }: PlanRequest, node: GraphNode, rule: ReluRule = 'gradient'): ReluGradient {
+  // Where the gradient behind the ReLU is wanted as well, whatever reads the ReLU must not bring it to the front.
+  const gate = onTheWay?.includes(node.name) && hasRelu(node) ? 'mask' : reluGate(graph, node);
+  return { gate: rule === 'deconvnet' ? undefined : gate, positive: rule !== 'gradient' };
 }
 
 /** Whether the way back needs a bit for each element of a node's ReLU. */
 function needsMask(request: PlanRequest, node: GraphNode): boolean {
-  return nodesOnWayBack(request).includes(node) && reluGradient(request.graph, node, request.rule).gate === 'mask';
+  return nodesOnWayBack(request).includes(node) && reluGradient(request, node, request.rule).gate === 'mask';
 }
 
 /** Whether the gradient step of `reader` applies the mask of its input's ReLU by itself. */
@@ -290,8 +308,9 @@ export function writesMask(graph: Graph, node: GraphNode): boolean {
 }
 
 /** The max-pooling that a convolution can do with its outputs, unless these are wanted themselves. */
-function fusedPool({ graph, target, layer }: PlanRequest, node: GraphNode): MaxpoolNode | undefined {
-  if (node.op !== 'conv2d' || node.name === target || node.name === layer) return undefined;
+function fusedPool(request: PlanRequest, node: GraphNode): MaxpoolNode | undefined {
+  const { graph } = request;
+  if (node.op !== 'conv2d' || isExplained(request, node)) return undefined;
   if (!finishesOutputs(convShape(graph, node))) return undefined;
   const reader = graph.consumer(node.name);
   return reader?.op === 'maxpool' && reader.kernel === 2 && reader.stride === 2 ? reader : undefined;
@@ -303,7 +322,7 @@ function isView(node: GraphNode, convention: Convention): boolean {
 }
 
 function listSteps(request: PlanRequest): Step[] {
-  const { graph, convention, target, layer, rule, masked } = request;
+  const { graph, convention, target, layer, rule } = request;
   const steps: Step[] = [{ kind: 'input' }];
   const pooled = new Set<GraphNode>();
   for (const node of graph.nodes) {
@@ -316,27 +335,28 @@ function listSteps(request: PlanRequest): Step[] {
     if (needsMask(request, node) && !writesMask(graph, node)) {
       steps.push({ kind: 'mask', node });
     }
-    if (node.name === target || node.name === layer) steps.push({ kind: 'capture', node });
+    if (isExplained(request, node)) steps.push({ kind: 'capture', node });
   }
   steps.push({ kind: 'logits' });
-  if (target === undefined || masked) return steps;
+  if (target === undefined || !hasWayBack(request)) return steps;
   if (layer !== undefined) steps.push(...wayBack(request, layer, 'gradient'));
   return [...steps, ...wayBack(request, target, rule)];
 }
 
 function wayBack(request: PlanRequest, target: string, rule: ReluRule | undefined): Step[] {
-  const { graph, convention } = request;
+  const { graph, convention, onTheWay = [] } = request;
   const steps: Step[] = [{ kind: 'seed' }];
   for (const node of graph.after(target).toReversed()) {
-    // The target's own gradient is wanted behind its ReLU, every other layer's in front.
+    // The gradient of the target is wanted behind its ReLU, on the way behind it first and then in front, and else in front.
     const input = graph.node(node.inputs[0]);
-    const gate = input.name === target ? undefined : reluGate(graph, input);
-    const relu = gate && reluGradient(graph, input, rule);
-    const isOwnStep = gate === 'mask' && !appliesMask(graph, node);
+    const isOnTheWay = onTheWay.includes(input.name);
+    const relu = input.name !== target && hasRelu(input) ? reluGradient(request, input, rule) : undefined;
+    const isOwnStep = isOnTheWay || (reluGate(graph, input) === 'mask' && !appliesMask(graph, node));
     if (!isView(node, convention)) {
       const variant = chooseVariant(request, node, 'grad-input');
       steps.push({ kind: 'gradient', node, variant, relu: isOwnStep ? undefined : relu });
     }
+    if (isOnTheWay) steps.push({ kind: 'moments', target: input.name });
     if (relu && isOwnStep) steps.push({ kind: 'relu-gradient', node: input, relu });
   }
   steps.push({ kind: 'moments', target });
@@ -411,7 +431,7 @@ type Lifetime = {
 };
 
 function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string, Lifetime> {
-  const { graph, convention, target, masked, classes = 1, classMoments = false } = request;
+  const { graph, convention, target, onTheWay = [], masked, classes = 1, classMoments = false } = request;
   const tensors = new Map<string, Lifetime>();
   // All other nodes are the clean picture's alone.
   const ofCopies = new Set(masked && graph.after(masked.from).map(({ name }) => name));
@@ -440,8 +460,10 @@ function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string
   const useGradient = (name: string, at: number) =>
     use(tensorName.gradient(stored(name)), elementsOf(graph.shape(stored(name))), at);
   const useMask = (name: string, at: number) => use(tensorName.mask(name), reluMaskWords(mapsShape(graph, name)), at);
-  const useClassMoments = (at: number) =>
-    use(tensorName.classMoments, CLASS_MOMENT_FLOATS * elementsOf(graph.shape(target as string)), at);
+  const useClassMoments = (at: number) => {
+    for (const name of [target as string, ...onTheWay])
+      use(tensorName.classMoments(name), CLASS_MOMENT_FLOATS * elementsOf(graph.shape(name)), at);
+  };
   const logits = graph.logits.name;
   const behind = nodesOnWayBack(request);
 

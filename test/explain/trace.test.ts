@@ -121,10 +121,10 @@ describe('trace', () => {
     const stopped = async () => {
       const controller = new AbortController();
       const onProgress = ({ done, total }: { done: number; total: number }) => {
-        expect(total).toBe(LAYERS.length);
+        expect(total).toBe(SMOOTH.nSamples + 1);
         if (done === 2) controller.abort();
       };
-      const call = { layers: LAYERS, signal: controller.signal, onProgress };
+      const call = { ...SMOOTH, batch: 1, layers: LAYERS, signal: controller.signal, onProgress };
       await assertRejects(() => trace(model, PICTURE, call), AbortError, /AbortSignal/);
     };
     // Two rounds, after which the pool has forgotten what none of them needs.

@@ -230,6 +230,35 @@ describe('planExplanation', () => {
     }
   });
 
+  it('takes the gradients of all layers that are asked for on one way back', () => {
+    for (const { target, ...of } of targets()) {
+      const names = of.graph.layers.map(({ name }) => name);
+      const behind = target === 'input' ? names : names.slice(names.indexOf(target as string) + 1);
+      for (const onTheWay of [behind, behind.filter((_, i) => i % 3 === 1)]) {
+        const { steps, ...one } = plan({ ...of, target, onTheWay, samples: 2, classes: 2, classMoments: true });
+        const ends = steps.flatMap((step) => (step.kind === 'moments' ? [step.target] : []));
+        expect(ends).toEqual([target, ...onTheWay].toReversed());
+        const captured = steps.flatMap((step) => (step.kind === 'capture' ? [step.node.name] : []));
+        expect(captured).toEqual([...(target === 'input' ? [] : [target]), ...onTheWay]);
+        const seed = steps.findIndex(({ kind }) => kind === 'seed');
+        simulate(of.graph, of.convention, { ...one, steps: [...steps, ...steps.slice(seed)] });
+        const sums = ends.map((end) => one.tensors.get(tensorName.classMoments(end))!);
+        const others = [...one.tensors.values()].filter((tensor) => !sums.includes(tensor) && tensor.last >= seed);
+        expect(new Set(sums.map(({ buffer }) => buffer)).size).toBe(sums.length);
+        expect(others.filter(({ buffer }) => sums.some((sum) => sum.buffer === buffer))).toEqual([]);
+      }
+    }
+  });
+
+  it('ends at the logits where no gradient is wanted, and keeps nothing for one', () => {
+    const { steps, tensors, batches, bufferBytes } = plan({ target: 'block1_conv1', samples: 2, backward: false });
+    expect(steps.at(-1)).toEqual({ kind: 'logits' });
+    expect([...tensors.keys()].filter((name) => /gradient|grad-input|mask|codes/.test(name))).toEqual([]);
+    expect(batches.map(({ gradients }) => gradients)).toEqual(batches.map(() => 0));
+    const sum = (bytes: readonly number[]) => bytes.reduce((a, b) => a + b, 0);
+    expect(sum(bufferBytes)).toBeLessThan(sum(plan({ target: 'block1_conv1', samples: 2 }).bufferBytes));
+  });
+
   it('keeps what the way back needs for every class', () => {
     for (const target of targets()) {
       const { steps, ...one } = plan({ ...target, samples: 3, classes: 2 });
@@ -243,13 +272,14 @@ describe('planExplanation', () => {
     for (const target of targets()) {
       const { steps, ...one } = plan({ ...target, samples: 3, classMoments: true });
       const { tensors } = one;
-      const moments = tensors.get(tensorName.classMoments)!;
+      const moments = tensors.get(tensorName.classMoments(target.target as string))!;
       expect(moments.words).toBe(3 * elementsOf(target.graph.shape(target.target as string)));
       const seed = steps.findIndex(({ kind }) => kind === 'seed');
       const neighbours = [...tensors.values()].filter((other) => other !== moments && other.buffer === moments.buffer);
       for (const { last } of neighbours) expect(last).toBeLessThan(seed);
       simulate(target.graph, target.convention, { ...one, steps: [...steps, ...steps.slice(seed)] });
-      expect(plan({ ...target, samples: 3 }).tensors.has(tensorName.classMoments)).toBe(false);
+      const names = [...plan({ ...target, samples: 3 }).tensors.keys()];
+      expect(names.filter((name) => name.startsWith('class moments'))).toEqual([]);
     }
   });
 
