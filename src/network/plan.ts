@@ -15,6 +15,8 @@ import {
   type Conv2dVariant,
   conv2dScratch,
   conv2dScratchRows,
+  convertsWeights,
+  formLength,
   type WeightsForm,
   weightsForm,
 } from '../ops/conv2d.variants.ts';
@@ -77,6 +79,13 @@ export interface MaskedCopies {
 export const WORKING_BYTES = 128 * 2 ** 20;
 
 /**
+ * Bytes of other forms of the weights, Winograd's filters above all, that are held besides the weights from one batch to
+ * the next. What goes beyond is made anew in each batch: on two cores that takes 25 ms for the largest layer of VGG, of
+ * 300 ms or more that four rows take there.
+ */
+export const HELD_FORM_BYTES = 128 * 2 ** 20;
+
+/**
  * A batch: `noisy` samples, copies or points of a path, beginning with number `firstSample`, then the clean picture if `clean` is 1; or nothing but
  * `masked` copies.
  */
@@ -110,6 +119,7 @@ export type Step =
       readonly pool?: MaxpoolNode;
       /** Of a convolution: its kernel. */
       readonly variant?: Conv2dVariant;
+      readonly makesWeights?: boolean;
     }
   | { readonly kind: 'mask' | 'capture'; readonly node: GraphNode }
   | { readonly kind: 'relu-gradient'; readonly node: GraphNode; readonly relu: ReluGradient }
@@ -120,6 +130,8 @@ export type Step =
       readonly kind: 'gradient';
       readonly node: GraphNode;
       readonly variant?: Conv2dVariant;
+      /** Whether the step makes the form of the weights that its kernel takes; else it is held, see HELD_FORM_BYTES. */
+      readonly makesWeights?: boolean;
       /** What the step does at its input's ReLU; undefined where it leaves the gradient behind it. */
       readonly relu?: ReluGradient;
     };
@@ -147,6 +159,8 @@ export const tensorName = {
   gradient: (node: string) => `gradient of ${node}`,
   mask: (node: string) => `mask of ${node}`,
   codes: (node: string) => `codes of ${node}`,
+  /** In a form that is not held. */
+  weights: (node: string, direction: Direction) => `${direction} weights of ${node}`,
   /** Of a kernel that takes several, each has a name. */
   scratch: (node: string, direction: Direction, part = 'scratch') => `${direction} ${part} of ${node}`,
   classMoments: (target: string) => `class moments of ${target}`,
@@ -163,7 +177,7 @@ export function planExplanation(request: PlanRequest): Plan {
   const split = (mostRows: number) =>
     backward ? splitAll(mostRows) : splitAll(mostRows).map((each) => ({ ...each, gradients: 0 }));
   checkKernels(request);
-  const steps = listSteps(request);
+  const steps = holdForms(graph, listSteps(request));
   const tensors = findLifetimes(request, steps);
 
   const bindable = bindableBytes(request);
@@ -363,6 +377,38 @@ function wayBack(request: PlanRequest, target: string, rule: ReluRule | undefine
   return steps;
 }
 
+/** Marks the steps that make their weights' form: those for whose forms the steps in front of them have left no room. */
+function holdForms(graph: Graph, steps: readonly Step[]): Step[] {
+  const held = new Set<string>();
+  let room = HELD_FORM_BYTES;
+  return steps.map((step) => {
+    const needed = neededForm(graph, step);
+    if (!needed || !convertsWeights(needed.form)) return step;
+    const key = `${needed.node.name} ${needed.form}`;
+    const bytes = formBytes(graph, needed);
+    if (!held.has(key) && bytes > room) return { ...step, makesWeights: true };
+    if (!held.has(key)) room -= bytes;
+    held.add(key);
+    return step;
+  });
+}
+
+interface NeededForm {
+  readonly node: Conv2dNode;
+  readonly form: WeightsForm;
+}
+
+function formBytes(graph: Graph, { node, form }: NeededForm): number {
+  return 4 * formLength(form, convShape(graph, node));
+}
+
+/** The form of a convolution's weights that a step takes. */
+function neededForm(graph: Graph, step: Step): NeededForm | undefined {
+  if (!(step.kind === 'forward' || step.kind === 'gradient') || !step.variant) return undefined;
+  const form = weightsForm(step.variant, step.kind === 'forward' ? 'forward' : 'grad-input');
+  return { node: graph.node(step.node.name) as Conv2dNode, form };
+}
+
 /** A convolution's kernel: a matter of the adapter, the shape and n, so that no batch's bits depend on the split. */
 function chooseVariant(request: PlanRequest, node: GraphNode, direction: Direction): Conv2dVariant | undefined {
   if (node.op !== 'conv2d') return undefined;
@@ -407,13 +453,9 @@ export function kernelsOf({ steps }: Pick<Plan, 'steps'>): KernelChoices {
   return kernels;
 }
 
-/** The forms of weights that a plan's steps take. */
-export function weightsNeeded(graph: Graph, { steps }: Pick<Plan, 'steps'>): { node: Conv2dNode; form: WeightsForm }[] {
-  return steps.flatMap((step) => {
-    if (!(step.kind === 'forward' || step.kind === 'gradient') || !step.variant) return [];
-    const direction = step.kind === 'forward' ? 'forward' : 'grad-input';
-    return [{ node: graph.node(step.node.name) as Conv2dNode, form: weightsForm(step.variant, direction) }];
-  });
+/** The forms of weights that a plan's steps take and do not make themselves. */
+export function weightsNeeded(graph: Graph, { steps }: Pick<Plan, 'steps'>): NeededForm[] {
+  return steps.flatMap((step) => ('makesWeights' in step && step.makesWeights ? [] : (neededForm(graph, step) ?? [])));
 }
 
 /** Names that stand for the same bytes: those of a flatten in C, H, W order are its input's. */
@@ -452,6 +494,11 @@ function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string
       use(tensorName.scratch(node.name, direction, part), words, at, mostRows);
     }
   };
+  // Of the whole batch, however many rows it has.
+  const useMadeWeights = (step: Step, direction: Direction, at: number) => {
+    const needed = 'makesWeights' in step && step.makesWeights ? neededForm(graph, step) : undefined;
+    if (needed) use(tensorName.weights(needed.node.name, direction), formBytes(graph, needed) / 4, at, 1);
+  };
   const stored = (name: string) => storedNode(graph, convention, name);
   const useActivation = (name: string, at: number) => {
     const mostRows = name === masked?.from ? undefined : mostRowsOf(name);
@@ -481,6 +528,7 @@ function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string
         }
         if (needsMask(request, node) && writesMask(graph, node)) useMask(node.name, at);
         useScratch(node, 'forward', at, step.variant);
+        useMadeWeights(step, 'forward', at);
         break;
       }
       case 'mask':
@@ -508,6 +556,7 @@ function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string
         useGradient(input.name, at);
         if (node.op === 'maxpool') use(tensorName.codes(node.name), 0, at);
         useScratch(node, 'grad-input', at, step.variant);
+        useMadeWeights(step, 'grad-input', at);
         if (relu?.gate === 'activation') useActivation(input.name, at);
         if (relu?.gate === 'mask') useMask(input.name, at);
         break;

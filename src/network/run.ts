@@ -3,12 +3,19 @@ import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
 import type { Direction } from '../ops/common.ts';
-import { runConv2d, runConv2dGradInput, weightsForm } from '../ops/conv2d.variants.ts';
+import {
+  type Conv2dVariant,
+  convertsWeights,
+  convertWeights,
+  runConv2d,
+  runConv2dGradInput,
+  weightsForm,
+} from '../ops/conv2d.variants.ts';
 import { dense, denseGradInput } from '../ops/dense.ts';
 import { flatten, flattenGradInput } from '../ops/flatten.ts';
 import { maxpool, maxpoolGradInput } from '../ops/maxpool.ts';
 import { reluGradInput, reluMask } from '../ops/relu.ts';
-import type { Graph, GraphNode } from './graph.ts';
+import type { Conv2dNode, Graph, GraphNode } from './graph.ts';
 import type { Parameters } from './parameters.ts';
 import { type Plan, type Step, storedNode, tensorName } from './plan.ts';
 import { convShape, denseShape, flattenShape, mapsShape, poolShape } from './shapes.ts';
@@ -43,7 +50,7 @@ export function gradientSlice(context: RunContext, node: string): BufferSlice {
 /** A node's output from its input; with `pool`, the output of the max-pooling behind it. */
 export function forwardStep(
   context: RunContext,
-  { node, pool, variant = 'direct' }: Extract<Step, { kind: 'forward' }>,
+  { node, pool, variant = 'direct', makesWeights = false }: Extract<Step, { kind: 'forward' }>,
   rows: number,
 ): Dispatch[] {
   const { traits, graph, parameters } = context;
@@ -55,10 +62,10 @@ export function forwardStep(
       const after = pool
         ? { pool: true, codes: plannedSlice(context, tensorName.codes(pool.name)) }
         : { mask: plannedSlice(context, tensorName.mask(node.name)) };
-      const weights = parameters.weights(node.name, weightsForm(variant, 'forward'));
+      const { weights, make } = convWeights(context, node, 'forward', variant, makesWeights);
       const scratch = convScratch(context, node, 'forward');
       const layer = { x, y, relu, weights, bias: parameters.bias(node.name), scratch, ...after };
-      return runConv2d(variant, traits, convShape(graph, node), rows, layer);
+      return [...make, ...runConv2d(variant, traits, convShape(graph, node), rows, layer)];
     }
     case 'maxpool':
       return [
@@ -101,7 +108,7 @@ export function reluGradientStep(
  */
 export function gradientStep(
   context: RunContext,
-  { node, variant = 'direct', relu }: Extract<Step, { kind: 'gradient' }>,
+  { node, variant = 'direct', makesWeights = false, relu }: Extract<Step, { kind: 'gradient' }>,
   rows: number,
 ): Dispatch[] {
   const { traits, graph, parameters } = context;
@@ -111,14 +118,16 @@ export function gradientStep(
   const { gate, positive = false } = relu ?? {};
   switch (node.op) {
     case 'conv2d': {
-      return runConv2dGradInput(variant, traits, convShape(graph, node), rows, {
+      const { weights, make } = convWeights(context, node, 'grad-input', variant, makesWeights);
+      const layer = {
         x: gradY,
         y: gradX,
-        weights: parameters.weights(node.name, weightsForm(variant, 'grad-input')),
+        weights,
         scratch: convScratch(context, node, 'grad-input'),
         gate: gate === 'mask' ? tensorSlice(context, tensorName.mask(input.name)) : undefined,
         relu: positive,
-      });
+      };
+      return [...make, ...runConv2dGradInput(variant, traits, convShape(graph, node), rows, layer)];
     }
     case 'maxpool': {
       const codes = tensorSlice(context, tensorName.codes(node.name));
@@ -144,6 +153,22 @@ export function gradientStep(
 /** The buffer of a tensor that not every plan has. */
 function plannedSlice(context: RunContext, name: string): BufferSlice | undefined {
   return context.plan.tensors.has(name) ? tensorSlice(context, name) : undefined;
+}
+
+/** A convolution's weights as its kernel takes them, and what makes them, where they are not held. */
+function convWeights(
+  context: RunContext,
+  node: Conv2dNode,
+  direction: Direction,
+  variant: Conv2dVariant,
+  isMade: boolean,
+): { weights: BufferSlice; make: Dispatch[] } {
+  const { graph, parameters } = context;
+  const form = weightsForm(variant, direction);
+  if (!isMade || !convertsWeights(form)) return { weights: parameters.weights(node.name, form), make: [] };
+  const converted = tensorSlice(context, tensorName.weights(node.name, direction));
+  const { weights } = parameters.conv(node.name);
+  return { weights: converted, make: [convertWeights(form, convShape(graph, node), { weights, converted })] };
 }
 
 /** Scratch of a convolution's kernel, with the size that the plan gives it: shared buffers may be larger. */

@@ -110,9 +110,16 @@ export function formLength(form: WeightsForm, shape: Conv2dShape): number {
   return form === 'transposed' ? packedLength(transposedShape(shape)) : winogradFilterLength(shape, tileOf(form));
 }
 
+/** A form that is made of the packed one. */
+export type ConvertedForm = Exclude<WeightsForm, 'packed'>;
+
+export function convertsWeights(form: WeightsForm): form is ConvertedForm {
+  return form !== 'packed';
+}
+
 /** Makes the weights in another form from packed ones. */
 export function convertWeights(
-  form: Exclude<WeightsForm, 'packed'>,
+  form: ConvertedForm,
   shape: Conv2dShape,
   { weights, converted }: { weights: BufferSlice; converted: BufferSlice },
 ): Dispatch {

@@ -43,6 +43,11 @@ function plan(request: Partial<PlanRequest> = {}): Plan {
   });
 }
 
+/** Chooses a kernel wherever it can be. */
+function always(variant: string): NonNullable<PlanRequest['tuner']> {
+  return { choose: ({ candidates }) => candidates.find((name) => name === variant) ?? candidates[0]! };
+}
+
 /** Every VGG, layer and convention, and the input. */
 function* targets(): Generator<Pick<PlanRequest, 'graph' | 'convention' | 'target'>> {
   for (const graph of GRAPHS) {
@@ -199,6 +204,14 @@ describe('planExplanation', () => {
     for (const convention of CONVENTIONS) simulate(VGG16, convention, plan({ convention, target: undefined }));
   });
 
+  it('keeps the weights that a step makes until it has used them', () => {
+    for (const target of ['block1_conv1', 'block3_conv2', 'block5_conv2']) {
+      const made = plan({ target, samples: 7, tuner: always('winograd-4') });
+      expect([...made.tensors.keys()].join()).toMatch(/weights of block[45]_conv3/);
+      simulate(VGG16, 'torch', made);
+    }
+  });
+
   it('keeps what guided backpropagation asks for, and of what a deconvnet does not ask for nothing', () => {
     for (const graph of GRAPHS) {
       for (const convention of CONVENTIONS) {
@@ -349,9 +362,6 @@ describe('weightsNeeded', () => {
   const forms = (request: Partial<PlanRequest>) =>
     weightsNeeded(VGG16, plan(request)).map(({ node, form }) => `${node.name} ${form}`);
   const all = VGG16.layers.filter(({ op }) => op === 'conv2d').map(({ name }) => name);
-  const always = (variant: string): PlanRequest['tuner'] => ({
-    choose: ({ candidates }) => candidates.find((name) => name === variant) ?? candidates[0]!,
-  });
 
   it('are those of the forward pass, and on the way back those behind the layer', () => {
     const tuner = always('direct');
@@ -372,6 +382,20 @@ describe('weightsNeeded', () => {
     expect(names).toContain(tensorName.scratch('block5_conv3', 'forward', 'patches'));
     expect(names).toContain(tensorName.scratch('block5_conv3', 'grad-input', 'products'));
     expect([...plan({ ...request, tuner: always('direct') }).tensors.keys()].join()).not.toContain('patches');
+  });
+
+  it('are held up to a bound, and beyond it made where they are used, in one buffer whatever the rows', () => {
+    const request = { tuner: always('winograd-4'), target: 'block5_conv2', limits: LIMITS.huge, samples: 50 };
+    const { steps, tensors } = plan(request);
+    const made = steps.flatMap((step) => ('makesWeights' in step && step.makesWeights ? [step.node.name] : []));
+    // Forward to the logits, and back through block5_conv3: 36 products of 512 × 512 channels take 36 MiB.
+    expect(made).toEqual(['block5_conv1', 'block5_conv2', 'block5_conv3', 'block5_conv3']);
+    expect(forms(request)).not.toContain('block5_conv3 winograd-4');
+    expect(forms(request)).toContain('block4_conv3 winograd-4');
+    for (const direction of ['forward', 'grad-input'] as const) {
+      expect(tensors.get(tensorName.weights('block5_conv3', direction))).toMatchObject({ words: 9 * MIB, rows: 1 });
+    }
+    expect(tensors.has(tensorName.weights('block4_conv3', 'forward'))).toBe(false);
   });
 });
 
@@ -518,7 +542,7 @@ function simulate(
   }
 
   function scratchOf(node: string, direction: 'forward' | 'grad-input'): string[] {
-    const parts = [undefined, 'patches', 'products'];
-    return parts.map((part) => tensorName.scratch(node, direction, part)).filter((name) => tensors.has(name));
+    const parts = [undefined, 'patches', 'products'].map((part) => tensorName.scratch(node, direction, part));
+    return [...parts, tensorName.weights(node, direction)].filter((name) => tensors.has(name));
   }
 }
