@@ -42,6 +42,7 @@ import {
   packedBytes,
 } from '../src/ops/dense.ts';
 import { flatten, flattenGradInput } from '../src/ops/flatten.ts';
+import { globalAveragePool, globalAveragePoolGradInput } from '../src/ops/global-average-pool.ts';
 import { gradientMap, map } from '../src/ops/map.ts';
 import { MASK_RANGE_FLOATS, maskInput, maskRanges } from '../src/ops/mask-input.ts';
 import { maskedScores, maskedScoreWeights, scoreDropWeights } from '../src/ops/masked-scores.ts';
@@ -185,6 +186,27 @@ export const OPS: Readonly<Record<string, OpBench>> = {
       },
     ];
   },
+
+  'global-average-pool': (bench) =>
+    ['block5_conv3', 'block5_pool'].flatMap((layer) => {
+      const { samples } = bench;
+      const [channels, height, width] = VGG16.shape(layer);
+      const shape = { channels, height, width };
+      const x = bench.random(samples * channels * height * width);
+      const y = bench.random(samples * channels);
+      return [
+        {
+          name: `${layer}.forward.n${samples}`,
+          dispatches: [globalAveragePool(shape, samples, { x, y })],
+          bytes: bytesOf(x, y),
+        },
+        {
+          name: `${layer}.grad-input.n${samples}`,
+          dispatches: [globalAveragePoolGradInput(shape, samples, { gradY: y, gradX: x })],
+          bytes: bytesOf(x, y),
+        },
+      ];
+    }),
 
   map: (bench) =>
     EXPLAINED.flatMap((layer) => {
