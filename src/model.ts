@@ -3,7 +3,14 @@ import { RecentMaps } from './cam/kept-maps.ts';
 import { DisposedError, OptionError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { type FeatureShape, Graph, type GraphNode, type NetworkTable } from './network/graph.ts';
-import { findModel, type KnownModel, type ModelName, type ModelVariant, modelTable } from './network/models.ts';
+import {
+  findModel,
+  type KnownModel,
+  type ModelName,
+  type ModelVariant,
+  modelTable,
+  publishedSource,
+} from './network/models.ts';
 import { checkPrecision, type LoadOptions, Parameters, type Precision } from './network/parameters.ts';
 import { randomWeights } from './network/random.ts';
 import type { ChannelScaling } from './ops/preprocess.ts';
@@ -170,7 +177,7 @@ function openFile(
   { weights, store, cache, checksum, signal }: LoadModelOptions,
 ): Promise<WeightsFile> | WeightsFile {
   if (weights === undefined) {
-    const [source] = known.sources;
+    const source = publishedSource(known);
     return openWeights(source.url, { store, cache, checksum: checksum ?? source.checksum, signal });
   }
   if (typeof weights === 'object' && 'random' in weights) return randomWeights(graph, weights.random);

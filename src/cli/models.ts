@@ -22,6 +22,7 @@ export async function modelsCommand(flags: { json?: boolean }, { terminal }: Con
       terminal.print(`              ${url}`);
       terminal.print(`              ${format}; ${note}; checksum ${checksum ?? 'not known'}`);
     }
+    if (model.sources.length === 0) terminal.print('              no published weights: yours with --weights');
   }
   if (flags.json) return;
   terminal.print('');

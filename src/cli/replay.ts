@@ -143,7 +143,7 @@ async function findWeights(
 ): Promise<ModelChoice['weights']> {
   if (given !== undefined) return parseRandom(given) ?? given;
   const [published] = known.sources;
-  if (checksum !== undefined && checksum === published.checksum) return undefined;
+  if (checksum !== undefined && checksum === published?.checksum) return undefined;
   if (known.sources.some(({ url }) => url === origin)) return origin;
   const random = parseRandom(origin);
   if (random) return random;

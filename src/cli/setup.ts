@@ -3,7 +3,7 @@ import { GpuUnavailableError, OptionError, WeightsError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { ImageInput, LoadModelOptions, Model, ModelName, RandomWeights } from '../index.ts';
 import { Graph } from '../network/graph.ts';
-import { BUILT_IN_MODEL, findModel, type KnownModel, modelTable } from '../network/models.ts';
+import { BUILT_IN_MODEL, findModel, type KnownModel, modelTable, publishedSource } from '../network/models.ts';
 import type { Precision } from '../network/parameters.ts';
 import { quietEnvironment } from '../node/adapters.ts';
 import { chooseDawnAdapter, openDawnGpu } from '../node/dawn.ts';
@@ -64,6 +64,8 @@ export async function chooseModel(
   const isBuiltIn = known.name === BUILT_IN_MODEL;
   const location = flags.weights ?? (isBuiltIn ? undefined : env.GRADCAM_WEIGHTS || undefined);
   const weights = location === undefined ? undefined : (parseRandom(location) ?? location);
+  // Found now, not after the GPU: whether there are any.
+  if (weights === undefined) publishedSource(known);
   if (flags.width !== undefined && typeof weights !== 'object') {
     throw new OptionError('--width', flags.width, 'to be given with --weights random:SEED only');
   }

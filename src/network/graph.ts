@@ -40,6 +40,9 @@ export interface MaxpoolNode extends NodeBase {
 export interface FlattenNode extends NodeBase {
   readonly op: 'flatten';
 }
+export interface GlobalAveragePoolNode extends NodeBase {
+  readonly op: 'global-average-pool';
+}
 export interface DenseNode extends NodeBase {
   readonly op: 'dense';
   readonly units: number;
@@ -48,7 +51,14 @@ export interface DenseNode extends NodeBase {
 export interface SoftmaxNode extends NodeBase {
   readonly op: 'softmax';
 }
-export type GraphNode = InputNode | Conv2dNode | MaxpoolNode | FlattenNode | DenseNode | SoftmaxNode;
+export type GraphNode =
+  | InputNode
+  | Conv2dNode
+  | MaxpoolNode
+  | FlattenNode
+  | GlobalAveragePoolNode
+  | DenseNode
+  | SoftmaxNode;
 
 /** Whether an op's output is piecewise linear in its input: then a logit's second and third derivatives are zero. */
 const PIECEWISE_LINEAR: Readonly<Record<GraphNode['op'], boolean>> = {
@@ -56,6 +66,7 @@ const PIECEWISE_LINEAR: Readonly<Record<GraphNode['op'], boolean>> = {
   conv2d: true,
   maxpool: true,
   flatten: true,
+  'global-average-pool': true,
   dense: true,
   softmax: false,
 };
@@ -126,6 +137,17 @@ export class Graph {
     return softmax ? this.node(softmax.inputs[0]) : this.nodes[this.nodes.length - 1];
   }
 
+  /**
+   * The layer whose maps are all that the logits know of, and only by their means: where one fully connected layer behind a
+   * global average pooling makes the logits. Undefined for other networks.
+   */
+  get pooledLayer(): GraphNode | undefined {
+    const { logits } = this;
+    if (logits.op !== 'dense' || logits.activation !== 'none') return undefined;
+    const pool = this.node(logits.inputs[0]);
+    return pool.op === 'global-average-pool' ? this.node(pool.inputs[0]) : undefined;
+  }
+
   /** Nodes behind `name`, up to the logits, in forward order. */
   after(name: string): GraphNode[] {
     const path: GraphNode[] = [];
@@ -182,6 +204,8 @@ export class Graph {
       }
       case 'flatten':
         return [maps * height * width, 1, 1];
+      case 'global-average-pool':
+        return [maps, 1, 1];
       case 'dense':
         return [node.units, 1, 1];
       case 'softmax':

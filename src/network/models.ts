@@ -4,7 +4,9 @@ import { SCENE_CLASSES } from '../scenes/scene.ts';
 import type { NetworkTable } from './graph.ts';
 import { VGG_NAMES, type VggName, type VggOptions, vgg } from './vgg.ts';
 
-export type ModelName = VggName | `${VggName}-bn` | typeof BUILT_IN_MODEL;
+type VggVariant = VggName | `${VggName}-bn`;
+
+export type ModelName = VggVariant | `${VggVariant}-avg` | 'vgg16-gap' | typeof BUILT_IN_MODEL;
 
 /** The model whose weights are in the package. */
 export const BUILT_IN_MODEL = 'vgg16-scenes';
@@ -36,10 +38,10 @@ export interface KnownModel {
   readonly parameters: number;
   /** Size of the weights on the GPU, float32. */
   readonly bytes: number;
-  /** The first is the default. */
+  /** The first is the default; none where no weights are published that could be read here. */
   readonly sources: readonly ModelSource[];
   /** The published network; `options` change what they name. See modelTable, which checks them. */
-  table(options?: Omit<VggOptions, 'batchNorm'>): NetworkTable;
+  table(options?: Omit<VggOptions, 'batchNorm' | 'head'>): NetworkTable;
 }
 
 const PARAMETERS: Record<VggName, number> = {
@@ -48,6 +50,12 @@ const PARAMETERS: Record<VggName, number> = {
   vgg16: 138_357_544,
   vgg19: 143_667_240,
 };
+/** Of the three fully connected layers, which are the same in all of them. */
+const CLASSIFIER_PARAMETERS = 123_642_856;
+/** Of the one behind the means of block5's 512 maps. */
+const AVG_PARAMETERS = 513_000;
+/** Of VGGnet-GAP's own convolution, and of the layer behind the means of its 1024 maps. */
+const GAP_PARAMETERS = 4_719_616 + 1_025_000;
 
 const SCENES_PARAMETERS = 650_164;
 
@@ -77,29 +85,73 @@ const SCENES_MODEL: KnownModel = {
   }),
 };
 
-const IMAGENET_MODELS: readonly KnownModel[] = VGG_NAMES.flatMap((name) =>
-  [false, true].map((batchNorm): KnownModel => {
-    const depth = name.slice('vgg'.length);
-    const hubName = `${name}${batchNorm ? '_bn' : ''}.tv_in1k`;
-    return {
-      name: batchNorm ? `${name}-bn` : name,
-      title: `VGG-${depth}${batchNorm ? ' with batch normalisation' : ''}, ImageNet, 1000 classes`,
-      classes: 1000,
-      parameters: PARAMETERS[name],
-      bytes: PARAMETERS[name] * 4,
-      sources: [
-        {
-          url: `https://huggingface.co/timm/${hubName}/resolve/main/model.safetensors`,
-          format: 'safetensors',
-          note: "torchvision's weights in timm's layout, float32",
-        },
-      ],
-      table: (options) => vgg(name, { ...options, batchNorm }),
-    };
-  }),
-);
+const VARIANTS = VGG_NAMES.flatMap((name) => [false, true].map((batchNorm) => ({ name, batchNorm })));
 
-export const MODELS: readonly KnownModel[] = [SCENES_MODEL, ...IMAGENET_MODELS];
+function variantName({ name, batchNorm }: (typeof VARIANTS)[number]): VggVariant {
+  return batchNorm ? `${name}-bn` : name;
+}
+
+function variantTitle({ name, batchNorm }: (typeof VARIANTS)[number]): string {
+  return `VGG-${name.slice('vgg'.length)}${batchNorm ? ' with batch normalisation' : ''}`;
+}
+
+const IMAGENET_MODELS = VARIANTS.map((variant): KnownModel => {
+  const { name, batchNorm } = variant;
+  const hubName = `${name}${batchNorm ? '_bn' : ''}.tv_in1k`;
+  return {
+    name: variantName(variant),
+    title: `${variantTitle(variant)}, ImageNet, 1000 classes`,
+    classes: 1000,
+    parameters: PARAMETERS[name],
+    bytes: PARAMETERS[name] * 4,
+    sources: [
+      {
+        url: `https://huggingface.co/timm/${hubName}/resolve/main/model.safetensors`,
+        format: 'safetensors',
+        note: "torchvision's weights in timm's layout, float32",
+      },
+    ],
+    table: (options) => vgg(name, { ...options, batchNorm }),
+  };
+});
+
+/** A network that ends in a global average pooling, for weights of the user's own. */
+function pooledModel(
+  name: ModelName,
+  title: string,
+  parameters: number,
+  options: Pick<VggOptions, 'head' | 'batchNorm'> & { readonly base: VggName },
+): KnownModel {
+  const { base, ...own } = options;
+  return {
+    name,
+    title,
+    classes: 1000,
+    parameters,
+    bytes: parameters * 4,
+    sources: [],
+    table: (given) => vgg(base, { ...given, ...own }),
+  };
+}
+
+const POOLED_MODELS: readonly KnownModel[] = [
+  pooledModel(
+    'vgg16-gap',
+    "VGGnet-GAP, the CAM paper's VGG-16 with a global average pooling, 1000 classes",
+    PARAMETERS.vgg16 - CLASSIFIER_PARAMETERS + GAP_PARAMETERS,
+    { base: 'vgg16', head: 'gap' },
+  ),
+  ...VARIANTS.map((variant) =>
+    pooledModel(
+      `${variantName(variant)}-avg`,
+      `${variantTitle(variant)} and a global average pooling of its last maps, 1000 classes`,
+      PARAMETERS[variant.name] - CLASSIFIER_PARAMETERS + AVG_PARAMETERS,
+      { base: variant.name, head: 'avg', batchNorm: variant.batchNorm },
+    ),
+  ),
+];
+
+export const MODELS: readonly KnownModel[] = [SCENES_MODEL, ...IMAGENET_MODELS, ...POOLED_MODELS];
 
 /**
  * The network of a known model.
@@ -117,6 +169,17 @@ export function modelTable(known: KnownModel, { width, classes, inputSize }: Mod
     throw new OptionError('inputSize', inputSize, 'a multiple of 32');
   }
   return known.table({ width, classes, inputSize });
+}
+
+/**
+ * Where the weights of a model are published.
+ *
+ * @throws OptionError for a model that is there for weights of the user's own
+ */
+export function publishedSource({ name, sources }: KnownModel): ModelSource {
+  if (sources.length > 0) return sources[0];
+  const allowed = `a file of your own: no weights of ${name} are published that could be read here; random ones show that it runs`;
+  throw new OptionError('weights', undefined, allowed);
 }
 
 /** @throws OptionError listing the models. */

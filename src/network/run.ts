@@ -13,6 +13,7 @@ import {
 } from '../ops/conv2d.variants.ts';
 import { dense, denseGradInput } from '../ops/dense.ts';
 import { flatten, flattenGradInput } from '../ops/flatten.ts';
+import { globalAveragePool, globalAveragePoolGradInput } from '../ops/global-average-pool.ts';
 import { maxpool, maxpoolGradInput } from '../ops/maxpool.ts';
 import { reluGradInput, reluMask } from '../ops/relu.ts';
 import type { Conv2dNode, Graph, GraphNode } from './graph.ts';
@@ -73,6 +74,8 @@ export function forwardStep(
       ];
     case 'flatten':
       return [flatten(flattenShape(graph, node), rows, { x, y })];
+    case 'global-average-pool':
+      return [globalAveragePool(mapsShape(graph, node.inputs[0]), rows, { x, y })];
     case 'dense': {
       const relu = node.activation === 'relu';
       const scratch = tensorSlice(context, tensorName.scratch(node.name, 'forward'));
@@ -136,6 +139,8 @@ export function gradientStep(
     }
     case 'flatten':
       return [flattenGradInput(flattenShape(graph, node), rows, { gradY, gradX })];
+    case 'global-average-pool':
+      return [globalAveragePoolGradInput(mapsShape(graph, input.name), rows, { gradY, gradX })];
     case 'dense':
       return denseGradInput(traits, denseShape(graph, node, parameters.convention), rows, {
         gradY,

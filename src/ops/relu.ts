@@ -1,4 +1,4 @@
-/** ReLU's gradient, for convolutions that do not finish it themselves: a bit per element is all that it needs. */
+/** ReLU's gradient, for layers whose own kernels do not take it in: a bit per element is all that it needs. */
 import maskLib from '../../shaders/lib/mask-blocks.wgsl?raw';
 import gradInputSource from '../../shaders/ops/relu.grad-input.wgsl?raw';
 import forwardSource from '../../shaders/ops/relu.wgsl?raw';

@@ -56,6 +56,16 @@ describe('weights files', () => {
     });
   }
 
+  for (const head of ['avg', 'gap'] as const) {
+    gpuTest(`of networks that end in a global average pooling, too (${head})`, async (gpu) => {
+      const network = smallVgg({ name: 'vgg16', head, channels: 2, inputSize: 64 });
+      for (const layout of ['keras', 'torchvision', 'timm'] as const) {
+        using model = await loadSmallVgg(gpu, network, layout);
+        assertClose(await logitsOf(model), referenceLogits(network, layout), { tolerance: 1e-5, what: layout });
+      }
+    });
+  }
+
   gpuTest('of every layout are the same network behind the same preprocessing', async (gpu) => {
     const table = vgg('vgg11', { width: 1 / 16, inputSize: 64, classes: 10 });
     const { torch } = table.preprocessing;

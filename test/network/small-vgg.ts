@@ -14,8 +14,16 @@ import { concat, encodeSafetensors, memoryStore, modelJson, type PlainTensor } f
 
 const BLOCKS = { vgg11: [1, 1, 2, 2, 2], vgg16: [2, 2, 3, 3, 3] } as const;
 
+/**
+ * What stands behind the last block: 'classifier' three fully connected layers; 'avg' the mean of each pooled map and one of
+ * them; 'gap' the mean of each map of another convolution, which takes the last pooling's place, and one of them.
+ */
+export type Head = 'classifier' | 'avg' | 'gap';
+
 export interface SmallVggOptions {
   readonly name?: keyof typeof BLOCKS;
+  /** Default 'classifier'. */
+  readonly head?: Head;
   readonly batchNorm?: boolean;
   readonly seed?: number;
   /** Channels of the first block; the others have 2, 4, 8 and 8 times as many. Default 4. */
@@ -51,6 +59,7 @@ export interface SmallDense {
 }
 export interface SmallVgg {
   readonly name: keyof typeof BLOCKS;
+  readonly head: Head;
   readonly batchNorm: boolean;
   readonly channels: number;
   readonly inputSize: number;
@@ -61,8 +70,8 @@ export interface SmallVgg {
 
 /** Weights as He et al. 2015 draw them, every value exact in float32. */
 export function smallVgg(options: SmallVggOptions = {}): SmallVgg {
-  const { name = 'vgg16', batchNorm = false, channels = 4, inputSize = 32, classes = 10 } = options;
-  const { scale = () => 1, shift = () => 0 } = options;
+  const { name = 'vgg16', head = 'classifier', batchNorm = false } = options;
+  const { channels = 4, inputSize = 32, classes = 10, scale = () => 1, shift = () => 0 } = options;
   const source = random(options.seed ?? 16);
   const draw = (shape: number[], deviation: number, centre = 0) =>
     tensor(
@@ -71,10 +80,11 @@ export function smallVgg(options: SmallVggOptions = {}): SmallVgg {
     );
   const around1 = (count: number) => tensor([count], source.uniforms(count, 0.5, 1.5));
   let inputs = 3;
-  const blocks = BLOCKS[name].map((convolutions, b) =>
-    Array.from({ length: convolutions }, (_, c): SmallConvolution => {
-      const layer = `block${b + 1}_conv${c + 1}`;
-      const outputs = channels * [1, 2, 4, 8, 8][b]!;
+  const blocks = BLOCKS[name].map((convolutions, b) => {
+    const layers = Array.from({ length: convolutions }, (_, c) => `block${b + 1}_conv${c + 1}`);
+    if (head === 'gap' && b === 4) layers.push('cam_conv');
+    return layers.map((layer): SmallConvolution => {
+      const outputs = channels * (layer === 'cam_conv' ? 16 : [1, 2, 4, 8, 8][b]!);
       const deviation = scale(layer) * Math.sqrt(2 / (9 * inputs));
       const weights = draw([outputs, inputs, 3, 3], deviation);
       const bias = draw([outputs], deviation, shift(layer));
@@ -86,18 +96,19 @@ export function smallVgg(options: SmallVggOptions = {}): SmallVgg {
         variance: around1(outputs),
       });
       return { name: layer, weights, bias, batchNorm: batchNorm ? norm() : undefined };
-    }),
-  );
-  inputs *= (inputSize / 32) ** 2;
+    });
+  });
+  if (head === 'classifier') inputs *= (inputSize / 32) ** 2;
   const units = { fc1: 64 * channels, fc2: 64 * channels, predictions: classes };
-  const dense = (['fc1', 'fc2', 'predictions'] as const).map((layer): SmallDense => {
+  const denseLayers = head === 'classifier' ? (['fc1', 'fc2', 'predictions'] as const) : (['predictions'] as const);
+  const dense = denseLayers.map((layer): SmallDense => {
     const deviation = scale(layer) * Math.sqrt(2 / inputs) * (layer === 'predictions' ? 0.5 : 1);
     const weights = draw([inputs, units[layer]], deviation);
     const bias = draw([units[layer]], deviation, shift(layer));
     inputs = units[layer];
     return { name: layer, weights, bias };
   });
-  return { name, batchNorm, channels, inputSize, classes, blocks, dense };
+  return { name, head, batchNorm, channels, inputSize, classes, blocks, dense };
 }
 
 /** The oracle's network. Batch normalisation is a layer of its own there, as it is where the weights come from. */
@@ -111,9 +122,11 @@ export function referenceNetwork(vgg: SmallVgg): Network {
         layers.push(normalisation(name, batchNorm));
       } else layers.push({ ...convolution, name, relu: true });
     }
+    if (vgg.head === 'gap' && b === 4) return;
     layers.push({ name: `block${b + 1}_pool`, op: 'maxpool', size: 2, stride: 2 });
   });
-  layers.push({ name: 'flatten', op: 'flatten', order: 'chw' });
+  if (vgg.head === 'classifier') layers.push({ name: 'flatten', op: 'flatten', order: 'chw' });
+  else layers.push({ name: 'means', op: 'global-average-pool' });
   for (const layer of vgg.dense) layers.push({ ...layer, op: 'dense', relu: layer.name !== 'predictions' });
   return layers;
 }
@@ -184,8 +197,9 @@ function torchTensors(vgg: SmallVgg, layout: 'torchvision' | 'timm'): PlainTenso
     }
     module += 1;
   }
+  const predictions = vgg.head === 'classifier' ? 'classifier.6' : 'classifier';
   const names = {
-    torchvision: { fc1: 'classifier.0', fc2: 'classifier.3', predictions: 'classifier.6' },
+    torchvision: { fc1: 'classifier.0', fc2: 'classifier.3', predictions },
     timm: { fc1: 'pre_logits.fc1', fc2: 'pre_logits.fc2', predictions: 'head.fc' },
   }[layout];
   for (const { name, weights, bias } of vgg.dense) {
@@ -238,9 +252,9 @@ export function sizeOptions({ channels, inputSize, classes }: SmallVgg) {
 
 /** The network on the GPU, read from a file of the layout. */
 export async function loadSmallVgg(gpu: Gpu, vgg: SmallVgg, layout: Layout = 'torchvision'): Promise<Model> {
-  const name: ModelName = vgg.batchNorm ? `${vgg.name}-bn` : vgg.name;
+  const name = [vgg.name, vgg.batchNorm ? 'bn' : [], vgg.head === 'classifier' ? [] : vgg.head].flat().join('-');
   const weights = await openTensors(fileTensors(vgg, layout), layout);
-  return loadModel(gpu, name, { ...sizeOptions(vgg), weights });
+  return loadModel(gpu, name as ModelName, { ...sizeOptions(vgg), weights });
 }
 
 const PREPROCESSING = {

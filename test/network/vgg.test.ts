@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.ts';
 import { elementsOf, Graph, type NetworkTable } from '../../src/network/graph.ts';
-import { BUILT_IN_MODEL, findModel, type KnownModel, MODELS } from '../../src/network/models.ts';
+import { BUILT_IN_MODEL, findModel, type KnownModel, MODELS, publishedSource } from '../../src/network/models.ts';
 import { vgg } from '../../src/network/vgg.ts';
 
 /** torchvision's `features` as configurations A, B, D and E of its vgg.py list them: channels, or 'M' for max-pooling. */
@@ -56,6 +56,9 @@ describe.each(NAMES)('%s', (name) => {
 
   it('has as many parameters as the table of models says', () => {
     for (const model of [findModel(name), findModel(`${name}-bn`)]) expectParameters(model, vgg(name));
+    for (const model of [findModel(`${name}-avg`), findModel(`${name}-bn-avg`)]) {
+      expectParameters(model, vgg(name, { head: 'avg' }));
+    }
   });
 });
 
@@ -107,6 +110,39 @@ describe('vgg', () => {
     expect(graph.logits.name).toBe('predictions');
   });
 
+  it('may end in the means of its last maps and one fully connected layer', () => {
+    const graph = new Graph(vgg('vgg16', { head: 'avg', classes: 5 }));
+    expect(graph.nodes.slice(-4).map(({ name }) => [name, graph.shape(name)])).toEqual([
+      ['block5_pool', [512, 7, 7]],
+      ['global_average_pool', [512, 1, 1]],
+      ['predictions', [5, 1, 1]],
+      ['softmax', [5, 1, 1]],
+    ]);
+    expect(graph.pooledLayer?.name).toBe('block5_pool');
+    expect(graph.curvedAfter('block1_conv1')).toBeUndefined();
+  });
+
+  it('is VGGnet-GAP of the CAM paper with a convolution of 1024 maps in the place of the last pooling', () => {
+    const graph = new Graph(vgg('vgg16', { head: 'gap' }));
+    expect(graph.nodes.slice(-5).map(({ name }) => [name, graph.shape(name)])).toEqual([
+      ['block5_conv3', [512, 14, 14]],
+      ['cam_conv', [1024, 14, 14]],
+      ['global_average_pool', [1024, 1, 1]],
+      ['predictions', [1000, 1, 1]],
+      ['softmax', [1000, 1, 1]],
+    ]);
+    expect(graph.pooledLayer?.name).toBe('cam_conv');
+    expect(graph.layer().name).toBe('cam_conv');
+    expect(graph.layer('features.30').name).toBe('cam_conv');
+    const narrow = new Graph(vgg('vgg16', { head: 'gap', width: 1 / 16, classes: 7, inputSize: 64 }));
+    expect(narrow.shape('cam_conv')).toEqual([64, 4, 4]);
+    expect(narrow.shape('predictions')).toEqual([7, 1, 1]);
+  });
+
+  it('has no layer whose means alone make the logits where it ends in three fully connected layers', () => {
+    expect(new Graph(vgg('vgg16')).pooledLayer).toBeUndefined();
+  });
+
   it('takes another number of hidden units than its width would give', () => {
     const graph = new Graph(vgg('vgg16', { width: 1 / 8, hiddenUnits: 128, classes: 12 }));
     expect(['block1_conv1', 'block5_conv3', 'fc1', 'fc2', 'predictions'].map((name) => graph.shape(name)[0])).toEqual([
@@ -128,17 +164,34 @@ describe('vgg', () => {
 });
 
 describe('MODELS', () => {
-  it('lists the built-in model and each network with and without batch normalisation, under the name of its table', () => {
-    expect(MODELS.map(({ name }) => name)).toEqual([BUILT_IN_MODEL, ...NAMES.flatMap((name) => [name, `${name}-bn`])]);
+  const variants = NAMES.flatMap((name) => [name, `${name}-bn`]);
+  const pooled = ['vgg16-gap', ...variants.map((name) => `${name}-avg`)];
+
+  it('lists the built-in model and each network in all its forms, under the name of its table', () => {
+    expect(MODELS.map(({ name }) => name)).toEqual([BUILT_IN_MODEL, ...variants, ...pooled]);
     for (const model of MODELS) {
       expect(model.table().name).toBe(model.name);
-      expect(model.sources.length).toBeGreaterThan(0);
-      const protocol = model.name === BUILT_IN_MODEL ? 'file:' : 'https:';
-      for (const { url } of model.sources) expect(new URL(url).protocol).toBe(protocol);
       const graph = new Graph(model.table());
       expect(graph.shape(graph.logits.name)[0]).toBe(model.classes);
       if (model.name === BUILT_IN_MODEL) expectParameters(model, model.table());
       if (model.labels) expect(model.labels).toHaveLength(model.classes);
+    }
+    const gap = findModel('vgg16-gap');
+    expectParameters(gap, gap.table());
+  });
+
+  it('knows where the weights of all are but of those that end in a global average pooling', () => {
+    for (const model of MODELS) {
+      if (pooled.includes(model.name)) {
+        expect(() => publishedSource(model)).toThrow(OptionError);
+        expect(() => publishedSource(model)).toThrow(
+          `weights: not given; needed: a file of your own: no weights of ${model.name} are`,
+        );
+        continue;
+      }
+      expect(publishedSource(model)).toBe(model.sources[0]);
+      const protocol = model.name === BUILT_IN_MODEL ? 'file:' : 'https:';
+      for (const { url } of model.sources) expect(new URL(url).protocol).toBe(protocol);
     }
   });
 

@@ -120,6 +120,11 @@ function runLayer(layer: Layer, input: JetMaps): JetMaps {
         if (layer.order === 'chw') return input.jets[i]!;
         return at(i % channels, Math.floor(i / channels / width), Math.floor(i / channels) % width);
       });
+    case 'global-average-pool':
+      return build([channels, 1, 1], (c) => {
+        const jets = input.jets.slice(c * height * width, (c + 1) * height * width);
+        return multiply(constant(1 / jets.length), jets.reduce(add));
+      });
     case 'dense': {
       const outputs = layer.weights.shape[1]!;
       return build([outputs, 1, 1], (o) => {

@@ -6,6 +6,7 @@ import { random } from '../harness/random.ts';
 import { type Conv2dParameters, conv2d, conv2dGradInput } from './conv2d.ts';
 import { dense, denseGradInput } from './dense.ts';
 import { flatten, flattenGradInput } from './flatten.ts';
+import { globalAveragePool, globalAveragePoolGradInput } from './global-average-pool.ts';
 import { maxpool, maxpoolGradInput } from './maxpool.ts';
 import { relu, reluGradInput } from './relu.ts';
 import { elementCount, type Tensor, tensor } from './tensor.ts';
@@ -169,6 +170,18 @@ describe('flatten', () => {
       (y) => flattenGradInput(y, order, [3, 2, 4]),
       'linear',
     );
+  });
+});
+
+describe('global average pooling', () => {
+  it('takes the mean of each map of each sample', () => {
+    const pooled = globalAveragePool(counting([2, 2, 2, 3]));
+    expect(pooled.shape).toEqual([2, 2]);
+    expect([...pooled.data]).toEqual([3.5, 9.5, 15.5, 21.5]);
+  });
+
+  it('has the gradient', () => {
+    checkGradient(normal([2, 3, 2, 4]), globalAveragePool, (y) => globalAveragePoolGradInput(y, [2, 4]), 'linear');
   });
 });
 

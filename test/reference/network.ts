@@ -2,6 +2,7 @@
 import { conv2d, conv2dGradInput } from './conv2d.ts';
 import { dense, denseGradInput } from './dense.ts';
 import { type FlattenOrder, flatten, flattenGradInput } from './flatten.ts';
+import { globalAveragePool, globalAveragePoolGradInput } from './global-average-pool.ts';
 import { type MaxpoolParameters, maxpool, maxpoolGradInput } from './maxpool.ts';
 import { type ReluRule, relu, reluGradInput } from './relu.ts';
 import type { Tensor } from './tensor.ts';
@@ -20,6 +21,7 @@ export type Layer = { readonly name: string } & (
   | { readonly op: 'relu' }
   | ({ readonly op: 'maxpool' } & MaxpoolParameters)
   | { readonly op: 'flatten'; readonly order: FlattenOrder }
+  | { readonly op: 'global-average-pool' }
   | {
       readonly op: 'dense';
       /** [I, O] */
@@ -94,6 +96,8 @@ function runLayer(layer: Layer, input: Tensor): Tensor {
       return maxpool(input, layer);
     case 'flatten':
       return flatten(input, layer.order);
+    case 'global-average-pool':
+      return globalAveragePool(input);
     case 'dense':
       return dense(input, layer.weights, layer.bias, layer);
   }
@@ -111,6 +115,8 @@ function layerGradInput(layer: Layer, gradOutput: Tensor, input: Tensor, output:
       return maxpoolGradInput(gradOutput, input, layer);
     case 'flatten':
       return flattenGradInput(gradOutput, layer.order, [channels, height, width]);
+    case 'global-average-pool':
+      return globalAveragePoolGradInput(gradOutput, [height, width]);
     case 'dense':
       return denseGradInput(beforeRelu(layer.relu), layer.weights);
   }
