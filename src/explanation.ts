@@ -181,11 +181,8 @@ export function finish(
   timings: Timings,
 ): Explanation {
   const predictions = rankPredictions(model, result.logits, result.probabilities, options.topK);
-  checkCopies(result, options);
+  checkRange(result, options);
   const method = methodOf(options.method);
-  const { expression } = method;
-  const advice = expression && `"${expression}" is not finite everywhere: guard what it divides by with select()`;
-  checkFinite(`the map of ${options.layerName ?? 'the input'}`, result.signed, advice);
   const cells = height * width;
   const shape = [result.rectified.length / cells, height, width] as const;
   const alphaCells = kept && method.weights === 'alpha' ? kept.shape.maps * cells : 0;
@@ -283,8 +280,19 @@ export function rankPredictions(
   }));
 }
 
+/** @throws OverflowError where a copy of the picture, or the map, left float32's range */
+export function checkRange(result: Pick<RawResult, 'signed' | 'copyOverflow'>, options: ResolvedOptions): void {
+  checkCopies(result, options);
+  const { expression } = methodOf(options.method);
+  const advice = expression && `"${expression}" is not finite everywhere: guard what it divides by with select()`;
+  checkFinite(`the map of ${options.layerName ?? 'the input'}`, result.signed, advice);
+}
+
 /** @throws OverflowError where a copy of the picture left float32's range, by noise, by what it lacks or on a path. */
-function checkCopies({ copyOverflow }: RawResult, { stdDev, noiseScale, method, layerName }: ResolvedOptions): void {
+function checkCopies(
+  { copyOverflow }: Pick<RawResult, 'copyOverflow'>,
+  { stdDev, noiseScale, method, layerName }: ResolvedOptions,
+): void {
   if (!copyOverflow) return;
   if (methodOf(method).masks || takesPath(methodOf(method))) {
     const copy = takesPath(methodOf(method))

@@ -3,7 +3,7 @@ import type { WeightedMaps } from './cam/kept-maps.ts';
 import { methodName, methodOf } from './custom-method.ts';
 import { OptionError } from './errors.ts';
 import { explainInBatches } from './explain.ts';
-import type { Explanation, HeatMaps } from './explanation.ts';
+import { checkRange, type Explanation, type HeatMaps } from './explanation.ts';
 import type { Workspace } from './gpu/workspace.ts';
 import type { ImageInput } from './image/picture.ts';
 import type { Job } from './job.ts';
@@ -30,9 +30,12 @@ export interface ProgressiveStep {
   /** The map of the copies so far, behind its ReLU and before it. */
   readonly map: HeatMaps;
   readonly signed: HeatMaps;
-  /** Of each cell of `signed`, by batch means; undefined before the second batch. */
+  /**
+   * Of each cell of `signed`, by batch means; undefined before the second batch, and once the map of a batch alone is beyond
+   * float32, which α's pole can do.
+   */
   readonly standardError: HeatMaps | undefined;
-  /** The largest standard error as a share of the largest absolute value of `signed`; undefined before the second batch. */
+  /** The largest standard error as a share of the largest absolute value of `signed`; undefined where there is none. */
   readonly uncertainty: number | undefined;
   /** On the last step: the result, as explain() gives it for that many copies. */
   readonly result: Explanation | undefined;
@@ -78,9 +81,10 @@ export async function* explainProgressively(
       // A batch of the clean picture alone.
       if (!own || batch.noisy === 0) continue;
       const [job] = jobs;
-      const [signed, rectified, ofBatch] = await readMaps(model, job, own);
-      estimates.add(ofBatch, batch.noisy);
-      const step = stepOf(job, { signed, rectified }, samples, resolved.nSamples, estimates);
+      const maps = await readMaps(model, job, own);
+      checkRange(maps, resolved);
+      estimates.add(maps.ofBatch, batch.noisy);
+      const step = stepOf(job, maps, samples, resolved.nSamples, estimates);
       const isSettled =
         tolerance !== undefined && estimates.count >= LEAST_STEPS && Number(step.uncertainty) <= tolerance;
       if (isSettled || samples === resolved.nSamples) {
@@ -144,10 +148,20 @@ function ownBuffers({ maps, cells, signed, rectified }: Job, workspace: Workspac
   };
 }
 
-/** The running map before and behind its ReLU, and that of the batch alone before it. */
-async function readMaps(model: Model, { signed, rectified }: Job, own: OwnBuffers) {
-  const read = await model.gpu.read([signed, rectified, own.signed]);
-  return read.map((bytes) => new Float32Array(bytes)) as [Float32Array, Float32Array, Float32Array];
+/** The running map before and behind its ReLU, that of the batch alone before it, and whether a copy has overflowed. */
+async function readMaps(model: Model, { signed, rectified, copyOverflow }: Job, own: OwnBuffers) {
+  const [running, behindRelu, ofBatch, flag] = await model.gpu.read([
+    signed,
+    rectified,
+    own.signed,
+    { ...copyOverflow, size: 4 },
+  ]);
+  return {
+    signed: new Float32Array(running),
+    rectified: new Float32Array(behindRelu),
+    ofBatch: new Float32Array(ofBatch),
+    copyOverflow: new Uint32Array(flag)[0] === 1,
+  };
 }
 
 function stepOf(
@@ -199,10 +213,11 @@ export class BatchMeans {
     });
   }
 
-  /** Undefined before the second batch. */
+  /** Undefined before the second batch, and where a batch's own values are beyond float32. */
   standardError(): Float32Array | undefined {
     if (this.#batches < 2) return undefined;
     const freedom = (this.#batches - 1) * this.#samples;
-    return Float32Array.from(this.#squares, (sum) => Math.sqrt(sum / freedom));
+    const errors = Float32Array.from(this.#squares, (sum) => Math.sqrt(sum / freedom));
+    return errors.every(Number.isFinite) ? errors : undefined;
   }
 }

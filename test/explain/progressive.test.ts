@@ -1,6 +1,6 @@
 /** Explanations that grow batch by batch. */
 import { describe, expect, it } from 'vitest';
-import { AbortError, OptionError } from '../../src/errors.ts';
+import { AbortError, OptionError, OverflowError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { METHOD_TABLE } from '../../src/methods.ts';
@@ -117,6 +117,16 @@ describe('explainProgressively', () => {
     assertSameBits(steps.at(-1)!.map.data, expected.map.data);
   });
 
+  modelTest('yields no step of copies that overflow', async (model) => {
+    const yielded: ProgressiveStep[] = [];
+    const drowned = async () => {
+      const options = { ...SMOOTH, stdDev: 1e38 };
+      for await (const step of explainProgressively(model, PICTURE, options)) yielded.push(step);
+    };
+    await assertRejects(drowned, OverflowError, /a noisy copy are not finite: with stdDev 1e\+38 .*Lower stdDev/);
+    expect(yielded).toEqual([]);
+  });
+
   modelTest('refuses what cannot grow', async (model) => {
     for (const [options, message] of [
       [{ nSamples: 0 }, /nSamples: got 0; .*nothing that grows/],
@@ -132,6 +142,12 @@ describe('explainProgressively', () => {
 });
 
 describe('BatchMeans', () => {
+  it('has no standard error once the values of a batch are beyond float32', () => {
+    const means = new BatchMeans();
+    for (const value of [1, Infinity, 2]) means.add(Float32Array.of(0, value), 3);
+    expect(means.standardError()).toBeUndefined();
+  });
+
   it('has the standard error of the weighted mean', () => {
     const draw = random(1);
     const batches = [3, 5, 2, 7].map((samples) => ({ samples, values: Float32Array.of(draw.normal(), draw.normal()) }));
