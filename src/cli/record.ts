@@ -2,9 +2,9 @@
 import { access, readFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, parse, relative, resolve, sep } from 'node:path';
 import { GradcamError } from '../errors.ts';
+import { parseNpy } from '../image/npy.ts';
 import { PNG_KEYWORD, type Provenance, pngText, type SceneOptions } from '../index.ts';
 import { rethrowReadably } from '../node/files.ts';
-import { parseNpy } from '../node/npy.ts';
 import { checksumOf } from '../weights/sha256.ts';
 
 /** How to draw a scene again. */

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { methodName } from '../custom-method.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
+import { encodeNpy } from '../image/npy.ts';
 import {
   type AdapterInfo,
   addPngText,
@@ -13,7 +14,6 @@ import {
   PNG_KEYWORD,
 } from '../index.ts';
 import { encodePng } from '../node/image.ts';
-import { encodeNpy } from '../node/npy.ts';
 import { stemOf, writeFilesAtomically } from '../node/output.ts';
 import type { ExplainFlags } from './flags.ts';
 import { classTitle } from './labels.ts';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import sharp from 'sharp';
 import { ImageError } from '../errors.ts';
-import { formatShape, parseNpy } from './npy.ts';
+import { formatShape, parseNpy } from '../image/npy.ts';
 
 /** 8-bit pixels in R, G, B or R, G, B, A order, row by row from the top left. */
 export interface Picture {

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { drawDemoScene } from '../../src/cli/setup.ts';
+import { parseNpy } from '../../src/image/npy.ts';
 import { COMPARED_METHODS } from '../../src/methods.ts';
 import { encodePng, readPicture } from '../../src/node/image.ts';
-import { parseNpy } from '../../src/node/npy.ts';
 import { SCENE_CLASSES } from '../../src/scenes/scene.ts';
 import { runMain as run } from './run-main.ts';
 

@@ -1,8 +1,8 @@
 /** The golden maps of ../shared, and how a map is held against them, in any runtime. */
 import { explain } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
+import { parseNpy } from '../../src/image/npy.ts';
 import type { Model } from '../../src/model.ts';
-import { parseNpy } from '../../src/node/npy.ts';
 import { assertClose, assertEqual } from '../harness/assertions.ts';
 
 /** What index.json says. */

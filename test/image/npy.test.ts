@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ImageError } from '../../src/errors.ts';
-import { encodeNpy, parseNpy } from '../../src/node/npy.ts';
+import { encodeNpy, parseNpy } from '../../src/image/npy.ts';
 
 /** A .npy file with this header text and these element bytes, as numpy.save lays it out. */
 function npy(header: string, elements: Uint8Array, version = 1): Uint8Array {
