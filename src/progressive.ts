@@ -20,6 +20,8 @@ export interface ProgressiveOptions extends ExplainOptions {
    * such as 0.05. Default: all nSamples are taken.
    */
   tolerance?: number;
+  /** Once it has fired, the batch under way is the last: its step has the result, of the copies so far. */
+  stop?: AbortSignal;
 }
 
 /** The state of the map after a batch. */
@@ -60,11 +62,13 @@ const LEAST_STEPS = 4;
 export async function* explainProgressively(
   model: Model,
   image: ImageInput,
-  { tolerance, ...options }: ProgressiveOptions,
+  { tolerance, stop: stopSignal, ...options }: ProgressiveOptions,
 ): AsyncGenerator<ProgressiveStep, void> {
   model.throwIfDisposed();
-  const resolved = resolveOptions({ batch: usualBatch(options.nSamples), ...options }, model);
-  checkGrows(resolved, tolerance);
+  const resolved = resolveOptions({ ...options, batch: options.batch ?? usualBatch(options.nSamples) }, model);
+  checkTolerance(tolerance);
+  const obstacle = obstacleToGrowth(resolved);
+  if (obstacle) throw obstacle;
   const estimates = new BatchMeans();
   let own: OwnBuffers | undefined;
   const ownMap = async (job: Job, batch: Batch, workspace: Workspace) => {
@@ -87,7 +91,7 @@ export async function* explainProgressively(
       const step = stepOf(job, maps, samples, resolved.nSamples, estimates);
       const isSettled =
         tolerance !== undefined && estimates.count >= LEAST_STEPS && Number(step.uncertainty) <= tolerance;
-      if (isSettled || samples === resolved.nSamples) {
+      if (isSettled || stopSignal?.aborted || samples === resolved.nSamples) {
         stop();
         const end = await batches.next();
         yield { ...step, result: end.done ? end.value[0] : undefined };
@@ -100,39 +104,43 @@ export async function* explainProgressively(
   }
 }
 
-function usualBatch(nSamples: unknown): number | undefined {
+/** Samples a batch where `batch` does not say; undefined where there are none. */
+export function usualBatch(nSamples: unknown): number | undefined {
   return typeof nSamples === 'number' && nSamples > 0 ? Math.ceil((nSamples + 1) / USUAL_STEPS) : undefined;
 }
 
-function checkGrows({ nSamples, activations, sampleWeights, method }: ResolvedOptions, tolerance?: number): void {
-  if (nSamples === 0 || !methodOf(method).needsGradient) {
-    const allowed = 'at least 1 with a method that takes a gradient: without noisy copies there is nothing that grows';
-    throw new OptionError('nSamples', nSamples, allowed);
-  }
-  if (methodOf(method).weights === 'function') {
-    throw new OptionError(
-      'method',
-      methodName(method),
-      'here one that weights on the GPU: by name or by an expression',
-    );
-  }
+/** Why a map cannot be watched as it grows, if so: an error for whoever asked for it. */
+export function obstacleToGrowth({
+  nSamples,
+  activations,
+  sampleWeights,
+  method,
+}: ResolvedOptions): OptionError | undefined {
   const row = methodOf(method);
+  if (nSamples === 0 || !row.needsGradient) {
+    const allowed = 'at least 1 with a method that takes a gradient: without noisy copies there is nothing that grows';
+    return new OptionError('nSamples', nSamples, allowed);
+  }
+  if (row.weights === 'function') {
+    const allowed = 'here one that weights on the GPU: by name or by an expression';
+    return new OptionError('method', methodName(method), allowed);
+  }
   if (row.place === 'input' && takesLayer(row)) {
-    throw new OptionError(
-      'method',
-      methodName(method),
-      `another one here: ${row.title} is a product of two means over the copies`,
-    );
+    const allowed = `another one here: ${row.title} is a product of two means over the copies`;
+    return new OptionError('method', methodName(method), allowed);
   }
   if (activations !== 'clean') {
-    throw new OptionError('activations', activations, "'clean' here: the mean is known after the last copy only");
+    return new OptionError('activations', activations, "'clean' here: the mean is known after the last copy only");
   }
   if (sampleWeights !== 'uniform') {
-    throw new OptionError('sampleWeights', sampleWeights, "'uniform' here: the others depend on copies still to come");
+    return new OptionError('sampleWeights', sampleWeights, "'uniform' here: the others depend on copies still to come");
   }
-  if (tolerance !== undefined && !(tolerance > 0 && tolerance < 1)) {
-    throw new OptionError('tolerance', tolerance, 'a share of the largest value, above 0 and below 1');
-  }
+  return undefined;
+}
+
+function checkTolerance(tolerance: number | undefined): void {
+  if (tolerance === undefined || (tolerance > 0 && tolerance < 1)) return;
+  throw new OptionError('tolerance', tolerance, 'a share of the largest value, above 0 and below 1');
 }
 
 /** Where the map of a batch alone is made. */
