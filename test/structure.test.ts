@@ -29,15 +29,15 @@ const LEVELS = [
   ['explain.ts'],
   ['progressive.ts', 'trace.ts', 'evaluate'],
   ['index.ts'],
-  ['node'],
-  ['node.ts'],
+  ['node', 'element'],
+  ['node.ts', 'element.ts'],
   ['cli'],
 ];
 
 /** Packages that the build puts into dist/index.js; the core needs no other. */
 const BUNDLED = [/^wgsl-preprocessor\//, /^d3-scale-chromatic$/, /^@noble\/hashes\//];
 
-const ENTRIES = ['src/index.ts', 'src/node.ts'];
+const ENTRIES = ['src/element.ts', 'src/index.ts', 'src/node.ts'];
 
 const SOURCES = filesBelow('src', '.ts');
 const GRAPH = importGraph(SOURCES);

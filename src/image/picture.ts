@@ -84,19 +84,7 @@ function fromPixels({ data, width, height }: Pixels | ImageData): Picture {
 async function drawable(
   image: Exclude<ImageInput, Pixels | ImageData>,
 ): Promise<Exclude<CanvasImageSource, SVGImageElement>> {
-  if (typeof Blob !== 'undefined' && image instanceof Blob) {
-    if (typeof createImageBitmap === 'undefined') throw notAPicture(image);
-    try {
-      return await createImageBitmap(image);
-    } catch (cause) {
-      throw new ImageError(
-        `this is not a picture that can be decoded (${image.size} bytes, ${image.type || 'unknown type'})`,
-        {
-          cause,
-        },
-      );
-    }
-  }
+  if (typeof Blob !== 'undefined' && image instanceof Blob) return decodeBlob(image);
   if (typeof HTMLImageElement !== 'undefined' && image instanceof HTMLImageElement && !image.naturalWidth) {
     try {
       await image.decode();
@@ -110,6 +98,17 @@ async function drawable(
     }
   }
   return image as Exclude<CanvasImageSource, SVGImageElement>;
+}
+
+/** @throws ImageError for a file that holds no picture that the browser knows */
+export async function decodeBlob(file: Blob): Promise<ImageBitmap> {
+  if (typeof createImageBitmap === 'undefined') throw notAPicture(file);
+  try {
+    return await createImageBitmap(file);
+  } catch (cause) {
+    const type = file.type || 'unknown type';
+    throw new ImageError(`this is not a picture that can be decoded (${file.size} bytes, ${type})`, { cause });
+  }
 }
 
 function sizeOf(source: Exclude<CanvasImageSource, SVGImageElement>): [width: number, height: number] {

@@ -152,12 +152,15 @@ async function unlessItFails<T>(work: () => Promise<T>): Promise<T | undefined> 
   }
 }
 
+/** Of the Cache that holds downloads unless another name is given. */
+export const CACHE_NAME = 'gradcam-webgpu';
+
 /**
  * A cache on the Cache API of browsers and Deno; undefined where there is none (Node, pages not served securely).
  *
  * @param name of the Cache that holds the entries
  */
-export function browserCache(name = 'gradcam-webgpu'): WeightsCache | undefined {
+export function browserCache(name = CACHE_NAME): WeightsCache | undefined {
   if (!('caches' in globalThis)) return undefined;
   return {
     async get(key) {
