@@ -1,6 +1,23 @@
-/** Data for the tests of convolutions, whichever kernels compute them. */
+/** Cases and data for the tests of convolutions, whichever kernels compute them. */
+import type { KernelTraits } from '../../src/gpu/gpu.ts';
 import { type Conv2dShape, conv2dOutput, packedIndex, packedLength } from '../../src/ops/conv2d.ts';
 import { random } from './random.ts';
+
+export type Conv2dCase = readonly [samples: number, shape: Conv2dShape];
+
+/** A layer as VGG's: 3 × 3, stride and padding 1. */
+export function layerCase(
+  samples: number,
+  inChannels: number,
+  outChannels: number,
+  height: number,
+  width: number,
+): Conv2dCase {
+  return [samples, { inChannels, outChannels, height, width, kernel: 3, stride: 1, padding: 1 }];
+}
+
+/** A software adapter without subgroups, as Deno has: its kernels run on every adapter. */
+export const WITHOUT_SUBGROUPS: KernelTraits = { subgroupSize: 0, isSoftware: true };
 
 export interface Conv2dData {
   /** [samples, inChannels, height, width]. */

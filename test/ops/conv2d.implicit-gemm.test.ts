@@ -6,51 +6,34 @@ import {
   implicitGemmConv2d,
 } from '../../src/ops/conv2d.implicit-gemm.ts';
 import type { Conv2dOutput } from '../../src/ops/conv2d.output.ts';
-import {
-  type Conv2dInput,
-  type Conv2dShape,
-  conv2d,
-  packedLength,
-  transposedShape,
-  transposeWeights,
-} from '../../src/ops/conv2d.ts';
+import { type Conv2dInput, conv2d, packedLength, transposedShape, transposeWeights } from '../../src/ops/conv2d.ts';
 import { maxpoolCodeWords } from '../../src/ops/maxpool.ts';
 import { reluMaskWords } from '../../src/ops/relu.ts';
 import { thorough } from '../harness/adapter.ts';
 import { assert, assertAdjoint, assertClose, assertEqual, assertSameBits } from '../harness/assertions.ts';
-import { conv2dData, packWeights } from '../harness/conv2d.ts';
+import { type Conv2dCase, conv2dData, layerCase, packWeights } from '../harness/conv2d.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
 import * as reference from '../reference/conv2d.ts';
 import { tensor } from '../reference/tensor.ts';
 
-type Case = readonly [samples: number, shape: Conv2dShape];
-
-function layer(
-  samples: number,
-  [inChannels, outChannels]: readonly [number, number],
-  [height, width]: readonly [number, number],
-): Case {
-  return [samples, { inChannels, outChannels, height, width, kernel: 3, stride: 1, padding: 1 }];
-}
-
 /** Channels around the blocks of 4 and 8 that are summed and the tiles' 16, 32 and 64; maps around their lines. */
-const CASES: Case[] = [
-  layer(1, [1, 1], [1, 1]),
-  layer(2, [3, 70], [5, 7]),
-  layer(3, [9, 33], [14, 14]),
-  layer(2, [21, 17], [13, 18]),
+const CASES: Conv2dCase[] = [
+  layerCase(1, 1, 1, 1, 1),
+  layerCase(2, 3, 70, 5, 7),
+  layerCase(3, 9, 33, 14, 14),
+  layerCase(2, 21, 17, 13, 18),
   ...(thorough
     ? [
         // Every line is a strip of its own, or nearly so.
-        layer(5, [2, 8], [1, 37]),
-        layer(7, [4, 9], [2, 16]),
-        layer(9, [5, 65], [3, 3]),
-        layer(4, [8, 64], [7, 7]),
-        layer(1, [16, 24], [28, 28]),
-        layer(2, [7, 12], [31, 1]),
-        layer(1, [12, 16], [9, 66]),
-        layer(1, [3, 8], [34, 33]),
+        layerCase(5, 2, 8, 1, 37),
+        layerCase(7, 4, 9, 2, 16),
+        layerCase(9, 5, 65, 3, 3),
+        layerCase(4, 8, 64, 7, 7),
+        layerCase(1, 16, 24, 28, 28),
+        layerCase(2, 7, 12, 31, 1),
+        layerCase(1, 12, 16, 9, 66),
+        layerCase(1, 3, 8, 34, 33),
       ]
     : []),
 ];
@@ -59,7 +42,7 @@ const CASES: Case[] = [
 const FORMS: ImplicitGemmTile[] = ['64x128-wide', '32x64'];
 const TILES = thorough ? IMPLICIT_GEMM_TILE_NAMES : FORMS;
 
-function title([samples, { inChannels, outChannels, height, width }]: Case): string {
+function title([samples, { inChannels, outChannels, height, width }]: Conv2dCase): string {
   return `${samples} × [${inChannels} → ${outChannels}, ${height} × ${width}]`;
 }
 
@@ -113,7 +96,7 @@ describe('conv2d.implicit-gemm', () => {
   }
 
   for (const tile of FORMS) {
-    for (const each of [layer(2, [3, 70], [5, 7]), layer(3, [9, 33], [14, 14]), layer(1, [1, 1], [1, 1])]) {
+    for (const each of [layerCase(2, 3, 70, 5, 7), layerCase(3, 9, 33, 14, 14), layerCase(1, 1, 1, 1, 1)]) {
       const [samples, shape] = each;
       const maskWords = samples * reluMaskWords({ ...shape, channels: shape.outChannels });
 
@@ -130,7 +113,7 @@ describe('conv2d.implicit-gemm', () => {
     }
   }
 
-  const batch = layer(5, [9, 17], [7, 5]);
+  const batch = layerCase(5, 9, 17, 7, 5);
   for (const tile of TILES) {
     opTest(`gives the same bits for a sample alone, in a part and in the whole batch, tile ${tile}`, async (op) => {
       const [samples, shape] = batch;
@@ -160,7 +143,7 @@ describe('conv2d.implicit-gemm', () => {
   it('finds room for the patch of every workgroup, and takes every quad once', () => {
     for (const tile of TILES) {
       for (const height of [1, 2, 3, 4, 5, 6, 7, 9, 13, 14, 16, 25, 28, 31, 56]) {
-        for (let width = 1; width <= 70; width++) checkPatches(tile, layer(3, [1, 1], [height, width]));
+        for (let width = 1; width <= 70; width++) checkPatches(tile, layerCase(3, 1, 1, height, width));
       }
     }
   });
@@ -168,7 +151,7 @@ describe('conv2d.implicit-gemm', () => {
   it('has lines that divide the widths of VGG, so that no quad is idle but in the last workgroup', () => {
     for (const tile of TILES) {
       for (const side of [224, 112, 56, 28, 14]) {
-        const [samples, shape] = layer(1, [64, 64], [side, side]);
+        const [samples, shape] = layerCase(1, 64, 64, side, side);
         const { uniforms } = implicitGemmConv2d(shape, samples, tile, NO_BUFFERS);
         assertEqual((side / 2) % uniforms.line_quads!, 0, `idle quads at the end of ${side} cells, tile ${tile}`);
       }
@@ -177,7 +160,7 @@ describe('conv2d.implicit-gemm', () => {
 
   it('takes smaller tiles for layers of fewer channels and cells', () => {
     const tileOf = (samples: number, outChannels: number, side: number) =>
-      chooseImplicitGemmTile(layer(samples, [64, outChannels], [side, side])[1], samples);
+      chooseImplicitGemmTile(layerCase(samples, 64, outChannels, side, side)[1], samples);
     assertEqual(tileOf(26, 512, 28), '64x128-wide');
     assertEqual(tileOf(1, 64, 224), '64x64');
     assertEqual(tileOf(1, 512, 14), '32x64');
@@ -189,7 +172,7 @@ describe('conv2d.implicit-gemm', () => {
 /** Compares all that one pass writes, bit by bit, with what the register tile writes. */
 async function compareOutputs(
   op: OpBench,
-  [samples, shape]: Case,
+  [samples, shape]: Conv2dCase,
   tile: ImplicitGemmTile,
   buffers: Conv2dInput & Omit<Conv2dOutput, 'y' | 'mask' | 'codes'>,
   { mask: maskWords }: { mask?: number } = {},
@@ -222,7 +205,7 @@ const NO_BUFFERS = {
 };
 
 /** Walks through the quads as the shader numbers them, and notes which pairs of rows each workgroup needs. */
-function checkPatches(tile: ImplicitGemmTile, [samples, shape]: Case): void {
+function checkPatches(tile: ImplicitGemmTile, [samples, shape]: Conv2dCase): void {
   const dispatch = implicitGemmConv2d(shape, samples, tile, NO_BUFFERS);
   const quads = dispatch.kernel.flags.QUADS_16 ? 16 : 32;
   const line = dispatch.uniforms.line_quads!;

@@ -14,36 +14,37 @@ import { maxpool, maxpoolCodeWords } from '../../src/ops/maxpool.ts';
 import { reluGradInput, reluMask, reluMaskWords } from '../../src/ops/relu.ts';
 import { thorough } from '../harness/adapter.ts';
 import { assertAdjoint, assertClose, assertSameBits } from '../harness/assertions.ts';
-import { type Conv2dData, conv2dData, packWeights } from '../harness/conv2d.ts';
+import {
+  type Conv2dCase,
+  type Conv2dData,
+  conv2dData,
+  layerCase,
+  packWeights,
+  WITHOUT_SUBGROUPS,
+} from '../harness/conv2d.ts';
 import { batchedDifferences } from '../harness/finite-differences.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
 import * as reference from '../reference/conv2d.ts';
 import { tensor } from '../reference/tensor.ts';
 
-type Case = readonly [samples: number, shape: Conv2dShape];
-
 /** Kernels 3 × 3 with stride and padding 1 have a kernel of their own, register-tiled 2 × 2 and 4 × 4. */
-function tiled(samples: number, inChannels: number, outChannels: number, height: number, width: number): Case {
-  return [samples, { inChannels, outChannels, height, width, kernel: 3, stride: 1, padding: 1 }];
-}
-
-const TILED: Case[] = [
-  tiled(1, 1, 1, 1, 1),
-  tiled(2, 3, 5, 1, 7),
-  tiled(1, 3, 8, 2, 3),
-  tiled(3, 7, 4, 3, 5),
-  tiled(5, 9, 17, 5, 4),
-  tiled(2, 16, 12, 9, 13),
+const TILED: Conv2dCase[] = [
+  layerCase(1, 1, 1, 1, 1),
+  layerCase(2, 3, 5, 1, 7),
+  layerCase(1, 3, 8, 2, 3),
+  layerCase(3, 7, 4, 3, 5),
+  layerCase(5, 9, 17, 5, 4),
+  layerCase(2, 16, 12, 9, 13),
   ...(thorough
     ? [
-        tiled(1, 1, 9, 4, 4),
-        tiled(1, 8, 3, 6, 7),
-        tiled(2, 17, 16, 8, 9),
-        tiled(4, 5, 7, 11, 1),
+        layerCase(1, 1, 9, 4, 4),
+        layerCase(1, 8, 3, 6, 7),
+        layerCase(2, 17, 16, 8, 9),
+        layerCase(4, 5, 7, 11, 1),
         // More tiles than one workgroup and one row of them.
-        tiled(5, 3, 23, 31, 29),
-        tiled(3, 73, 11, 7, 5),
+        layerCase(5, 3, 23, 31, 29),
+        layerCase(3, 73, 11, 7, 5),
       ]
     : []),
 ];
@@ -53,11 +54,11 @@ function general(
   [inChannels, outChannels]: readonly [number, number],
   [height, width]: readonly [number, number],
   [kernel, stride, padding]: readonly [number, number, number],
-): Case {
+): Conv2dCase {
   return [samples, { inChannels, outChannels, height, width, kernel, stride, padding }];
 }
 
-const GENERAL: Case[] = [
+const GENERAL: Conv2dCase[] = [
   general(1, [1, 1], [1, 1], [1, 1, 0]),
   general(2, [5, 9], [4, 5], [1, 2, 0]),
   general(3, [3, 7], [7, 5], [2, 1, 1]),
@@ -82,9 +83,7 @@ const GENERAL: Case[] = [
     : []),
 ];
 
-const WITHOUT_SUBGROUPS: KernelTraits = { subgroupSize: 0, isSoftware: true };
-
-function title([samples, shape]: Case): string {
+function title([samples, shape]: Conv2dCase): string {
   const { inChannels, outChannels, height, width, kernel, stride, padding } = shape;
   const window = `kernel ${kernel}, stride ${stride}, padding ${padding}`;
   return `${samples} × [${inChannels} → ${outChannels}, ${height} × ${width}], ${window}`;
@@ -96,7 +95,7 @@ function outputMaps(shape: Conv2dShape) {
 
 async function forward(
   op: OpBench,
-  [samples, shape]: Case,
+  [samples, shape]: Conv2dCase,
   { x, weights, bias }: Pick<Conv2dData, 'x' | 'weights' | 'bias'>,
   { traits = op.gpu.traits, relu = false }: { traits?: KernelTraits; relu?: boolean } = {},
 ): Promise<Float32Array> {
@@ -109,7 +108,7 @@ async function forward(
 
 async function gradInput(
   op: OpBench,
-  [samples, shape]: Case,
+  [samples, shape]: Conv2dCase,
   { gradY, weights }: Pick<Conv2dData, 'gradY' | 'weights'>,
   traits = op.gpu.traits,
 ): Promise<Float32Array> {
@@ -122,7 +121,7 @@ async function gradInput(
   return op.floats(gradX);
 }
 
-function referenceOperands([samples, shape]: Case, { x, weights, bias, gradY }: Conv2dData) {
+function referenceOperands([samples, shape]: Conv2dCase, { x, weights, bias, gradY }: Conv2dData) {
   const { inChannels, outChannels, height, width, kernel } = shape;
   const out = conv2dOutput(shape);
   return {
@@ -252,7 +251,7 @@ describe('conv2d', () => {
     });
   }
 
-  for (const each of [tiled(5, 9, 17, 7, 5), general(5, [3, 9], [8, 7], [5, 2, 2])]) {
+  for (const each of [layerCase(5, 9, 17, 7, 5), general(5, [3, 9], [8, 7], [5, 2, 2])]) {
     opTest(`gives the same bits for a sample alone, in a part and in the whole batch: ${title(each)}`, async (op) => {
       const [samples, shape] = each;
       const data = conv2dData(...each);
@@ -276,7 +275,7 @@ describe('conv2d', () => {
     });
   }
 
-  for (const each of [tiled(1, 3, 9, 5, 3), general(1, [2, 5], [5, 4], [2, 2, 1])]) {
+  for (const each of [layerCase(1, 3, 9, 5, 3), general(1, [2, 5], [5, 4], [2, 2, 1])]) {
     const [, shape] = each;
     opTest(`has with its ReLU the gradient of finite differences: ${title(each)}`, async (op) => {
       // Small whole numbers, which float32 sums exactly, and biases that keep every sum half a unit off the kink.
@@ -301,7 +300,7 @@ describe('conv2d', () => {
     });
   }
 
-  for (const each of [tiled(1, 5, 11, 1, 1), tiled(1, 8, 16, 1, 1), general(1, [17, 3], [7, 7], [5, 1, 0])]) {
+  for (const each of [layerCase(1, 5, 11, 1, 1), layerCase(1, 8, 16, 1, 1), general(1, [17, 3], [7, 7], [5, 1, 0])]) {
     const [, shape] = each;
     opTest(`transposes packed weights: ${title(each)}`, async (op) => {
       const { weights } = conv2dData(...each);

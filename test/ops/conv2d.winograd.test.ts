@@ -13,31 +13,32 @@ import { maxpool, maxpoolCodeWords } from '../../src/ops/maxpool.ts';
 import { reluGradInput, reluMask, reluMaskWords } from '../../src/ops/relu.ts';
 import { thorough } from '../harness/adapter.ts';
 import { assert, assertAdjoint, assertClose, assertSameBits, FLOAT32_EPSILON } from '../harness/assertions.ts';
-import { type Conv2dData, conv2dData, packWeights } from '../harness/conv2d.ts';
+import {
+  type Conv2dCase,
+  type Conv2dData,
+  conv2dData,
+  layerCase,
+  packWeights,
+  WITHOUT_SUBGROUPS,
+} from '../harness/conv2d.ts';
 import { type OpBench, type Operand, opTest } from '../harness/op.ts';
 import * as reference from '../reference/conv2d.ts';
 import { tensor } from '../reference/tensor.ts';
 
-type Case = readonly [samples: number, shape: Conv2dShape];
-
-function layer(samples: number, inChannels: number, outChannels: number, height: number, width: number): Case {
-  return [samples, { inChannels, outChannels, height, width, kernel: 3, stride: 1, padding: 1 }];
-}
-
-const CASES: Case[] = [
-  layer(1, 1, 1, 1, 1),
-  layer(2, 3, 5, 5, 7),
-  layer(3, 8, 9, 4, 3),
-  layer(2, 9, 8, 13, 17),
+const CASES: Conv2dCase[] = [
+  layerCase(1, 1, 1, 1, 1),
+  layerCase(2, 3, 5, 5, 7),
+  layerCase(3, 8, 9, 4, 3),
+  layerCase(2, 9, 8, 13, 17),
   ...(thorough
     ? [
-        layer(1, 1, 8, 2, 5),
-        layer(5, 64, 3, 3, 4),
-        layer(1, 3, 64, 6, 1),
+        layerCase(1, 1, 8, 2, 5),
+        layerCase(5, 64, 3, 3, 4),
+        layerCase(1, 3, 64, 6, 1),
         // More than one block of sums and more than one workgroup of output channels.
-        layer(2, 65, 37, 14, 14),
+        layerCase(2, 65, 37, 14, 14),
         // More tiles than a workgroup computes, at both sizes.
-        layer(3, 5, 7, 31, 29),
+        layerCase(3, 5, 7, 31, 29),
       ]
     : []),
 ];
@@ -45,9 +46,8 @@ const CASES: Case[] = [
 const TILES: readonly WinogradTile[] = [2, 4];
 /** Rounding errors relative to those of a plain sum of the same products. */
 const ERROR_GROWTH = { 2: 2, 4: 8 };
-const WITHOUT_SUBGROUPS: KernelTraits = { subgroupSize: 0, isSoftware: true };
 
-function title([samples, { inChannels, outChannels, height, width }]: Case): string {
+function title([samples, { inChannels, outChannels, height, width }]: Conv2dCase): string {
   return `${samples} × [${inChannels} → ${outChannels}, ${height} × ${width}]`;
 }
 
@@ -82,7 +82,7 @@ function scratchFor(
 
 async function forward(
   op: OpBench,
-  [samples, shape]: Case,
+  [samples, shape]: Conv2dCase,
   tile: WinogradTile,
   { x, weights, bias }: Pick<Conv2dData, 'x' | 'weights'> & { bias?: Float32Array },
   { traits = op.gpu.traits, room = samples, relu = false }: Variant = {},
@@ -103,7 +103,7 @@ async function forward(
 
 async function gradInput(
   op: OpBench,
-  [samples, shape]: Case,
+  [samples, shape]: Conv2dCase,
   tile: WinogradTile,
   { gradY, weights }: Pick<Conv2dData, 'gradY' | 'weights'>,
   { traits = op.gpu.traits, room = samples }: Variant = {},
@@ -158,7 +158,7 @@ for (const tile of TILES) {
       });
     }
 
-    for (const each of [layer(2, 3, 9, 5, 7), layer(3, 9, 4, 6, 6)]) {
+    for (const each of [layerCase(2, 3, 9, 5, 7), layerCase(3, 9, 4, 6, 6)]) {
       const [samples, shape] = each;
       opTest(`finishes its outputs as the ops of their own do: ${title(each)}`, async (op) => {
         const data = conv2dData(...each);
@@ -222,7 +222,7 @@ for (const tile of TILES) {
     }
 
     opTest('gives the same bits however many samples the scratch has room for', async (op) => {
-      const each = layer(5, 9, 17, 7, 5);
+      const each = layerCase(5, 9, 17, 7, 5);
       const data = conv2dData(...each);
       const y = await forward(op, each, tile, data);
       const gradX = await gradInput(op, each, tile, data);
@@ -233,7 +233,7 @@ for (const tile of TILES) {
     });
 
     opTest('gives the same bits for a sample alone, in a part and in the whole batch', async (op) => {
-      const [samples, shape] = layer(5, 9, 17, 7, 5);
+      const [samples, shape] = layerCase(5, 9, 17, 7, 5);
       const data = conv2dData(samples, shape);
       const rows = (values: Float32Array, first: number, count: number) => {
         const length = values.length / samples;
@@ -255,7 +255,7 @@ for (const tile of TILES) {
     });
 
     opTest('says what scratch a sample takes', async (op) => {
-      const [, shape] = layer(1, 4, 4, 4, 4);
+      const [, shape] = layerCase(1, 4, 4, 4, 4);
       const [x, y] = [op.input(new Float32Array(64)), op.input(new Float32Array(64))];
       const filters = op.input(new Float32Array(winogradFilterLength(shape, tile)));
       const { patches, products } = scratchFor(op, shape, tile, 'forward', 1);
