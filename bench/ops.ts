@@ -67,6 +67,7 @@ import { singularVector, singularVectorGramFloats } from '../src/ops/singular-ve
 import { logSoftmaxGradInput, softmax } from '../src/ops/softmax.ts';
 import { upsample } from '../src/ops/upsample.ts';
 import { activationShareWeights, alphaWeights, meanGradientWeights } from '../src/ops/weights.ts';
+import { USUAL_CONVENTIONS } from '../src/presets.ts';
 import type { Workbench } from './workbench.ts';
 
 /** One thing to time. */
@@ -516,7 +517,7 @@ export const OPS: Readonly<Record<string, OpBench>> = {
       const activations = bench.random(shape.maps * shape.cells);
       const zeroCells = bench.filled(Uint32Array.of(0));
       const weights = bench.empty(shape.maps);
-      const alpha = alphaWeights(shape, 'second', { sums, activations, zeroCells, weights });
+      const alpha = alphaWeights(shape, USUAL_CONVENTIONS, { sums, activations, zeroCells, weights });
       return [
         {
           name: `${layer}.mean-gradient`,

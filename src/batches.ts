@@ -196,16 +196,21 @@ function baselineScores(
   return row >= 0 && row < batch.noisy ? [copySample(classes, row, { x, total: baselineLogits })] : [];
 }
 
-/** Keeps the feature maps that the final sum will weight: the clean picture's, or the mean of the noisy ones. */
+/** Keeps the feature maps that the final sum will weight, and those of the clean picture that α takes beside them. */
 function captureActivations(job: Job, batch: Batch): Dispatch[] {
-  const { context, options, maps, cells } = job;
-  const buffers = { x: activationSlice(context, job.target), total: job.weighted.activations };
-  if (options.activations === 'clean' || options.nSamples === 0) {
-    return batch.clean ? [copySample(maps * cells, batch.noisy, buffers)] : [];
-  }
-  if (batch.noisy === 0) return [];
+  const { context, options, maps, cells, cleanActivations } = job;
+  const x = activationSlice(context, job.target);
+  const total = job.weighted.activations;
+  const keepClean = (kept: BufferSlice) =>
+    batch.clean ? [copySample(maps * cells, batch.noisy, { x, total: kept })] : [];
+  if (options.activations === 'clean' || options.nSamples === 0) return keepClean(total);
+  const beside = cleanActivations ? keepClean(cleanActivations) : [];
+  if (batch.noisy === 0) return beside;
+  if (options.activations === 'last') return [...beside, copySample(maps * cells, batch.noisy - 1, { x, total })];
   const keep = batch.firstSample === 0 ? 0 : 1;
-  return [sampleMean(maps * cells, { first: 0, samples: batch.noisy, keep, scale: 1 / options.nSamples }, buffers)];
+  return [
+    sampleMean(maps * cells, { first: 0, samples: batch.noisy, keep, scale: 1 / options.nSamples }, { x, total }),
+  ];
 }
 
 /** The clean picture's logits and probabilities, and the class they choose unless the caller chose one. */
@@ -220,7 +225,16 @@ function cleanScores(job: Job, row: number, logits: BufferSlice): Dispatch[] {
 
 function addMoments(job: Job, batch: Batch): Dispatch[] {
   const restart = batch.firstSample === 0;
-  return [...sampleWeightDispatches(job, batch, restart), momentsDispatch(job, batch, job.weighted.sums, restart)];
+  return [
+    ...sampleWeightDispatches(job, batch, restart),
+    momentsDispatch(job, batch, job.weighted.sums, restart),
+    ...keepLastGradient(job, batch),
+  ];
+}
+
+function keepLastGradient({ context, target, maps, cells, lastGradient }: Job, batch: Batch): Dispatch[] {
+  if (!lastGradient) return [];
+  return [copySample(maps * cells, batch.gradients - 1, { x: gradientSlice(context, target), total: lastGradient })];
 }
 
 /** The derivatives of the outer function, where they depend on the sample. */

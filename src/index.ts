@@ -49,6 +49,14 @@ export {
   type ResolvedOptions,
   type SelectionOptions,
 } from './options.ts';
+export {
+  type Conventions,
+  PRESET_TABLE,
+  PRESETS,
+  type Preset,
+  type PresetName,
+  type PresetOptions,
+} from './presets.ts';
 export { explainProgressively, type ProgressiveOptions, type ProgressiveStep } from './progressive.ts';
 export { drawScene, SCENE_CLASSES, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';
 export { SCORE_TABLE, SCORES, type Score, type ScoreName } from './scores.ts';

@@ -65,6 +65,8 @@ export interface Job {
   /** Where the score's derivatives take the gradients of many classes. */
   readonly classTable: ClassTable | undefined;
   readonly cam: Cam | undefined;
+  /** The clean picture's feature maps, where α takes them and the weighted sum others. */
+  readonly cleanActivations: BufferSlice | undefined;
   /** Where the method's weights are one. */
   readonly singularVector: SingularVectorScratch | undefined;
   /** Of a method that masks the input: what the masks are normalised by. */
@@ -80,6 +82,8 @@ export interface Job {
   readonly largestScore: BufferSlice;
   /** φ', φ'' and φ''' of each sample's score, where they are not all 1. */
   readonly sampleWeights: BufferSlice | undefined;
+  /** Where α weights the last sample's gradient. */
+  readonly lastGradient: BufferSlice | undefined;
   readonly zeroCells: BufferSlice;
   /** The results; a size is that of the values. */
   readonly signed: BufferSlice & { readonly size: number };
@@ -201,6 +205,10 @@ export function prepareJobs(
           maps,
           cells,
           selection: method.place === 'layer' ? uploadSelection({ maps, height, width }, common, workspace) : undefined,
+          cleanActivations:
+            method.weights === 'alpha' && common.nSamples > 0 && common.activations === 'last'
+              ? workspace.floats('activations of the clean picture', maps * cells)
+              : undefined,
           singularVector:
             method.weights === 'singular-vector'
               ? {
@@ -242,6 +250,10 @@ export function prepareJobs(
         largestScore: workspace.floats('largest score', 1),
         sampleWeights:
           hasPath && common.score === 'exp' ? undefined : prepareSampleWeights(common, plan.rows, workspace),
+        lastGradient:
+          method.weights === 'alpha' && common.nSamples > 0 && common.alphaGradient === 'last'
+            ? workspace.floats('gradient of the last sample', maps * cells)
+            : undefined,
         zeroCells: workspace.filled('zero cells', Uint32Array.of(0)),
         signed: { ...workspace.floats('signed maps', signedMaps * cells), size: 4 * signedMaps * cells },
         rectified: { ...workspace.floats('maps', heatMaps * cells), size: 4 * heatMaps * cells },

@@ -60,7 +60,7 @@ function attributionDispatch(
 /** What the method weights the feature maps with; for those that weight cells the moments are enough. */
 function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
   const { options, zeroCells, maps, cells, singularVector: scratch, maskRanges: ranges, maskedScores: scores } = job;
-  const { cleanLogits, classIndex: index } = job;
+  const { cleanLogits, classIndex: index, lastGradient, cleanActivations } = job;
   const shape = { maps, cells, samples: weighted.samples };
   const { weights: kind, expression, needsGradient } = methodOf(options.method);
   const name = methodName(options.method);
@@ -68,7 +68,14 @@ function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
     case 'mean-gradient':
       return [meanGradientWeights(shape, weighted)];
     case 'alpha':
-      return [alphaWeights(shape, options.alphaNumerator, { ...weighted, zeroCells })];
+      return [
+        alphaWeights(shape, options, {
+          ...weighted,
+          activations: cleanActivations ?? weighted.activations,
+          zeroCells,
+          lastGradient,
+        }),
+      ];
     case 'activation-share':
       return [activationShareWeights(shape, weighted)];
     case 'gradient':

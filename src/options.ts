@@ -6,6 +6,19 @@ import { type AnyMethod, defineMethod, methodOf } from './custom-method.ts';
 import { OptionError } from './errors.ts';
 import { METHODS, takesLayer, takesPath } from './methods.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
+import {
+  ACTIVATIONS,
+  ALPHA_DENOMINATORS,
+  ALPHA_GRADIENTS,
+  ALPHA_GUARDS,
+  ALPHA_NORMALIZATIONS,
+  ALPHA_NUMERATORS,
+  type Conventions,
+  PRESETS,
+  type PresetName,
+  presetOptions,
+  USUAL_CONVENTIONS,
+} from './presets.ts';
 import { SCORES, type ScoreName } from './scores.ts';
 
 export const FITS = ['squash', 'crop', 'pad'] as const;
@@ -57,10 +70,35 @@ export interface ExplainOptions {
   maxDroppedShare?: number;
   /** ω of each sample with score 'exp': 'uniform' (default) or 'score', ω = e^(S − max S). Other scores take 'uniform' only. */
   sampleWeights?: 'uniform' | 'score';
+  /**
+   * One of PRESETS: reproduces the arithmetic of another program by setting the method, the score and every option from
+   * `alphaNumerator` to `activations`, for torch-cam those of the noise, too. An option that is given beside it wins.
+   * Default: none, the arithmetic of the papers.
+   */
+  preset?: PresetName;
   /** Numerator of α: 'second' (default, Eq. 5) or 'first' derivative (Eq. 7 as printed). */
-  alphaNumerator?: 'second' | 'first';
-  /** Feature maps in the weighted sum: the clean picture's (default) or the mean over the noisy copies. */
-  activations?: 'clean' | 'mean';
+  alphaNumerator?: Conventions['alphaNumerator'];
+  /**
+   * Denominator of α: 'cell' (default), 2 D2 + G D3 with G = Σ_ab A; 'sum', 2 D2 + Σ_ab A D3, one sum for all cells of a map;
+   * 'none', which leaves α the numerator alone.
+   */
+  alphaDenominator?: Conventions['alphaDenominator'];
+  /** ε that is added to the denominator of α, 0 (default) to 1, in units of the squared gradient. */
+  alphaEpsilon?: number;
+  /** Cells that keep their α: those whose denominator is above zero ('positive', default), or any but zero ('nonzero'). */
+  alphaGuard?: Conventions['alphaGuard'];
+  /**
+   * What α is divided by: nothing (default); its sum over the map ('all'), or over the cells whose gradient is above zero
+   * ('positive-gradient'). A sum of zero divides nothing.
+   */
+  alphaNormalization?: Conventions['alphaNormalization'];
+  /** The gradient whose positive part α weights: the 'mean' over the noisy copies (default), or that of the 'last' one alone. */
+  alphaGradient?: Conventions['alphaGradient'];
+  /**
+   * Feature maps in the weighted sum: the clean picture's (default), the 'mean' over the noisy copies, or those of the 'last'
+   * copy. In α stands the clean picture's G, with 'mean' that of the mean.
+   */
+  activations?: Conventions['activations'];
   /** Only these feature maps, by index. Default: all of them, summed into one map. */
   filters?: readonly number[];
   /** With `filters`: one map for each (default), or one map of their sum. */
@@ -119,7 +157,13 @@ const EXPLAIN_OPTIONS: OptionNames<ExplainOptions> = {
   score: true,
   maxDroppedShare: true,
   sampleWeights: true,
+  preset: true,
   alphaNumerator: true,
+  alphaDenominator: true,
+  alphaEpsilon: true,
+  alphaGuard: true,
+  alphaNormalization: true,
+  alphaGradient: true,
   activations: true,
   filters: true,
   combineFilters: true,
@@ -143,7 +187,7 @@ export interface ExplainProgress {
 }
 
 /** The options after defaults: what was in force. */
-export interface ResolvedOptions {
+export interface ResolvedOptions extends Conventions {
   method: AnyMethod;
   /** None of methods at the input, but Guided Grad-CAM. */
   layerName: string | undefined;
@@ -156,8 +200,8 @@ export interface ResolvedOptions {
   score: ScoreName;
   maxDroppedShare: number;
   sampleWeights: 'uniform' | 'score';
-  alphaNumerator: 'second' | 'first';
-  activations: 'clean' | 'mean';
+  /** The one that was named; the options beside it hold what came of it. */
+  preset: PresetName | undefined;
   filters: readonly number[] | undefined;
   combineFilters: 'each' | 'sum';
   region: boolean;
@@ -179,8 +223,7 @@ export const DEFAULT_OPTIONS = {
   score: 'exp',
   maxDroppedShare: 1e-3,
   sampleWeights: 'uniform',
-  alphaNumerator: 'second',
-  activations: 'clean',
+  ...USUAL_CONVENTIONS,
   combineFilters: 'each',
   region: false,
   fit: 'squash',
@@ -227,7 +270,10 @@ const CAM_ALTERNATIVE =
  */
 export function resolveOptions(options: ExplainOptions, model: OptionContext): ResolvedOptions {
   checkOptionNames('explain()', options, EXPLAIN_OPTIONS);
-  const o = { ...DEFAULT_OPTIONS, ...withoutUndefined(options) };
+  const given = withoutUndefined(options);
+  const { preset, nSamples = DEFAULT_OPTIONS.nSamples } = given;
+  if (preset !== undefined) oneOf('preset', preset, PRESETS);
+  const o = { ...DEFAULT_OPTIONS, ...(preset && presetOptions(preset, nSamples)), ...given };
   if ((o.method as unknown) === 'cam') throw new OptionError('method', o.method, CAM_ALTERNATIVE);
   const method = resolveMethod(o.method);
   integer('nSamples', o.nSamples, 0, MAX_SAMPLES);
@@ -247,8 +293,7 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     const allowed = `'uniform' with score ${o.score}: 'score' is the factor e^S of exp's derivatives; others have their own`;
     throw new OptionError('sampleWeights', o.sampleWeights, allowed);
   }
-  oneOf('alphaNumerator', o.alphaNumerator, ['second', 'first']);
-  oneOf('activations', o.activations, ['clean', 'mean']);
+  checkConventions(o);
   const { title, needsGradient, masks } = methodOf(method);
   if (o.nSamples > 0 && masks) {
     const allowed = `0: ${title} compares scores of the clean picture with something left out, and takes no noise`;
@@ -292,7 +337,13 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     score: o.score,
     maxDroppedShare: o.maxDroppedShare,
     sampleWeights: o.sampleWeights,
+    preset,
     alphaNumerator: o.alphaNumerator,
+    alphaDenominator: o.alphaDenominator,
+    alphaEpsilon: o.alphaEpsilon,
+    alphaGuard: o.alphaGuard,
+    alphaNormalization: o.alphaNormalization,
+    alphaGradient: o.alphaGradient,
     activations: o.activations,
     ...selection,
     classIndex: o.classIndex,
@@ -300,6 +351,18 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     batch: o.batch,
     topK: o.topK,
   };
+}
+
+function checkConventions(o: Conventions): void {
+  oneOf('alphaNumerator', o.alphaNumerator, ALPHA_NUMERATORS);
+  oneOf('alphaDenominator', o.alphaDenominator, ALPHA_DENOMINATORS);
+  if (typeof o.alphaEpsilon !== 'number' || !(o.alphaEpsilon >= 0 && o.alphaEpsilon <= 1)) {
+    throw new OptionError('alphaEpsilon', o.alphaEpsilon, 'a number from 0 to 1');
+  }
+  oneOf('alphaGuard', o.alphaGuard, ALPHA_GUARDS);
+  oneOf('alphaNormalization', o.alphaNormalization, ALPHA_NORMALIZATIONS);
+  oneOf('alphaGradient', o.alphaGradient, ALPHA_GRADIENTS);
+  oneOf('activations', o.activations, ACTIVATIONS);
 }
 
 function resolveMethod(method: AnyMethod): AnyMethod {

@@ -43,7 +43,13 @@ describe('resolveOptions', () => {
       score: 'exp',
       maxDroppedShare: 0.001,
       sampleWeights: 'uniform',
+      preset: undefined,
       alphaNumerator: 'second',
+      alphaDenominator: 'cell',
+      alphaEpsilon: 0,
+      alphaGuard: 'positive',
+      alphaNormalization: 'none',
+      alphaGradient: 'mean',
       activations: 'clean',
       filters: undefined,
       combineFilters: 'each',
@@ -54,6 +60,29 @@ describe('resolveOptions', () => {
       batch: undefined,
       topK: 5,
     });
+  });
+
+  it('takes what a preset sets, by whether there is noise, and what is given beside it', () => {
+    expect(resolveOptions({ preset: 'torch-cam' }, MODEL)).toMatchObject({
+      preset: 'torch-cam',
+      method: 'grad-cam++',
+      alphaDenominator: 'none',
+      activations: 'clean',
+      noiseScale: 'absolute',
+      stdDev: 0.3,
+    });
+    const options = { preset: 'torch-cam', nSamples: 4, stdDev: 0.1, activations: 'clean', alphaGradient: undefined };
+    const resolved = resolveOptions(options as ExplainOptions, MODEL);
+    expect(resolved).toMatchObject({
+      preset: 'torch-cam',
+      method: 'smooth-grad-cam++',
+      alphaDenominator: 'sum',
+      alphaEpsilon: 1e-8,
+      alphaGradient: 'last',
+      activations: 'clean',
+      stdDev: 0.1,
+    });
+    expect(resolveOptions(resolved, MODEL)).toEqual(resolved);
   });
 
   it('has no layer for methods at the input', () => {
@@ -129,7 +158,14 @@ describe('resolveOptions', () => {
     ['sampleWeights', { score: 'logit', sampleWeights: 'score' }, /allowed: 'uniform' with score logit: .* exp's/],
     ['sampleWeights', { sampleWeights: 'scores' }, /uniform, score/],
     ['alphaNumerator', { alphaNumerator: 'third' }, /second, first/],
-    ['activations', { activations: 'noisy' }, /clean, mean/],
+    ['activations', { activations: 'noisy' }, /clean, mean, last/],
+    ['preset', { preset: 'captum' }, /got "captum"; allowed: paper-eq7, grad-cam\+\+, official, torch-cam, /],
+    ['alphaDenominator', { alphaDenominator: 'map' }, /cell, sum, none/],
+    ['alphaEpsilon', { alphaEpsilon: -1e-8 }, /a number from 0 to 1/],
+    ['alphaEpsilon', { alphaEpsilon: Number.NaN }, /a number from 0 to 1/],
+    ['alphaGuard', { alphaGuard: 'none' }, /positive, nonzero/],
+    ['alphaNormalization', { alphaNormalization: 'sum' }, /none, all, positive-gradient/],
+    ['alphaGradient', { alphaGradient: 'first' }, /mean, last/],
     ['combineFilters', { combineFilters: 'max' }, /each, sum/],
     ['fit', { fit: 'stretch' }, /squash, crop, pad/],
     ['batch', { batch: 0 }, /a whole number from 1/],

@@ -52,7 +52,10 @@ const SMOOTH_METHODS = METHODS.filter((name) => METHOD_TABLE[name].isSmooth).joi
 const FEW_PICTURES = 20;
 
 /** The options of `explain` that mean the same here. */
-const SHARED_OPTIONS = ['layer', 'noiseScale', 'score', 'sampleWeights', 'alphaNumerator', 'activations', 'batch'];
+const SHARED_OPTIONS = [
+  ...['layer', 'noiseScale', 'score', 'sampleWeights', 'preset', 'alphaNumerator', 'alphaDenominator', 'alphaEpsilon'],
+  ...['alphaGuard', 'alphaNormalization', 'alphaGradient', 'activations', 'batch'],
+];
 
 export function evaluateOptions(): Option[] {
   const { samples, stdDev } = DEFAULT_SMOOTHING;

@@ -10,6 +10,16 @@ import { BUILT_IN_MODEL, type ModelName } from '../network/models.ts';
 import { DEFAULT_PRECISION, PRECISIONS, type Precision } from '../network/parameters.ts';
 import { CONV2D_VARIANTS, type Conv2dVariant } from '../ops/conv2d.variants.ts';
 import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS } from '../options.ts';
+import {
+  ACTIVATIONS,
+  ALPHA_DENOMINATORS,
+  ALPHA_GRADIENTS,
+  ALPHA_GUARDS,
+  ALPHA_NORMALIZATIONS,
+  ALPHA_NUMERATORS,
+  PRESETS,
+  type PresetName,
+} from '../presets.ts';
 import { SCORES } from '../scores.ts';
 
 export const DEFAULT_MODEL: ModelName = 'vgg16';
@@ -44,7 +54,13 @@ export interface ExplainFlags extends CommonFlags {
   score?: ExplainOptions['score'];
   maxDroppedShare?: number;
   sampleWeights?: ExplainOptions['sampleWeights'];
+  preset?: PresetName;
   alphaNumerator?: ExplainOptions['alphaNumerator'];
+  alphaDenominator?: ExplainOptions['alphaDenominator'];
+  alphaEpsilon?: number;
+  alphaGuard?: ExplainOptions['alphaGuard'];
+  alphaNormalization?: ExplainOptions['alphaNormalization'];
+  alphaGradient?: ExplainOptions['alphaGradient'];
   activations?: ExplainOptions['activations'];
   filters?: number[];
   combineFilters?: ExplainOptions['combineFilters'];
@@ -74,7 +90,13 @@ export function explainOptions(flags: ExplainFlags): Omit<ExplainOptions, 'metho
     score: flags.score,
     maxDroppedShare: flags.maxDroppedShare,
     sampleWeights: flags.sampleWeights,
+    preset: flags.preset,
     alphaNumerator: flags.alphaNumerator,
+    alphaDenominator: flags.alphaDenominator,
+    alphaEpsilon: flags.alphaEpsilon,
+    alphaGuard: flags.alphaGuard,
+    alphaNormalization: flags.alphaNormalization,
+    alphaGradient: flags.alphaGradient,
     activations: flags.activations,
     filters: flags.filters,
     combineFilters: flags.combineFilters,
@@ -112,7 +134,16 @@ const CONDITIONAL_FLAGS: readonly {
     isMet: ({ isNoisy }) => isNoisy,
   },
   { flags: ['steps', 'baseline'], need: '--method integrated-gradients', isMet: ({ hasPath }) => hasPath },
-  { flags: ['alphaNumerator'], need: 'a method with alpha', isMet: ({ hasAlpha }) => hasAlpha },
+  {
+    flags: ['preset', 'alphaNumerator', 'alphaDenominator', 'alphaEpsilon', 'alphaGuard', 'alphaNormalization'],
+    need: 'a method with alpha',
+    isMet: ({ hasAlpha }) => hasAlpha,
+  },
+  {
+    flags: ['alphaGradient'],
+    need: 'a method with alpha and noisy copies of the picture (--samples)',
+    isMet: ({ hasAlpha, isNoisy }) => hasAlpha && isNoisy,
+  },
   { flags: ['score'], need: 'a method that takes a gradient', isMet: ({ hasGradient }) => hasGradient },
   {
     flags: ['maxDroppedShare'],
@@ -226,12 +257,35 @@ export function explainOnlyOptions(): Option[] {
     ),
     new Option('--sample-weights <uniform|score>', `weights of the samples (default: ${preset.sampleWeights})`),
     new Option(
-      '--alpha-numerator <second|first>',
-      `derivative in the numerator of alpha (default: ${preset.alphaNumerator})`,
+      '--preset <name>',
+      `compute as another program does: ${PRESETS.join(', ')}; the options beside it win (default: as the papers do)`,
     ),
-    new Option(
-      '--activations <clean|mean>',
-      `weighted feature maps: the clean picture's, or the samples' mean (default: ${preset.activations})`,
+    chosen('--alpha-numerator', ALPHA_NUMERATORS, 'derivative in the numerator of alpha', preset.alphaNumerator),
+    chosen(
+      '--alpha-denominator',
+      ALPHA_DENOMINATORS,
+      "third derivative in alpha's denominator, the cell's own or one sum for its map, or no denominator",
+      preset.alphaDenominator,
+    ),
+    numeric('--alpha-epsilon <e>', `added to the denominator of alpha (default: ${preset.alphaEpsilon})`),
+    chosen('--alpha-guard', ALPHA_GUARDS, 'denominators that alpha takes', preset.alphaGuard),
+    chosen(
+      '--alpha-normalization',
+      ALPHA_NORMALIZATIONS,
+      "divide alpha by its sum over the map's cells",
+      preset.alphaNormalization,
+    ),
+    chosen(
+      '--alpha-gradient',
+      ALPHA_GRADIENTS,
+      "gradient that alpha weights: the samples' mean, or the last one's",
+      preset.alphaGradient,
+    ),
+    chosen(
+      '--activations',
+      ACTIVATIONS,
+      "weighted feature maps: the clean picture's, the samples' mean, or the last one's",
+      preset.activations,
     ),
     new Option('--filters <k,…>', 'only these feature maps (default: all)').argParser(parseIntegers),
     new Option(
@@ -254,6 +308,11 @@ export function explainOnlyOptions(): Option[] {
     ).argParser(parseThreshold),
     new Option('--out <folder>', `folder for the overlay, the map and its description (default: ${DEFAULT_FOLDER})`),
   ];
+}
+
+/** One of a few values, which resolveOptions checks. */
+function chosen(flag: string, values: readonly string[], description: string, usual: string): Option {
+  return new Option(`${flag} <${values.join('|')}>`, `${description} (default: ${usual})`);
 }
 
 function numeric(flags: string, description: string): Option {

@@ -169,9 +169,10 @@ export function summarize(result: Explanation, record: ResultRecord): string {
   const explained = result.predictions.find(({ classIndex }) => classIndex === result.classIndex);
   const probability = explained ? `, ${percent(explained.probability)}` : '';
   const samples = options.nSamples > 0 ? `, n = ${options.nSamples}` : '';
+  const preset = options.preset === undefined ? '' : `, preset ${options.preset}`;
   const lines = [
     `${image}: ${classTitle(result.classIndex, record.label)}${probability}`,
-    `  ${methodName(options.method)} at ${options.layerName ?? 'the input'}${samples}; outcome: ${OUTCOMES[outcome]}`,
+    `  ${methodName(options.method)}${preset} at ${options.layerName ?? 'the input'}${samples}; outcome: ${OUTCOMES[outcome]}`,
   ];
   if (result.completeness) {
     const { attributed, gained } = result.completeness;

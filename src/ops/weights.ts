@@ -4,11 +4,25 @@ import weightsSource from '../../shaders/ops/weights.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
+import type { AlphaConventions } from '../presets.ts';
 import { type CellExpression, MEMORY_FLOPS, source, withExpression } from './common.ts';
 
 const WEIGHTS = source('weights', weightsSource, {
   libs: [lanesLib],
-  flags: { ACTIVATIONS: false, ALPHA: false, FIRST: false, EXPRESSION: false, NO_SUMS: false },
+  flags: {
+    ACTIVATIONS: false,
+    ALPHA: false,
+    FIRST: false,
+    SUM: false,
+    BARE: false,
+    EPSILON: false,
+    NONZERO: false,
+    NORMALIZE: false,
+    POSITIVE: false,
+    LAST: false,
+    EXPRESSION: false,
+    NO_SUMS: false,
+  },
 });
 
 export interface WeightsShape {
@@ -51,30 +65,51 @@ export function activationShareWeights(
 }
 
 /**
- * Grad-CAM++ and Smooth Grad-CAM++: W_k = Σ_ij α_k[ij] · ReLU(D1[ij]) with α = N / (2 D2 + G_k D3), N = D2 or D1.
- * Cells with α = 0 are added to `zeroCells` (one u32, zeroed by the caller). `activations` [maps, cells], `weights` [maps].
+ * Grad-CAM++ and Smooth Grad-CAM++: W_k = Σ_ij α_k[ij] · ReLU(D1[ij]) with α as the conventions have it. `lastGradient` [maps,
+ * cells], that of the last sample, takes the place of D1 there where it is given. Cells with α = 0 are added to `zeroCells`
+ * (one u32, zeroed by the caller). `activations` [maps, cells], `weights` [maps].
  */
 export function alphaWeights(
   { maps, cells, samples }: WeightsShape,
-  numerator: 'second' | 'first',
+  { alphaNumerator, alphaDenominator, alphaEpsilon, alphaGuard, alphaNormalization }: AlphaConventions,
   {
     sums,
     activations,
     zeroCells,
     weights,
+    lastGradient,
   }: {
     sums: BufferSlice;
     activations: BufferSlice;
     zeroCells: BufferSlice;
     weights: BufferSlice;
+    lastGradient?: BufferSlice;
   },
 ): Dispatch {
+  const flags = {
+    ACTIVATIONS: true,
+    ALPHA: true,
+    FIRST: alphaNumerator === 'first',
+    SUM: alphaDenominator === 'sum',
+    BARE: alphaDenominator === 'none',
+    EPSILON: alphaEpsilon > 0,
+    NONZERO: alphaGuard === 'nonzero',
+    NORMALIZE: alphaNormalization !== 'none',
+    POSITIVE: alphaNormalization === 'positive-gradient',
+    LAST: lastGradient !== undefined,
+  };
   return {
-    kernel: kernel(WEIGHTS, { flags: { ACTIVATIONS: true, ALPHA: true, FIRST: numerator === 'first' } }),
-    bindings: { sums, activations, zero_cells: zeroCells, weights },
-    uniforms: { cells, samples },
+    kernel: kernel(WEIGHTS, { flags }),
+    bindings: {
+      sums,
+      activations,
+      zero_cells: zeroCells,
+      weights,
+      ...(lastGradient && { last_gradient: lastGradient }),
+    },
+    uniforms: { cells, samples, ...(flags.EPSILON && { epsilon: alphaEpsilon }) },
     workgroups: maps,
-    flops: 3 * maps * cells * MEMORY_FLOPS,
+    flops: (flags.SUM ? 5 : 3) * maps * cells * MEMORY_FLOPS,
   };
 }
 

@@ -92,6 +92,7 @@ describe('a map made again', () => {
       '--samples 3 --noise-scale absolute --std-dev 9.5 --seed 9007199254740991 --batch 2',
     ],
     ['weighted samples', '--samples 2 --sample-weights score --alpha-numerator first --activations mean --seed 7'],
+    ["another program's arithmetic", '--preset torch-cam --samples 3 --std-dev 2 --alpha-epsilon 1e-3 --batch 2'],
     ['a box of a few maps of a layer', '--layer features.10 --filters 3,1 --region 0,1,5,4 --fit crop'],
     ['some cells, summed', '--layer block4_conv2 --filters 3,1 --combine-filters sum --neurons 0,0;5,6 --fit pad'],
     ['a class', '--class 7 --method grad-cam'],

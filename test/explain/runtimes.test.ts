@@ -7,6 +7,7 @@ import { reportTests } from '../runtimes/remote.ts';
 const bundle = await bundleTests([
   'test/explain/explain.test.ts',
   'test/explain/scores.test.ts',
+  'test/explain/presets.test.ts',
   'test/explain/bits.test.ts',
 ]);
 reportTests('Chromium', await startChromium(bundle));

@@ -65,7 +65,7 @@ describe('weights', () => {
     const source = random(6);
     const activations = tensor([3, 2, 2], source.uniforms(12));
     const gradient = tensor([1, 3, 2, 2], source.uniforms(12, 0.01, 1));
-    const { weights, alpha, alphaZeroCells } = alphaWeights(moments(gradient, [1]), activations, 'second');
+    const { weights, alpha, alphaZeroCells } = alphaWeights(moments(gradient, [1]), activations);
     for (let k = 0; k < 3; k++) {
       const cells = [0, 1, 2, 3].map((cell) => k * 4 + cell);
       const sum = cells.reduce((total, index) => total + activations.data[index]!, 0);
@@ -85,19 +85,56 @@ describe('weights', () => {
       third: tensor([1, 1, 5], [1, -2, 0, 1, 0]),
     };
     const activations = tensor([1, 1, 5], [10, 0, 0, 0, 0]);
-    const second = alphaWeights(d, activations, 'second');
+    const second = alphaWeights(d, activations);
     assertClose(second.alpha.data, [1 / 12, 0, 0, 0, 0], FLOAT64);
     expect(second.alphaZeroCells).toBe(4);
     assertClose(second.weights.data, [3 / 12], FLOAT64);
-    assertClose(alphaWeights(d, activations, 'first').alpha.data, [3 / 12, 0, 0, 0, 0], FLOAT64);
+    assertClose(alphaWeights(d, activations, { alphaNumerator: 'first' }).alpha.data, [3 / 12, 0, 0, 0, 0], FLOAT64);
   });
 
   it('leave out cells whose first derivative is negative', () => {
     const d = moments(tensor([1, 1, 1, 2], [-1, 2]), [1]);
     const activations = tensor([1, 1, 2], [0.25, 0.25]);
-    const { weights, alpha } = alphaWeights(d, activations, 'second');
+    const { weights, alpha } = alphaWeights(d, activations);
     assertClose(alpha.data, [1 / (2 - 0.5), 1 / (2 + 1)], FLOAT64);
     assertClose(weights.data, [2 / 3], FLOAT64);
+  });
+});
+
+describe('weights by the conventions of other programs', () => {
+  // G = 2, Σ A·D3 = 1 − 8 = −7. Per cell, 2·D2 + G·D3 is 2 + 2, 8 − 16 and 0; 2·D2 + Σ A·D3 is −5, 1 and −7.
+  const d = moments(tensor([1, 1, 1, 3], [1, -2, 0]), [1]);
+  const activations = tensor([1, 1, 3], [1, 1, 0]);
+  const ofForm = (form: Parameters<typeof alphaWeights>[2], gradient?: ReturnType<typeof tensor>) => {
+    const { weights, alpha, alphaZeroCells } = alphaWeights(d, activations, form, gradient);
+    return [...alpha.data, alphaZeroCells, weights.data[0]];
+  };
+
+  it.each([
+    ['papers', {}, [1 / 4, 0, 0, 2, 1 / 4]],
+    ['negative denominators', { alphaGuard: 'nonzero' }, [1 / 4, -1 / 2, 0, 1, 1 / 4]],
+    ['one sum for a map', { alphaDenominator: 'sum' }, [0, 4, 0, 2, 0]],
+    ['one sum for a map, of any sign', { alphaDenominator: 'sum', alphaGuard: 'nonzero' }, [-1 / 5, 4, 0, 0, -1 / 5]],
+    ['no denominator', { alphaDenominator: 'none' }, [1, 4, 0, 0, 1]],
+    ['ε', { alphaEpsilon: 1 }, [1 / 5, 0, 0, 1, 1 / 5]],
+    ['a share of all', { alphaGuard: 'nonzero', alphaNormalization: 'all' }, [-1, 2, 0, 1, -1]],
+    [
+      'a share of those with a positive gradient',
+      { alphaGuard: 'nonzero', alphaNormalization: 'positive-gradient' },
+      [1, -2, 0, 1, 1],
+    ],
+  ] as const)('%s', (_, form, expected) => {
+    assertClose(ofForm(form), expected, FLOAT64);
+  });
+
+  it('another gradient behind α', () => {
+    assertClose(ofForm({}, tensor([1, 1, 3], [10, 1, 1])), [1 / 4, 0, 0, 2, 10 / 4], FLOAT64);
+  });
+
+  it('do not divide by a sum of zero', () => {
+    const zero = moments(tensor([1, 1, 1, 3]), [1]);
+    const { weights } = alphaWeights(zero, activations, { alphaNormalization: 'all' });
+    expect([...weights.data]).toEqual([0]);
   });
 });
 

@@ -13,7 +13,7 @@ import { sampleMean } from './sample-mean.ts';
 import { firstSingularVector } from './singular-vector.ts';
 import { softmax } from './softmax.ts';
 import { reshape, slice, stack, type Tensor } from './tensor.ts';
-import { alphaWeights, gradCamWeights, xGradCamWeights } from './weights.ts';
+import { type AlphaForm, alphaWeights, gradCamWeights, xGradCamWeights } from './weights.ts';
 
 export type ReferenceMethod =
   | 'grad-cam'
@@ -26,7 +26,7 @@ export type ReferenceMethod =
   | 'score-cam'
   | 'ablation-cam';
 
-export interface ReferenceOptions extends MapOptions, Partial<NoiseOptions> {
+export interface ReferenceOptions extends MapOptions, Partial<NoiseOptions>, AlphaForm {
   readonly method: ReferenceMethod;
   readonly layerName: string;
   /** n; every method that takes a gradient takes its mean over the samples. Default 0: the clean picture's own gradient. */
@@ -36,8 +36,10 @@ export interface ReferenceOptions extends MapOptions, Partial<NoiseOptions> {
   /** Default 0: no class is left out of a sum over all classes. */
   readonly maxDroppedShare?: number;
   readonly sampleWeights?: 'uniform' | 'score';
-  readonly alphaNumerator?: 'second' | 'first';
-  readonly activations?: 'clean' | 'mean';
+  /** Default 'mean': D1. */
+  readonly alphaGradient?: 'mean' | 'last';
+  /** With 'last', α takes the clean picture's. */
+  readonly activations?: 'clean' | 'mean' | 'last';
   /** Default: the clean picture's most probable class. */
   readonly classIndex?: number | undefined;
 }
@@ -74,10 +76,13 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
   );
   const differentiated = nSamples === 0 ? [clean] : runs;
   const gradients = stack(differentiated.map((run) => run.gradient(classIndex)));
+  const last = differentiated.at(-1)!;
   const activations =
     options.activations === 'mean'
       ? sampleMean(stack(differentiated.map((run) => run.activations)))
-      : clean.activations;
+      : options.activations === 'last'
+        ? last.activations
+        : clean.activations;
 
   const scores = differentiated.map((run) => run.logits.data[classIndex]!);
   const omega = sampleWeights(options.sampleWeights ?? 'uniform', scores);
@@ -98,7 +103,11 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
       ? withoutAlpha(scoreCamWeights(network, input, activations, classIndex))
       : method === 'ablation-cam'
         ? withoutAlpha(ablationCamWeights(network, layerName, activations, clean.logits.data[classIndex]!, classIndex))
-        : weightsOf(method, d, activations, options.alphaNumerator ?? 'second');
+        : weightsOf(method, d, activations, {
+            form: options,
+            activations: options.activations === 'last' ? clean.activations : activations,
+            gradient: options.alphaGradient === 'last' ? last.gradient(classIndex) : d.first,
+          });
   const { signed, map } = explanationMap(activations, weights, options);
   const classes = clean.logits.data.length;
   return {
@@ -120,7 +129,7 @@ function weightsOf(
   method: Exclude<ReferenceMethod, 'score-cam' | 'ablation-cam'>,
   d: Moments,
   activations: Tensor,
-  numerator: 'second' | 'first',
+  alpha: { form: AlphaForm; activations: Tensor; gradient: Tensor },
 ): { weights: Tensor; alphaZeroCells: number; alphaCells: number } {
   switch (method) {
     case 'grad-cam':
@@ -135,7 +144,10 @@ function weightsOf(
       return withoutAlpha(firstSingularVector(activations).vector);
     case 'grad-cam++':
     case 'smooth-grad-cam++':
-      return { ...alphaWeights(d, activations, numerator), alphaCells: activations.data.length };
+      return {
+        ...alphaWeights(d, alpha.activations, alpha.form, alpha.gradient),
+        alphaCells: activations.data.length,
+      };
   }
 }
 

@@ -1,0 +1,135 @@
+/**
+ * Where programs that compute Grad-CAM++ and Smooth Grad-CAM++ differ, as options, and the sets of them that reproduce the
+ * arithmetic of those in use. docs/methods.md has their equations.
+ */
+import type { MethodName } from './methods.ts';
+
+export const ALPHA_NUMERATORS = ['second', 'first'] as const;
+export const ALPHA_DENOMINATORS = ['cell', 'sum', 'none'] as const;
+export const ALPHA_GUARDS = ['positive', 'nonzero'] as const;
+export const ALPHA_NORMALIZATIONS = ['none', 'all', 'positive-gradient'] as const;
+export const ALPHA_GRADIENTS = ['mean', 'last'] as const;
+export const ACTIVATIONS = ['clean', 'mean', 'last'] as const;
+
+/** How α comes of the moments. See ExplainOptions for what each value means. */
+export interface AlphaConventions {
+  readonly alphaNumerator: (typeof ALPHA_NUMERATORS)[number];
+  readonly alphaDenominator: (typeof ALPHA_DENOMINATORS)[number];
+  readonly alphaEpsilon: number;
+  readonly alphaGuard: (typeof ALPHA_GUARDS)[number];
+  readonly alphaNormalization: (typeof ALPHA_NORMALIZATIONS)[number];
+}
+
+/** All in which those programs differ up to the map. */
+export interface Conventions extends AlphaConventions {
+  readonly alphaGradient: (typeof ALPHA_GRADIENTS)[number];
+  readonly activations: (typeof ACTIVATIONS)[number];
+}
+
+/** What a preset sets: every convention, and what else its program fixes. */
+export interface PresetOptions extends Conventions {
+  readonly method: MethodName;
+  readonly score: 'exp';
+  readonly noiseScale?: 'relative' | 'absolute';
+  readonly stdDev?: number;
+}
+
+export interface Preset {
+  readonly title: string;
+  /** The program's file, or the paper's equation, that the options reproduce. */
+  readonly source: string;
+  readonly options: PresetOptions;
+  /** With noisy copies, where the program computes otherwise then. */
+  readonly noisyOptions?: Partial<PresetOptions>;
+}
+
+/** The arithmetic of the papers: what an option is without a preset. */
+export const USUAL_CONVENTIONS = {
+  alphaNumerator: 'second',
+  alphaDenominator: 'cell',
+  alphaEpsilon: 0,
+  alphaGuard: 'positive',
+  alphaNormalization: 'none',
+  alphaGradient: 'mean',
+  activations: 'clean',
+} as const satisfies Conventions;
+
+const TABLE = {
+  'paper-eq7': {
+    title: 'Smooth Grad-CAM++ as printed',
+    source: 'Omeiza et al. 2019 (arXiv 1908.01224), Eq. 7: the first derivative in the numerator',
+    options: { ...USUAL_CONVENTIONS, method: 'smooth-grad-cam++', score: 'exp', alphaNumerator: 'first' },
+  },
+  'grad-cam++': {
+    title: "Grad-CAM++, the paper's equations",
+    source: 'Chattopadhay et al. 2018 (arXiv 1710.11063), Eq. 5, 6 and 19',
+    options: { ...USUAL_CONVENTIONS, method: 'grad-cam++', score: 'exp' },
+  },
+  official: {
+    title: "Grad-CAM++, the authors' program",
+    source: 'adityac94/Grad_CAM_plus_plus, misc/utils.py: grad_CAM_plus()',
+    options: {
+      ...USUAL_CONVENTIONS,
+      method: 'grad-cam++',
+      score: 'exp',
+      alphaGuard: 'nonzero',
+      alphaNormalization: 'positive-gradient',
+    },
+  },
+  'torch-cam': {
+    title: 'torch-cam',
+    source:
+      'frgfm/torch-cam, commit 0328b6f, torchcam/methods/gradient.py: GradCAMpp, and with noisy copies SmoothGradCAMpp',
+    // GradCAMpp divides a copy of α, which is then dropped: α stays g².
+    options: {
+      ...USUAL_CONVENTIONS,
+      method: 'grad-cam++',
+      score: 'exp',
+      alphaDenominator: 'none',
+      alphaGuard: 'nonzero',
+      noiseScale: 'absolute',
+      stdDev: 0.3,
+    },
+    noisyOptions: {
+      method: 'smooth-grad-cam++',
+      alphaDenominator: 'sum',
+      alphaEpsilon: 1e-8,
+      alphaGradient: 'last',
+      activations: 'last',
+    },
+  },
+  'pytorch-grad-cam': {
+    title: 'pytorch-grad-cam',
+    source: 'jacobgil/pytorch-grad-cam, commit 00711a2, pytorch_grad_cam/grad_cam_plusplus.py: GradCAMPlusPlus',
+    options: {
+      ...USUAL_CONVENTIONS,
+      method: 'grad-cam++',
+      score: 'exp',
+      alphaEpsilon: 1e-6,
+      alphaGuard: 'nonzero',
+    },
+  },
+  'tf-keras-vis': {
+    title: 'tf-keras-vis',
+    source: 'keisen/tf-keras-vis, commit 07ed029, tf_keras_vis/gradcam_plus_plus.py: GradcamPlusPlus',
+    options: {
+      ...USUAL_CONVENTIONS,
+      method: 'grad-cam++',
+      score: 'exp',
+      alphaGuard: 'nonzero',
+      alphaNormalization: 'all',
+    },
+  },
+} as const satisfies Readonly<Record<string, Preset>>;
+
+export type PresetName = keyof typeof TABLE;
+
+export const PRESET_TABLE: Readonly<Record<PresetName, Preset>> = TABLE;
+
+export const PRESETS = Object.keys(TABLE) as readonly PresetName[];
+
+/** What the preset sets for a call with `nSamples` noisy copies. */
+export function presetOptions(name: PresetName, nSamples: number): PresetOptions {
+  const { options, noisyOptions } = PRESET_TABLE[name];
+  return nSamples > 0 ? { ...options, ...noisyOptions } : options;
+}

@@ -1,0 +1,83 @@
+/** Every preset against the program that it reproduces. Imports nothing of Node: it serves every runtime. */
+import { describe } from 'vitest';
+import { explain } from '../../src/explain.ts';
+import { PRESETS, type PresetName } from '../../src/presets.ts';
+import { assert, assertClose, assertEqual, assertSameBits } from '../harness/assertions.ts';
+import { gpuTest } from '../harness/gpu.ts';
+import { loadSmallVgg, noisyPicture, referenceInput, referenceNetwork, smallVgg } from '../network/small-vgg.ts';
+import { explain as explainByOracle } from '../reference/explain.ts';
+import {
+  gradCamPlusPlusPaper,
+  official,
+  paperEquation7,
+  pytorchGradCam,
+  type Seen,
+  tfKerasVis,
+  torchCam,
+  torchCamSmooth,
+} from '../reference/presets.ts';
+import type { Tensor } from '../reference/tensor.ts';
+import { mapTolerance } from './oracle.ts';
+
+/** Its last feature maps are 4 × 4. */
+const VGG = smallVgg({ name: 'vgg11', inputSize: 64, seed: 11 });
+const PICTURE = noisyPicture(1, 48, 40);
+/** With this seed no cell lies close to a pole of any α, which would magnify rounding errors. */
+const SEED = 4;
+
+const PROGRAMS: Readonly<Record<PresetName, (seen: Seen, nSamples: number) => Tensor>> = {
+  'paper-eq7': paperEquation7,
+  'grad-cam++': gradCamPlusPlusPaper,
+  official,
+  'torch-cam': (seen, nSamples) => (nSamples === 0 ? torchCam(seen) : torchCamSmooth(seen)),
+  'pytorch-grad-cam': pytorchGradCam,
+  'tf-keras-vis': tfKerasVis,
+};
+
+/** torch-cam brings its own σ, the others have none. */
+const noiseOf = (preset: PresetName) => (preset === 'torch-cam' ? {} : { stdDev: 0.1 });
+
+function seenBy(preset: PresetName, nSamples: number, layerName: string): Seen {
+  const input = referenceInput(VGG, 'torchvision', PICTURE);
+  const noise = preset === 'torch-cam' ? ({ stdDev: 0.3, noiseScale: 'absolute' } as const) : noiseOf(preset);
+  const options = { method: 'grad-cam', layerName, nSamples, seed: SEED, ...noise } as const;
+  const network = referenceNetwork(VGG);
+  const clean = explainByOracle(network, input, options);
+  const { activations: lastActivations } = explainByOracle(network, input, { ...options, activations: 'last' });
+  const { gradients, activations, logits, classIndex } = clean;
+  return { gradients, score: logits.data[classIndex]!, activations, lastActivations };
+}
+
+const byMaximum = (values: ArrayLike<number>) => {
+  const largest = Math.max(...Array.from(values));
+  return Array.from(values, (value) => value / largest);
+};
+
+describe('a preset makes the map of its program, but for a factor', () => {
+  for (const preset of PRESETS) {
+    gpuTest(preset, async (gpu) => {
+      using model = await loadSmallVgg(gpu, VGG);
+      for (const layerName of ['block5_conv2', 'block4_conv1']) {
+        for (const nSamples of [0, 3]) {
+          const expected = PROGRAMS[preset](seenBy(preset, nSamples, layerName), nSamples);
+          const result = await explain(model, PICTURE, { preset, layerName, nSamples, seed: SEED, ...noiseOf(preset) });
+          assertEqual(result.outcome, 'ok', `outcome at ${layerName} with n = ${nSamples}`);
+          assert(Math.max(...expected.data) > 0, 'the expected map must not be empty');
+          assertClose(byMaximum(result.map.data), byMaximum(expected.data), {
+            what: `map at ${layerName} with n = ${nSamples}`,
+            tolerance: mapTolerance(model),
+            shape: expected.shape,
+          });
+        }
+      }
+    });
+  }
+
+  gpuTest('whatever the batches', async (gpu) => {
+    using model = await loadSmallVgg(gpu, VGG);
+    const options = { preset: 'torch-cam', nSamples: 4, seed: SEED } as const;
+    const whole = await explain(model, PICTURE, options);
+    const split = await explain(model, PICTURE, { ...options, batch: 1, kernels: whole.provenance.kernels });
+    assertSameBits(split.map.data, whole.map.data, { what: 'the map' });
+  });
+});
