@@ -9,6 +9,7 @@ import { KeptMaps, keptBytes, LastingBuffers } from './cam/kept-maps.ts';
 import { methodOf } from './custom-method.ts';
 import { throwIfAborted } from './errors.ts';
 import { type Explanation, finish, type Prediction, rankPredictions, type Timings } from './explanation.ts';
+import { type FusedExplanation, fuse } from './fusion.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { Workspace } from './gpu/workspace.ts';
@@ -32,36 +33,59 @@ import { activationSlice, forwardStep } from './network/run.ts';
 import { loadTunings } from './network/tune.ts';
 import { softmax } from './ops/softmax.ts';
 import {
+  type AnyExplainOptions,
   type ClassifyOptions,
   type ExplainClassesOptions,
+  type ExplainLayersOptions,
   type ExplainOptions,
-  isOfClasses,
+  type ExplainProgress,
+  type FusionClassesOptions,
+  type FusionOptions,
   type ResolvedOptions,
-  resolveClassesOptions,
+  resolveCall,
   resolveClassifyOptions,
-  resolveOptions,
 } from './options.ts';
 import { beginJob } from './tune.ts';
 import { checksumOf } from './weights/sha256.ts';
 
 /**
  * Explains why the model gives a picture its class, or each of several classes of the caller's choice: these share the
- * forward pass, so that a further class costs its way back only.
+ * forward pass, so that a further class costs its way back only. Several layers share both passes and the noise, down to the
+ * lowest; of methods with masked copies, and of Guided Grad-CAM, each takes passes of its own. Their maps are results of their
+ * own, or with `fusion` one.
  *
  * @throws OptionError, ImageError, LimitError (one sample does not fit the device), OverflowError,
  * DeviceLostError, DisposedError, AbortError
  */
 export function explain(model: Model, image: ImageInput, options?: ExplainOptions): Promise<Explanation>;
-export function explain(model: Model, image: ImageInput, options: ExplainClassesOptions): Promise<Explanation[]>;
+export function explain(model: Model, image: ImageInput, options: FusionOptions): Promise<FusedExplanation>;
+export function explain(model: Model, image: ImageInput, options: FusionClassesOptions): Promise<FusedExplanation[]>;
+export function explain(
+  model: Model,
+  image: ImageInput,
+  options: ExplainClassesOptions | ExplainLayersOptions,
+): Promise<Explanation[]>;
+export function explain(
+  model: Model,
+  image: ImageInput,
+  options: AnyExplainOptions,
+): Promise<OneExplanation | OneExplanation[]>;
 export async function explain(
   model: Model,
   image: ImageInput,
-  options: ExplainOptions | ExplainClassesOptions = {},
-): Promise<Explanation | Explanation[]> {
+  options: AnyExplainOptions = {},
+): Promise<OneExplanation | OneExplanation[]> {
   model.throwIfDisposed();
-  if (!isOfClasses(options)) return (await explainAll(model, image, [resolveOptions(options, model)], options))[0];
-  return explainAll(model, image, resolveClassesOptions(options, model), options);
+  const { asked, fusion, isList } = resolveCall(options, model);
+  const all = asked.flat();
+  const explanations = await explainAll(model, image, all, options);
+  const ofClass = (c: number) => explanations.slice(c * asked[c].length, (c + 1) * asked[c].length);
+  const results = fusion ? await Promise.all(asked.map((_, c) => fuse(model, ofClass(c), fusion))) : explanations;
+  return isList ? results : results[0];
 }
+
+/** Of a layer, or of several. */
+export type OneExplanation = Explanation | FusedExplanation;
 
 /** The paper's call: Smooth Grad-CAM++ with the paper's parameter names, which are those of `explain`. */
 export function gradCamPlusSmooth(
@@ -72,13 +96,55 @@ export function gradCamPlusSmooth(
   return explain(model, image, { ...options, method: 'smooth-grad-cam++' });
 }
 
+/** @returns a result for each of `asked` */
 async function explainAll(
   model: Model,
   image: ImageInput,
-  classes: readonly ResolvedOptions[],
+  asked: readonly ResolvedOptions[],
   call: CallOptions,
 ): Promise<Explanation[]> {
-  const batches = explainInBatches(model, image, classes, call);
+  const passes = passesOf(asked);
+  if (passes.length === 1) return explainPass(model, image, asked, call);
+  const picture = await readPicture(image);
+  const rows = passes.map(([{ method, layerName, nSamples }]) =>
+    methodOf(method).masks ? 1 + model.resolveLayer(layerName).shape[0] : 1 + nSamples,
+  );
+  const results = new Map<ResolvedOptions, Explanation>();
+  try {
+    for (const [i, pass] of passes.entries()) {
+      // The kernels of the first pass are those of all, so that one record tells them, and so is the class that it chooses.
+      const first = results.get(asked[0]);
+      const kernels = call.kernels ?? first?.provenance.kernels;
+      const inForce = pass.map((options) => ({ ...options, classIndex: options.classIndex ?? first?.classIndex }));
+      const [before, total] = [sumOf(rows.slice(0, i)), sumOf(rows)];
+      const { onProgress } = call;
+      const onPassProgress = onProgress && (({ done }: ExplainProgress) => onProgress({ done: before + done, total }));
+      const explained = await explainPass(model, picture, inForce, { ...call, kernels, onProgress: onPassProgress });
+      for (const [j, result] of explained.entries()) results.set(pass[j], result);
+    }
+  } catch (error) {
+    for (const result of results.values()) result.release();
+    throw error;
+  }
+  return asked.map((options) => results.get(options) as Explanation);
+}
+
+/** What can be explained in one pass, class by class: all layers, unless the rows of a batch depend on the layer. */
+function passesOf(asked: readonly ResolvedOptions[]): ResolvedOptions[][] {
+  const { masks, place } = methodOf(asked[0].method);
+  if (!masks && place === 'layer') return [[...asked]];
+  return [...new Set(asked.map(({ layerName }) => layerName))].map((name) =>
+    asked.filter(({ layerName }) => layerName === name),
+  );
+}
+
+async function explainPass(
+  model: Model,
+  image: ImageInput,
+  asked: readonly ResolvedOptions[],
+  call: CallOptions,
+): Promise<Explanation[]> {
+  const batches = explainInBatches(model, image, asked, call);
   for (;;) {
     const { done, value } = await batches.next();
     if (done) return value;

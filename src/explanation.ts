@@ -9,7 +9,7 @@ import type { View } from './image/fit.ts';
 import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/overlay.ts';
 import type { Picture } from './image/picture.ts';
 import { upsampleMaps } from './image/upsample.ts';
-import { takesPath } from './methods.ts';
+import { type Method, takesPath } from './methods.ts';
 import type { Model, WeightsRecord } from './model.ts';
 import type { ModelVariant } from './network/models.ts';
 import type { KernelChoices, ResolvedOptions, SelectionOptions } from './options.ts';
@@ -46,7 +46,7 @@ export interface Timings {
   readonly gpu?: number;
 }
 
-export interface Provenance {
+export interface Provenance<Options = ResolvedOptions> {
   readonly library: string;
   readonly model: string;
   /** The network's sizes, as loadModel takes them. */
@@ -58,7 +58,7 @@ export interface Provenance {
     /** 'sha256-<hex>' of its bytes in R, G, B, A order, row by row; A is 255 where it was given without. */
     readonly checksum: string;
   };
-  readonly options: ResolvedOptions;
+  readonly options: Options;
   /** The class that was explained, chosen or given. */
   readonly classIndex: number;
   readonly adapter: Gpu['adapterInfo'];
@@ -87,7 +87,8 @@ export interface Completeness {
   readonly gap: number;
 }
 
-export interface Explanation {
+/** @typeParam Options what was in force */
+export interface Explanation<Options = ResolvedOptions> {
   /**
    * The map L, ≥ 0, raw: not normalised, at the layer's own resolution. Several with filters one by one. Of a method at the
    * input: one value for each of the input's cells.
@@ -121,10 +122,10 @@ export interface Explanation {
   /** The rectangle of the picture that the maps cover, in its pixels; with fit 'pad' it reaches beyond the picture. */
   readonly view: View;
   /** The options in force, defaults filled in. */
-  readonly options: ResolvedOptions;
+  readonly options: Options;
   readonly timings: Timings;
   /** Everything needed to make the map again, and to tell whether it is the same. */
-  readonly provenance: Provenance;
+  readonly provenance: Provenance<Options>;
   /** The maps enlarged bilinearly, by default to the model's input size; for a picture fitted by 'squash', to any size. */
   upsample(size?: { height: number; width: number }): Promise<HeatMaps>;
   /** The heat map over the whole picture, at the picture's size. */
@@ -195,7 +196,7 @@ export function finish(
     predictions,
     classIndex: result.classIndex,
     logit: result.logits[result.classIndex],
-    outcome: outcomeOf(method.place === 'layer' ? result.signed : beforeRelu(result, method.reduce), alpha),
+    outcome: outcomeOf(signedMaps(result, shape, method).data, alpha),
     completeness: completenessOf(result, options),
     alphaZeroCells: result.zeroCells,
     alphaCells,
@@ -219,7 +220,14 @@ export function finish(
     },
     upsample: (size = { height: model.inputShape[1], width: model.inputShape[2] }) =>
       upsampleMaps(model.gpu, heat, size),
-    overlay: (overlayOptions) => drawOverlay(model.gpu, picture, heat, view, overlayOptions),
+    overlay: (overlayOptions) =>
+      drawOverlay(
+        model.gpu,
+        picture,
+        { rectified: heat, signed: () => signedMaps(result, shape, method) },
+        view,
+        overlayOptions,
+      ),
     boxes: (boxOptions) => boxesOf(heat, { picture, view }, boxOptions),
     combine: async (selection = {}) => {
       const { signed, rectified, maps: count } = await featureMaps(kept, 'combine()', options).combine(selection);
@@ -237,12 +245,13 @@ export function finish(
   };
 }
 
-/** What a map at the input was in front of its ReLU, if it has one. */
-function beforeRelu({ signed, rectified }: RawResult, reduce: 'largest' | 'sum'): Float32Array {
-  if (reduce === 'largest') return rectified;
+/** What the maps were in front of their ReLU, if they have one. */
+function signedMaps({ signed, rectified }: RawResult, shape: HeatMaps['shape'], method: Method): HeatMaps {
+  if (method.place === 'layer') return { data: signed, shape };
+  if (method.reduce === 'largest') return { data: rectified, shape };
   const sums = new Float32Array(rectified.length);
   for (let i = 0; i < signed.length; i++) sums[i % sums.length] += signed[i];
-  return sums;
+  return { data: sums, shape };
 }
 
 function completenessOf(

@@ -22,13 +22,14 @@ export {
   ShaderError,
   WeightsError,
 } from './errors.ts';
-export { classify, explain, gradCamPlusSmooth } from './explain.ts';
+export { classify, explain, gradCamPlusSmooth, type OneExplanation } from './explain.ts';
 export type { CombinedMaps, Explanation, HeatMaps, Prediction, Provenance, Timings } from './explanation.ts';
+export { type FusedExplanation, fuseMaps } from './fusion.ts';
 export type { CandidateTiming, Tuning } from './gpu/contest.ts';
 export { type AdapterInfo, Gpu, type GpuRequestOptions } from './gpu/gpu.ts';
 export { TUNE_MODES, type TuneMode, type TunerOptions, type TuningStore } from './gpu/tuner.ts';
 export { type Box, type BoxOptions, boxesOf, drawBoxes, type MapPlace } from './image/boxes.ts';
-export { COLOR_MAPS, type ColorMapName } from './image/color-map.ts';
+export { COLOR_MAPS, type ColorMapName, DIVERGING_COLOR_MAPS } from './image/color-map.ts';
 export type { View } from './image/fit.ts';
 export type { OverlayImage, OverlayOptions } from './image/overlay.ts';
 export type { ImageInput, Pixels } from './image/picture.ts';
@@ -38,13 +39,20 @@ export { type LoadModelOptions, loadModel, Model, type RandomWeights, type Weigh
 export { type KnownModel, MODELS, type ModelName, type ModelSource, type ModelVariant } from './network/models.ts';
 export { PRECISIONS, type Precision } from './network/parameters.ts';
 export {
+  type AnyExplainOptions,
   type Cell,
   type ClassifyOptions,
   DEFAULT_OPTIONS,
   type ExplainClassesOptions,
+  type ExplainLayersOptions,
   type ExplainOptions,
   type ExplainProgress,
   type Fit,
+  FUSIONS,
+  type FusedOptions,
+  type Fusion,
+  type FusionClassesOptions,
+  type FusionOptions,
   type KernelChoices,
   type ResolvedOptions,
   type SelectionOptions,

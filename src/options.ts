@@ -141,13 +141,49 @@ export interface ExplainClassesOptions extends Omit<ExplainOptions, 'classIndex'
   classIndex: readonly number[];
 }
 
+export const FUSIONS = ['mean', 'max', 'product'] as const;
+export type Fusion = (typeof FUSIONS)[number];
+
+/** For several layers in one call, an explanation each: layer by layer, with several classes class by class. */
+export interface ExplainLayersOptions extends Omit<ExplainOptions, 'layerName' | 'classIndex'> {
+  /** Names or aliases of layers, at least one, none twice. */
+  layerName: readonly string[];
+  classIndex?: number | readonly number[];
+  fusion?: undefined;
+}
+
+/** For several layers in one call, one explanation made of their maps. Not for methods at the input. */
+export interface FusionOptions extends Omit<ExplainOptions, 'layerName' | keyof SelectionOptions> {
+  /** Names or aliases of layers, at least one, none twice. */
+  layerName: readonly string[];
+  /** How the layers' maps become one; see fuseMaps(). */
+  fusion: Fusion;
+}
+
+/** For several layers and several classes in one call, an explanation for each class. */
+export interface FusionClassesOptions extends Omit<FusionOptions, 'classIndex'> {
+  classIndex: readonly number[];
+}
+
+/** What explain() takes. */
+export type AnyExplainOptions =
+  | ExplainOptions
+  | ExplainClassesOptions
+  | ExplainLayersOptions
+  | FusionOptions
+  | FusionClassesOptions;
+
+/** What was in force where the maps of several layers were fused. */
+export type FusedOptions = Omit<ResolvedOptions, 'layerName'> & Pick<FusionOptions, 'layerName' | 'fusion'>;
+
 /** Names of kernels by convolution and direction. */
 export type KernelChoices = Readonly<Record<string, { readonly forward?: string; readonly 'grad-input'?: string }>>;
 
 /** Those of ResolvedOptions, then those that do not change the result. */
-const EXPLAIN_OPTIONS: OptionNames<ExplainOptions> = {
+const EXPLAIN_OPTIONS: OptionNames<ExplainOptions & Pick<FusionOptions, 'fusion'>> = {
   method: true,
   layerName: true,
+  fusion: true,
   nSamples: true,
   stdDev: true,
   noiseScale: true,
@@ -240,22 +276,65 @@ export interface OptionContext {
   resolveLayer(name: string | undefined): Layer;
 }
 
-export function isOfClasses(options: ExplainOptions | ExplainClassesOptions): options is ExplainClassesOptions {
-  return Array.isArray(options?.classIndex);
+/** A call of explain(), checked. */
+export interface ResolvedCall {
+  /** What is in force for each class, and for each layer of it. */
+  readonly asked: readonly (readonly ResolvedOptions[])[];
+  readonly fusion: Fusion | undefined;
+  /** Whether the caller gets a list of results. */
+  readonly isList: boolean;
 }
 
 /**
- * As resolveOptions(), for each class.
+ * As resolveOptions(), for each class and each layer.
  *
  * @throws OptionError
  */
-export function resolveClassesOptions(options: ExplainClassesOptions, model: OptionContext): ResolvedOptions[] {
-  const { classIndex: classes } = options;
-  if (classes.length === 0) throw new OptionError('classIndex', classes, 'a class, or a list of at least one');
-  if (new Set(classes).size < classes.length) {
-    throw new OptionError('classIndex', classes, 'each class once');
+export function resolveCall(options: AnyExplainOptions, model: OptionContext): ResolvedCall {
+  if (typeof options !== 'object' || options === null) {
+    return { asked: [[resolveOptions(options, model)]], fusion: undefined, isList: false };
   }
-  return classes.map((classIndex) => resolveOptions({ ...options, classIndex }, model));
+  const { classIndex, layerName, fusion, ...rest } = options as ExplainOptions & Partial<FusionOptions>;
+  const classes = listOf('classIndex', 'class', classIndex as ExplainClassesOptions['classIndex'] | number);
+  const layers = listOf('layerName', 'layer', layerName as FusionOptions['layerName'] | string);
+  const isOfLayers = Array.isArray(layerName);
+  if (fusion !== undefined && !isOfLayers) refuseFusion(fusion);
+  const asked = classes.map((ofClass) =>
+    layers.map((layer) => resolveOptions({ ...rest, classIndex: ofClass, layerName: layer }, model)),
+  );
+  const names = asked[0].map((ofLayer) => ofLayer.layerName);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw new OptionError('layerName', layerName, `each layer once; ${twice} is there twice`);
+  if (fusion !== undefined) checkFusion(fusion, asked[0][0], options);
+  return { asked, fusion, isList: Array.isArray(classIndex) || (isOfLayers && fusion === undefined) };
+}
+
+/** The values of an option that takes one or several. */
+function listOf<Value>(option: string, noun: string, given: Value | readonly Value[]): readonly Value[] {
+  if (!Array.isArray(given)) return [given as Value];
+  if (given.length === 0) throw new OptionError(option, given, `a ${noun}, or a list of at least one`);
+  if (new Set(given).size < given.length) throw new OptionError(option, given, `each ${noun} once`);
+  return given;
+}
+
+function refuseFusion(fusion: unknown): never {
+  const allowed =
+    "nothing for a single layer: it goes with a list of them, layerName: ['block3_conv3', 'block5_conv3']";
+  throw new OptionError('fusion', fusion, allowed);
+}
+
+function checkFusion(fusion: Fusion, { method }: ResolvedOptions, options: AnyExplainOptions): void {
+  oneOf('fusion', fusion, FUSIONS);
+  const { title, place } = methodOf(method);
+  if (place === 'input') {
+    throw new OptionError('fusion', fusion, `nothing: ${title} explains the model's input, which is no layer`);
+  }
+  const { filters, region, subset } = options as ExplainOptions;
+  for (const [option, value] of Object.entries({ filters, region: region || undefined, subset })) {
+    if (value === undefined) continue;
+    const allowed = 'nothing with fusion: an index means something else in each layer; see layers of the result';
+    throw new OptionError(option, value, allowed);
+  }
 }
 
 /** CAM needs what no table of a network here can say, so that there is nothing to check on the graph. */
@@ -270,6 +349,8 @@ const CAM_ALTERNATIVE =
  */
 export function resolveOptions(options: ExplainOptions, model: OptionContext): ResolvedOptions {
   checkOptionNames('explain()', options, EXPLAIN_OPTIONS);
+  const { fusion } = options as Partial<FusionOptions>;
+  if (fusion !== undefined) refuseFusion(fusion);
   const given = withoutUndefined(options);
   const { preset, nSamples = DEFAULT_OPTIONS.nSamples } = given;
   if (preset !== undefined) oneOf('preset', preset, PRESETS);

@@ -3,13 +3,17 @@ import {
   interpolateInferno,
   interpolateMagma,
   interpolatePlasma,
+  interpolatePuOr,
+  interpolateRdBu,
   interpolateTurbo,
   interpolateViridis,
 } from 'd3-scale-chromatic';
 import { OptionError } from '../errors.ts';
 
 export const COLOR_MAPS = ['inferno', 'magma', 'plasma', 'turbo', 'viridis'] as const;
-export type ColorMapName = (typeof COLOR_MAPS)[number];
+/** For signed maps, white at zero: purple below it and orange above, or blue and red. */
+export const DIVERGING_COLOR_MAPS = ['puor', 'rdbu'] as const;
+export type ColorMapName = (typeof COLOR_MAPS)[number] | (typeof DIVERGING_COLOR_MAPS)[number];
 /** Red for much and blue for little, as in the papers' figures. */
 export const DEFAULT_COLOR_MAP: ColorMapName = 'turbo';
 
@@ -18,17 +22,25 @@ const INTERPOLATORS: Readonly<Record<ColorMapName, (share: number) => string>> =
   inferno: interpolateInferno,
   magma: interpolateMagma,
   plasma: interpolatePlasma,
+  puor: interpolatePuOr,
+  // d3's goes from red to blue.
+  rdbu: (share) => interpolateRdBu(1 - share),
   turbo: interpolateTurbo,
   viridis: interpolateViridis,
 };
 
 /** 256 colours from least to most, one RGBA word each. */
 export function colorTable(name: ColorMapName): Uint32Array<ArrayBuffer> {
-  if (!COLOR_MAPS.includes(name)) throw new OptionError('colorMap', name, COLOR_MAPS.join(', '));
+  const names: readonly string[] = [...COLOR_MAPS, ...DIVERGING_COLOR_MAPS];
+  if (!names.includes(name)) throw new OptionError('colorMap', name, names.join(', '));
   return Uint32Array.from({ length: 256 }, (_, i) => {
     const [red, green, blue] = parseColor(INTERPOLATORS[name](i / 255));
     return (red | (green << 8) | (blue << 16) | (255 << 24)) >>> 0;
   });
+}
+
+export function isDiverging(name: ColorMapName): boolean {
+  return (DIVERGING_COLOR_MAPS as readonly string[]).includes(name);
 }
 
 /** d3 gives '#rrggbb' or 'rgb(r, g, b)'. */

@@ -5,7 +5,7 @@ import { Workspace } from '../gpu/workspace.ts';
 import { overlay } from '../ops/overlay.ts';
 import { checkOptionNames } from '../option-names.ts';
 import { pictureBands } from './bands.ts';
-import { type ColorMapName, colorTable, DEFAULT_COLOR_MAP } from './color-map.ts';
+import { type ColorMapName, colorTable, DEFAULT_COLOR_MAP, isDiverging } from './color-map.ts';
 import type { View } from './fit.ts';
 import type { Picture } from './picture.ts';
 
@@ -14,8 +14,16 @@ export interface OverlayOptions {
   map?: number;
   /** Share of the heat map's colour, 0 … 1. Default 0.5. */
   opacity?: number;
-  /** Default 'turbo'. */
+  /** Default 'turbo'. One of DIVERGING_COLOR_MAPS shows the signed map, what speaks against the class included. */
   colorMap?: ColorMapName;
+  /** Other maps of the same picture to draw. Default: the result's own. */
+  heat?: Maps;
+}
+
+/** Row-major [maps, height, width]. */
+interface Maps {
+  readonly data: Float32Array;
+  readonly shape: readonly [maps: number, height: number, width: number];
 }
 
 export const DEFAULT_OPACITY = 0.5;
@@ -28,26 +36,30 @@ export interface OverlayImage {
 }
 
 /**
- * Draws map number `map` over the picture. The map is divided by its largest value; an all-zero map stays at the first colour.
+ * Draws map number `map` over the picture. Its largest value has the last colour and zero the first; of a diverging colour map,
+ * zero has the middle one, and the largest value above or below it the last or the first.
  *
- * @param heat raw maps [maps, height, width], ≥ 0
+ * @param own the result's maps, behind and before their ReLU
  */
 export async function drawOverlay(
   gpu: Gpu,
   picture: Picture,
-  heat: { data: Float32Array; shape: readonly [number, number, number] },
+  own: { readonly rectified: Maps; signed(): Maps },
   view: View,
   options: OverlayOptions = {},
 ): Promise<OverlayImage> {
-  checkOptionNames('overlay()', options, { map: true, opacity: true, colorMap: true });
+  checkOptionNames('overlay()', options, { map: true, opacity: true, colorMap: true, heat: true });
   const { map = 0, opacity = DEFAULT_OPACITY, colorMap = DEFAULT_COLOR_MAP } = options;
+  const diverges = isDiverging(colorMap);
+  const heat = options.heat ?? (diverges ? own.signed() : own.rectified);
   const [maps, mapHeight, mapWidth] = heat.shape;
   if (!Number.isInteger(map) || map < 0 || map >= maps) {
     throw new OptionError('map', map, `a whole number from 0 to ${maps - 1}`);
   }
   if (!(opacity >= 0 && opacity <= 1)) throw new OptionError('opacity', opacity, 'a number from 0 to 1');
   const cells = mapHeight * mapWidth;
-  const largest = heat.data.subarray(map * cells, (map + 1) * cells).reduce((a, b) => Math.max(a, b), 0);
+  const values = heat.data.subarray(map * cells, (map + 1) * cells);
+  const largest = values.reduce((a, b) => Math.max(a, diverges ? Math.abs(b) : b), 0) || 1;
 
   const result = new Uint8ClampedArray(picture.width * picture.height * 4);
   const rowBytes = picture.width * 4;
@@ -64,7 +76,7 @@ export async function drawOverlay(
     for (const { firstRow, rows } of bands) {
       gpu.write(band.buffer, picture.data.subarray(firstRow * rowBytes, (firstRow + rows) * rowBytes));
       const shape = { width: picture.width, rows, firstRow, mapHeight, mapWidth, mapIndex: map, view, opacity };
-      const range = { low: 0, high: largest > 0 ? largest : 1 };
+      const range = { low: diverges ? -largest : 0, high: largest };
       await gpu.run([overlay({ ...shape, ...range }, { picture: band, heat: heatMap, colors, result: drawn })]);
       const [bytes] = await workspace.read([{ ...drawn, size: rows * rowBytes }]);
       result.set(new Uint8ClampedArray(bytes), firstRow * rowBytes);

@@ -1,11 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.ts';
-import { COLOR_MAPS, type ColorMapName, colorTable, DEFAULT_COLOR_MAP } from '../../src/image/color-map.ts';
+import {
+  COLOR_MAPS,
+  type ColorMapName,
+  colorTable,
+  DEFAULT_COLOR_MAP,
+  DIVERGING_COLOR_MAPS,
+} from '../../src/image/color-map.ts';
 
 const channels = (word: number) => [word & 255, (word >>> 8) & 255, (word >>> 16) & 255, word >>> 24];
 
 describe('colorTable', () => {
-  it.each(COLOR_MAPS)('%s is 256 opaque colours that change little by little', (name) => {
+  it.each([...COLOR_MAPS, ...DIVERGING_COLOR_MAPS])('%s is 256 opaque colours that change little by little', (name) => {
     const table = colorTable(name);
     expect(table).toHaveLength(256);
     const colors = [...table].map(channels);
