@@ -8,6 +8,7 @@ export {
   type MethodDefinition,
   type WeightsFunction,
 } from './custom-method.ts';
+export { differenceMap } from './difference.ts';
 export {
   AbortError,
   DeviceLostError,

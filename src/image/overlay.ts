@@ -16,7 +16,7 @@ export interface OverlayOptions {
   opacity?: number;
   /** Default 'turbo'. One of DIVERGING_COLOR_MAPS shows the signed map, what speaks against the class included. */
   colorMap?: ColorMapName;
-  /** Other maps of the same picture to draw. Default: the result's own. */
+  /** Other maps of the same picture to draw, such as those of differenceMap(). Default: the result's own. */
   heat?: Maps;
 }
 
