@@ -5,9 +5,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe } from 'vitest';
 import { explain } from '../../src/explain.ts';
+import type { HeatMaps } from '../../src/explanation.ts';
 import type { MethodName } from '../../src/methods.ts';
+import type { Model } from '../../src/model.ts';
 import type { ExplainOptions } from '../../src/options.ts';
-import { assertClose, assertEqual } from '../harness/assertions.ts';
+import { SCORES, type ScoreName } from '../../src/scores.ts';
+import { assert, assertClose, assertEqual } from '../harness/assertions.ts';
 import { gpuTest } from '../harness/gpu.ts';
 import {
   fileTensors,
@@ -39,8 +42,12 @@ class TfjsVgg {
     this.#weights = new Map(
       tensors.map(({ name, shape, bytes }) => [name, tf.tensor(new Float32Array(bytes.buffer), shape)]),
     );
-    this.#layers = vgg.blocks.flatMap((block, b) => [...block.map(({ name }) => name), `block${b + 1}_pool`]);
-    this.#layers.push('flatten', 'fc1', 'fc2', 'predictions');
+    const hasPool = (b: number) => !(vgg.head === 'gap' && b === vgg.blocks.length - 1);
+    this.#layers = vgg.blocks.flatMap((block, b) => [
+      ...block.map(({ name }) => name),
+      ...(hasPool(b) ? [`block${b + 1}_pool`] : []),
+    ]);
+    this.#layers.push(vgg.head === 'classifier' ? 'flatten' : 'means', ...vgg.dense.map(({ name }) => name));
   }
 
   /** From the output of layer `after` (default: from the picture) to that of `until` (default: to the logits). */
@@ -52,6 +59,7 @@ class TfjsVgg {
   #layer(name: string, x: tf.Tensor): tf.Tensor {
     if (name.endsWith('_pool')) return tf.maxPool(x as tf.Tensor4D, 2, 2, 'valid');
     if (name === 'flatten') return tf.reshape(x, [x.shape[0]!, -1]);
+    if (name === 'means') return tf.mean(x, [1, 2]);
     const kernel = this.#weights.get(`${name}/kernel`)!;
     const sums = name.includes('conv')
       ? tf.conv2d(x as tf.Tensor4D, kernel as tf.Tensor4D, 1, 'same')
@@ -74,14 +82,31 @@ interface Pass {
   readonly shape: readonly [height: number, width: number, maps: number];
 }
 
+/** The score of a class from logits [1, classes]; of exp that of its exponent, whose gradient stands for it. */
+function scoreOf(score: ScoreName, logits: tf.Tensor, classIndex: number): tf.Scalar {
+  const values = {
+    exp: () => logits,
+    logit: () => logits,
+    sigmoid: () => tf.sigmoid(logits),
+    softmax: () => tf.softmax(logits),
+    'log-softmax': () => tf.logSoftmax(logits),
+  }[score]();
+  return tf.sum(tf.slice(values, [0, classIndex], [1, 1])) as tf.Scalar;
+}
+
 /** @param classIndex default: the most probable */
-function pass(network: TfjsVgg, input: Tensor, layerName: string, classIndex?: number): Pass {
+function pass(
+  network: TfjsVgg,
+  input: Tensor,
+  layerName: string,
+  classIndex?: number,
+  scoreName: ScoreName = 'exp',
+): Pass {
   return tf.tidy(() => {
     const activations = network.run(toTfjs(input), { until: layerName });
     const logits = network.run(activations, { after: layerName }).dataSync() as Float32Array;
     const explained = classIndex ?? logits.indexOf(Math.max(...logits));
-    const score = (a: tf.Tensor) =>
-      tf.sum(tf.slice(network.run(a, { after: layerName }), [0, explained], [1, 1])) as tf.Scalar;
+    const score = (a: tf.Tensor) => scoreOf(scoreName, network.run(a, { after: layerName }), explained);
     const gradients = tf.grad(score)(activations);
     return {
       logits,
@@ -92,8 +117,11 @@ function pass(network: TfjsVgg, input: Tensor, layerName: string, classIndex?: n
   });
 }
 
-/** The methods' equations as their papers have them, over the gradients' own cells; Omeiza et al. 2019: its Eq. 5 to 8. */
-function heatMap(method: MethodName, clean: Pass, differentiated: readonly Pass[]): Float64Array {
+/**
+ * The methods' equations as their papers have them, in front of the last ReLU, over the gradients' own cells; Omeiza et al. 2019:
+ * its Eq. 5 to 8.
+ */
+function signedMap(method: MethodName, clean: Pass, differentiated: readonly Pass[]): Float64Array {
   const [height, width, maps] = clean.shape;
   const cells = height * width;
   const map = new Float64Array(cells);
@@ -119,7 +147,15 @@ function heatMap(method: MethodName, clean: Pass, differentiated: readonly Pass[
       map[cell]! += weight * clean.activations[cell * maps + k]!;
     }
   }
-  return map.map((value) => Math.max(0, value));
+  return map;
+}
+
+/** The positive part of a map [h, w] at another size, bilinearly. */
+function enlarge(map: Float64Array, [h, w]: readonly number[], [height, width]: readonly number[]): Float32Array {
+  return tf.tidy(() => {
+    const small = tf.relu(tf.tensor4d(Float32Array.from(map), [1, h!, w!, 1]));
+    return tf.image.resizeBilinear(small, [height!, width!], false, true).dataSync() as Float32Array;
+  });
 }
 
 /** Muhammad and Yeasin 2020: of a power of the Gram matrix any column points along its first eigenvector. */
@@ -149,13 +185,64 @@ function reluThatPassesPositive({ whereActive }: { whereActive: boolean }): (x: 
   });
 }
 
-/** Mean of ∂S_c/∂x over the inputs, [C, H, W]: TensorFlow's [1, H, W, C] in the order of the oracle. */
-function inputGradient(network: TfjsVgg, inputs: readonly Tensor[], classIndex: number): Float32Array {
+/**
+ * Score-CAM (Wang et al. 2020, Algorithm 1), of the picture under each feature map that is not constant, and Ablation-CAM (Desai
+ * and Ramaswamy 2020), without each feature map.
+ */
+function maskedMap(
+  method: 'score-cam' | 'ablation-cam',
+  network: TfjsVgg,
+  input: Tensor,
+  layerName: string,
+  classIndex: number,
+): Float32Array {
   return tf.tidy(() => {
-    const score = (x: tf.Tensor) => tf.sum(tf.slice(network.run(x, {}), [0, classIndex], [1, 1])) as tf.Scalar;
+    const x = toTfjs(input);
+    const activations = network.run(x, { until: layerName }) as tf.Tensor4D;
+    const maps = activations.shape[3];
+    // [maps, 1, 1, maps]: 1 where a copy is that of the map.
+    const own = tf.reshape(tf.eye(maps), [maps, 1, 1, maps]);
+    const scores = (logits: tf.Tensor) => tf.squeeze(tf.slice(logits, [0, classIndex], [maps, 1]), [1]);
+    let weights: tf.Tensor;
+    if (method === 'ablation-cam') {
+      const without = scores(network.run(tf.mul(activations, tf.sub(1, own)), { after: layerName }));
+      const whole = tf.squeeze(tf.slice(network.run(x, {}), [0, classIndex], [1, 1]));
+      weights = tf.div(tf.sub(whole, without), tf.abs(whole));
+    } else {
+      const [, height, width] = x.shape as number[];
+      const enlarged = tf.transpose(tf.image.resizeBilinear(activations, [height!, width!], false, true), [3, 1, 2, 0]);
+      const lowest = tf.min(enlarged, [1, 2, 3], true);
+      const range = tf.sub(tf.max(enlarged, [1, 2, 3], true), lowest);
+      const masks = tf.divNoNan(tf.sub(enlarged, lowest), range);
+      const isConstant = tf.equal(tf.squeeze(range), 0);
+      const masked = scores(network.run(tf.mul(x, masks), {}));
+      weights = tf.softmax(tf.where(isConstant, tf.fill([maps], Number.NEGATIVE_INFINITY), masked));
+    }
+    return tf.sum(tf.mul(activations, weights), 3).dataSync() as Float32Array;
+  });
+}
+
+/** Mean of ∂Y_c/∂x over the inputs, [C, H, W]: TensorFlow's [1, H, W, C] in the order of the oracle. */
+function inputGradient(
+  network: TfjsVgg,
+  inputs: readonly Tensor[],
+  classIndex: number,
+  scoreName: ScoreName = 'exp',
+): Float32Array {
+  return tf.tidy(() => {
+    const score = (x: tf.Tensor) => scoreOf(scoreName, network.run(x, {}), classIndex);
     const gradients = inputs.map((input) => tf.grad(score)(toTfjs(input)));
     return tf.transpose(tf.squeeze(tf.div(tf.addN(gradients), inputs.length)), [2, 0, 1]).dataSync() as Float32Array;
   });
+}
+
+/** Zeros on both sides would prove nothing. */
+function assertMaps(model: Model, { data, shape }: HeatMaps, expected: ArrayLike<number>, what: string): void {
+  assert(
+    Array.prototype.some.call(expected, (value: number) => value !== 0),
+    `${what} is zero`,
+  );
+  assertClose(data, expected, { what, tolerance: mapTolerance(model), shape });
 }
 
 /** The seeds of the noise keep cells away from the pole of α, next to which float32 has no four digits. */
@@ -171,8 +258,14 @@ describe('TensorFlow.js computes the same', () => {
       seed: 5,
       layers: ['block1_conv1', 'block3_conv1', 'block4_pool', 'block5_conv2'],
     },
+    {
+      vgg: smallVgg({ name: 'vgg16', head: 'gap', seed: 35, channels: 2, classes: 7 }),
+      seed: 5,
+      layers: ['block3_conv1', 'block4_pool', 'cam_conv'],
+    },
   ]) {
-    gpuTest(`${vgg.name}: logits and the maps of every method`, async (gpu) => {
+    const title = vgg.head === 'classifier' ? vgg.name : `${vgg.name}-${vgg.head}`;
+    gpuTest(`${title}: logits and the maps of every method`, async (gpu) => {
       using model = await loadSmallVgg(gpu, vgg, 'keras');
       const network = new TfjsVgg(vgg);
       const input = referenceInput(vgg, 'keras', PICTURE);
@@ -200,17 +293,13 @@ describe('TensorFlow.js computes the same', () => {
           const expected =
             options.method === 'eigen-cam'
               ? eigenMap(clean)
-              : heatMap(options.method as MethodName, clean, differentiated);
-          assertClose(result.map.data, expected, {
-            what,
-            tolerance: mapTolerance(model),
-            shape: clean.shape.slice(0, 2),
-          });
+              : signedMap(options.method as MethodName, clean, differentiated);
+          assertMaps(model, result.signed, expected, what);
         }
       }
     });
 
-    gpuTest(`${vgg.name}: the gradient at the input, of the picture and of noisy copies`, async (gpu) => {
+    gpuTest(`${title}: the gradient at the input, of the picture and of noisy copies`, async (gpu) => {
       using model = await loadSmallVgg(gpu, vgg, 'keras');
       const networks = {
         'guided-backprop': new TfjsVgg(vgg, reluThatPassesPositive({ whereActive: true })),
@@ -250,6 +339,52 @@ describe('TensorFlow.js computes the same', () => {
             shape: result.signed.shape,
           });
         }
+      }
+    });
+
+    gpuTest(`${title}: the maps of masked copies, and guided Grad-CAM`, async (gpu) => {
+      using model = await loadSmallVgg(gpu, vgg, 'keras');
+      const network = new TfjsVgg(vgg);
+      const guided = new TfjsVgg(vgg, reluThatPassesPositive({ whereActive: true }));
+      const input = referenceInput(vgg, 'keras', PICTURE);
+      const { logits } = pass(network, input, layers[0]!);
+      const classIndex = logits.indexOf(Math.max(...logits));
+      for (const layerName of layers.slice(-2)) {
+        for (const method of ['score-cam', 'ablation-cam'] as const) {
+          const result = await explain(model, PICTURE, { method, layerName, classIndex });
+          const expected = maskedMap(method, network, input, layerName, classIndex);
+          assertMaps(model, result.signed, expected, `${method} of ${layerName}`);
+        }
+        const result = await explain(model, PICTURE, { method: 'guided-grad-cam', layerName, classIndex });
+        const clean = pass(network, input, layerName, classIndex);
+        const heat = enlarge(signedMap('grad-cam', clean, [clean]), clean.shape, input.shape.slice(1));
+        const expected = inputGradient(guided, [input], classIndex).map((g, i) => g * heat[i % heat.length]!);
+        assertMaps(model, result.signed, expected, `guided-grad-cam of ${layerName}`);
+      }
+    });
+
+    gpuTest(`${title}: the gradient of every score`, async (gpu) => {
+      // Logits of a size that leaves each class some probability.
+      const { dense } = vgg;
+      const [last] = dense.slice(-1);
+      const times = (factor: number, { shape, data }: Tensor) => ({ shape, data: data.map((value) => factor * value) });
+      const even = { ...last!, weights: times(0.02, last!.weights), bias: times(0.02, last!.bias) };
+      const calm: SmallVgg = { ...vgg, dense: [...dense.slice(0, -1), even] };
+      using model = await loadSmallVgg(gpu, calm, 'keras');
+      const network = new TfjsVgg(calm);
+      const input = referenceInput(calm, 'keras', PICTURE);
+      const classIndex = 4;
+      const layerName = layers[1]!;
+      for (const score of SCORES) {
+        const atLayer = pass(network, input, layerName, classIndex, score);
+        for (const method of ['grad-cam', 'hires-cam', 'xgrad-cam', 'layer-cam'] as const) {
+          const result = await explain(model, PICTURE, { method, layerName, classIndex, score });
+          const expected = signedMap(method, atLayer, [atLayer]);
+          assertMaps(model, result.signed, expected, `${method}, ${score}`);
+        }
+        const result = await explain(model, PICTURE, { method: 'gradient', classIndex, score });
+        const expected = inputGradient(network, [input], classIndex, score);
+        assertMaps(model, result.signed, expected, `gradient, ${score}`);
       }
     });
   }
