@@ -160,12 +160,12 @@ function waysBack(
   });
 }
 
-/** The gradient of what the score is a function of: the class's logit, or the logarithm of its softmax. */
+/** The gradient of what the score is a function of: the class's logit, less the contrast's, or the logarithm of its softmax. */
 function seedDispatch({ context, classes, classIndex: index, options }: Job, batch: Batch): Dispatch {
   const name = context.graph.logits.name;
   const y = gradientSlice(context, name);
   return SCORE_TABLE[options.score].of === 'logit'
-    ? oneHot(classes, batch.gradients, { index, y })
+    ? oneHot(classes, batch.gradients, { index, y, contrast: options.contrast })
     : logSoftmaxGradInput(classes, batch.gradients, { logits: activationSlice(context, name), index, y });
 }
 
@@ -242,12 +242,13 @@ function sampleWeightDispatches(job: Job, batch: Batch, restart: boolean): Dispa
   const { context, options, classes, sampleWeights, classIndex: index, largestScore: largest } = job;
   if (!sampleWeights) return [];
   const logits = activationSlice(context, context.graph.logits.name);
+  const { contrast } = options;
   switch (options.score) {
     case 'exp':
-      return [momentWeights(classes, batch.gradients, { logits, index, largest, sampleWeights, restart })];
+      return [momentWeights(classes, batch.gradients, { logits, index, largest, sampleWeights, contrast, restart })];
     case 'sigmoid':
     case 'softmax':
-      return [scoreDerivatives(options.score, classes, batch.gradients, { logits, index, sampleWeights })];
+      return [scoreDerivatives(options.score, classes, batch.gradients, { logits, index, sampleWeights, contrast })];
     default:
       return [];
   }

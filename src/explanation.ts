@@ -81,7 +81,7 @@ export interface Provenance<Options = ResolvedOptions> {
 export interface Completeness {
   /** Σ of `signed`. */
   readonly attributed: number;
-  /** The score of the picture less that of the baseline: S with score 'exp', whose factor e^S is dropped, else Y. */
+  /** The score of the picture less that of the baseline: S with score 'exp', whose factor e^S is dropped, else Y; of a `contrast`, with its S subtracted. */
   readonly gained: number;
   /** attributed − gained: the error of so many steps, and of float32. More steps make it smaller. */
   readonly gap: number;
@@ -256,12 +256,15 @@ function signedMaps({ signed, rectified }: RawResult, shape: HeatMaps['shape'], 
 
 function completenessOf(
   { signed, logits, baselineLogits, classIndex }: RawResult,
-  { score }: ResolvedOptions,
+  { score, contrast }: ResolvedOptions,
 ): Completeness | undefined {
   if (!baselineLogits) return undefined;
   let attributed = 0;
   for (const value of signed) attributed += value;
-  const scoreOf = (of: Float32Array) => SCORE_TABLE[score].integral(of, classIndex);
+  // What is left of the class's own logit, in its place: with a contrast the score takes no other.
+  const against = (of: Float32Array) =>
+    contrast === undefined ? of : of.with(classIndex, of[classIndex] - of[contrast]);
+  const scoreOf = (of: Float32Array) => SCORE_TABLE[score].integral(against(of), classIndex);
   const gained = scoreOf(logits) - scoreOf(baselineLogits);
   return { attributed, gained, gap: attributed - gained };
 }

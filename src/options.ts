@@ -19,7 +19,7 @@ import {
   presetOptions,
   USUAL_CONVENTIONS,
 } from './presets.ts';
-import { SCORES, type ScoreName } from './scores.ts';
+import { SCORE_TABLE, SCORES, type ScoreName } from './scores.ts';
 
 export const FITS = ['squash', 'crop', 'pad'] as const;
 export type Fit = (typeof FITS)[number];
@@ -109,6 +109,12 @@ export interface ExplainOptions {
   subset?: readonly Cell[];
   /** The class to explain. Default: the most probable class of the clean picture. */
   classIndex?: number;
+  /**
+   * Why the class rather than this one: its logit is subtracted, S_a − S_b takes the place of S in the score, exp, logit or
+   * sigmoid. With sigmoid, Y is p_a / (p_a + p_b). For methods that take the score's gradient. Of a class and itself nothing is left.
+   * Default: none.
+   */
+  contrast?: number;
   /** How the picture is brought to the model's input size. Default 'squash'. */
   fit?: Fit;
   /** Upper bound on the samples per dispatch; the result has the same bits whatever it is. Default: the device's limits. */
@@ -206,6 +212,7 @@ const EXPLAIN_OPTIONS: OptionNames<ExplainOptions & Pick<FusionOptions, 'fusion'
   region: true,
   subset: true,
   classIndex: true,
+  contrast: true,
   fit: true,
   batch: true,
   topK: true,
@@ -243,6 +250,7 @@ export interface ResolvedOptions extends Conventions {
   region: boolean;
   subset: readonly Cell[] | undefined;
   classIndex: number | undefined;
+  contrast: number | undefined;
   fit: Fit;
   batch: number | undefined;
   topK: number;
@@ -391,6 +399,7 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   resolveFit(o.fit);
   if (o.batch !== undefined) integer('batch', o.batch, 1, MAX_SAMPLES);
   if (o.classIndex !== undefined) integer('classIndex', o.classIndex, 0, model.classCount - 1);
+  if (o.contrast !== undefined) checkContrast(o.contrast, o, model);
   resolveTopK(o.topK);
   if (o.timestamps !== undefined && typeof o.timestamps !== 'boolean') {
     throw new OptionError('timestamps', o.timestamps, 'true or false');
@@ -428,10 +437,31 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     activations: o.activations,
     ...selection,
     classIndex: o.classIndex,
+    contrast: o.contrast,
     fit: o.fit,
     batch: o.batch,
     topK: o.topK,
   };
+}
+
+function checkContrast(
+  contrast: number,
+  { classIndex, score, method }: Pick<ResolvedOptions, 'score' | 'method'> & Pick<ExplainOptions, 'classIndex'>,
+  { classCount }: OptionContext,
+): void {
+  integer('contrast', contrast, 0, classCount - 1);
+  if (contrast === classIndex) throw new OptionError('contrast', contrast, 'another class than the explained one');
+  const row = methodOf(method);
+  if (!row.needsGradient || (row.place === 'input' && row.rule !== 'gradient')) {
+    throw new OptionError('contrast', contrast, `nothing: ${row.title} takes no gradient of a score`);
+  }
+  if (SCORE_TABLE[score].of === 'logit') return;
+  const scores = SCORES.filter((name) => SCORE_TABLE[name].of === 'logit').join(', ');
+  throw new OptionError(
+    'contrast',
+    contrast,
+    `nothing with score ${score}, which is against all classes; of ${scores} one`,
+  );
 }
 
 function checkConventions(o: Conventions): void {

@@ -6,6 +6,7 @@ struct Params {
   samples: u32,
   classes: u32,
   restart: u32,
+  contrast: u32, // a class whose logit is subtracted, or none of them
 }
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> index: array<u32>; // the class
@@ -20,7 +21,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   }
   var top = largest[0];
   for (var m = 0u; m < params.samples; m++) {
-    let score = logits[m * params.classes + index[0]];
+    var score = logits[m * params.classes + index[0]];
+    if (params.contrast < params.classes) {
+      score -= logits[m * params.classes + params.contrast];
+    }
     if (m == 0u && params.restart == 1u) {
       top = score;
     }

@@ -1,12 +1,13 @@
 // The derivatives φ', φ'' and φ''' of a score Y = φ(x) of each sample, as sample weights of moments.wgsl. One workgroup a
 // sample.
-//   SIGMOID: Y = σ(S), x = S the logit of the class: s(1 - s), s(1 - s)(1 - 2s), s(1 - s)(1 - 6s + 6s²). With t = e^-|S|
+//   SIGMOID: Y = σ(S), x = S the logit of the class, less that of the contrast if there is one: s(1 - s), s(1 - s)(1 - 2s), s(1 - s)(1 - 6s + 6s²). With t = e^-|S|
 //   they are products of what keeps its digits where s is nearly 0 or 1: s(1 - s) = t / (1 + t)², and so on.
 //   otherwise: Y = p, the class's softmax, as e^x of x = log p: all three are p.
 struct Params {
   grid_first: u32,
   grid_end: u32,
   classes: u32,
+  contrast: u32, // a class whose logit SIGMOID subtracts, or none of them
 }
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> index: array<u32>; // the class
@@ -24,9 +25,12 @@ fn main(
     return;
   }
   let base = sample * params.classes;
-  let score = logits[base + index[0]];
+  var score = logits[base + index[0]];
 #if SIGMOID
   if (lane == 0u) {
+    if (params.contrast < params.classes) {
+      score -= logits[base + params.contrast];
+    }
     let t = exp(-abs(score));
     let first = t / ((1.0 + t) * (1.0 + t));
     let slope = select(1.0, -1.0, score > 0.0) * (1.0 - t) / (1.0 + t); // 1 - 2s

@@ -66,18 +66,23 @@ export function moments(
 
 /**
  * The derivatives φ', φ'' and φ''' of the score of the class `index`, for each sample's own `logits` [samples, classes]:
- * of the sigmoid of its logit, or of e^x with x the logarithm of its softmax.
+ * of the sigmoid of its logit, less that of the class `contrast` if there is one, or of e^x with x the logarithm of its softmax.
  */
 export function scoreDerivatives(
   score: 'sigmoid' | 'softmax',
   classes: number,
   samples: number,
-  { logits, index, sampleWeights }: { logits: BufferSlice; index: BufferSlice; sampleWeights: BufferSlice },
+  {
+    logits,
+    index,
+    sampleWeights,
+    contrast = classes,
+  }: { logits: BufferSlice; index: BufferSlice; sampleWeights: BufferSlice; contrast?: number },
 ): Dispatch {
   return {
     kernel: kernel(SCORE_DERIVATIVES, { flags: { SIGMOID: score === 'sigmoid' } }),
     bindings: { logits, index, sample_weights: sampleWeights },
-    uniforms: { classes },
+    uniforms: { classes, contrast },
     workgroups: samples,
     flops: samples * (score === 'softmax' ? classes : 1) * MEMORY_FLOPS,
   };
@@ -85,7 +90,7 @@ export function scoreDerivatives(
 
 /**
  * Sample weights ω = e^(S - max S), as φ' = φ'' = φ''', for `logits` [samples, classes] of the class `index`; `largest` holds
- * max S so far.
+ * max S so far. With `contrast`, a class, S is less its logit.
  */
 export function momentWeights(
   classes: number,
@@ -95,19 +100,21 @@ export function momentWeights(
     index,
     largest,
     sampleWeights,
+    contrast = classes,
     restart,
   }: {
     logits: BufferSlice;
     index: BufferSlice;
     largest: BufferSlice;
     sampleWeights: BufferSlice;
+    contrast?: number;
     restart: boolean;
   },
 ): Dispatch {
   return {
     kernel: kernel(SAMPLE_WEIGHTS),
     bindings: { logits, index, largest, sample_weights: sampleWeights },
-    uniforms: { samples, classes, restart: restart ? 1 : 0 },
+    uniforms: { samples, classes, restart: restart ? 1 : 0, contrast },
     workgroups: 1,
     flops: samples * MEMORY_FLOPS,
   };

@@ -1,13 +1,16 @@
 /** One result against another: the difference of two maps, and colours that tell for from against. */
 import { describe, expect } from 'vitest';
 import { differenceMap } from '../../src/difference.ts';
+import { OptionError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Model } from '../../src/model.ts';
-import { assertClose, assertSameBits } from '../harness/assertions.ts';
+import type { AnyExplainOptions, ExplainOptions } from '../../src/options.ts';
+import { assertClose, assertRejects, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest } from '../harness/gpu.ts';
 import { loadSmallVgg, noisyPicture, smallVgg } from '../network/small-vgg.ts';
 import { largestSize, shareOfMaximum } from '../reference/fusion.ts';
 import { tensor } from '../reference/tensor.ts';
+import { assertExplains, type ReferenceCase } from './oracle.ts';
 
 const VGG = smallVgg({ name: 'vgg11', inputSize: 64, seed: 11 });
 const PICTURE = noisyPicture(1, 48, 40);
@@ -78,6 +81,78 @@ describe('a diverging colour map', () => {
       const expected = await result.overlay({ colorMap: 'rdbu', heat: { data: sums, shape: result.map.shape } });
       expect((await result.overlay({ colorMap: 'rdbu' })).data).toEqual(expected.data);
       expect(Math.min(...sums)).toBeLessThan(0);
+    }
+  });
+});
+
+describe('contrast', () => {
+  const REFERENCE: ReferenceCase = { vgg: VGG, layout: 'torchvision', picture: PICTURE };
+  const CONTRAST = { classIndex: 3, contrast: 7 } as const;
+  const NOISE = { nSamples: 3, stdDev: 0.1, seed: 4 } as const;
+
+  modelTest('gives the oracle’s map of S_a − S_b', async (model) => {
+    const cases: ExplainOptions[] = [
+      { method: 'grad-cam', layerName: 'block4_conv2', ...NOISE },
+      { method: 'hires-cam', layerName: 'block3_conv1' },
+      { method: 'layer-cam', layerName: 'block2_pool', ...NOISE, score: 'sigmoid' },
+      { method: 'smooth-grad-cam++', layerName: 'block5_conv2', ...NOISE },
+      { method: 'smooth-grad-cam++', layerName: 'block5_conv2', ...NOISE, score: 'sigmoid' },
+      { method: 'xgrad-cam', layerName: 'block4_conv2', ...NOISE, sampleWeights: 'score' },
+      { method: 'gradient-x-input', score: 'logit' },
+      { method: 'smooth-grad', ...NOISE },
+      // At these points no ReLU is within float32's rounding of its switch.
+      { method: 'integrated-gradients', steps: 20 },
+    ];
+    for (const options of cases)
+      await assertExplains(model, REFERENCE, { ...options, ...CONTRAST, score: options.score });
+  });
+
+  modelTest('is the difference of two signed maps where these are linear in the gradient', async (model) => {
+    const call = { method: 'grad-cam', layerName: ['block4_conv2', 'block5_conv2'], ...NOISE } as const;
+    const contrasted = await explain(model, PICTURE, { ...call, ...CONTRAST });
+    const [a, b] = [
+      await explain(model, PICTURE, { ...call, classIndex: 3 }),
+      await explain(model, PICTURE, { ...call, classIndex: 7 }),
+    ];
+    for (const [i, { signed, options, logit, predictions }] of contrasted.entries()) {
+      const expected = a[i]!.signed.data.map((value, cell) => value - b[i]!.signed.data[cell]!);
+      assertClose(signed.data, expected, { tolerance: 2e-6, shape: signed.shape });
+      expect(options).toMatchObject(CONTRAST);
+      // What the network says of the class does not depend on the question.
+      expect([logit, predictions]).toEqual([a[i]!.logit, a[i]!.predictions]);
+    }
+  });
+
+  modelTest('makes up the difference of the gains along a path', async (model) => {
+    const call = { method: 'integrated-gradients', steps: 20 } as const;
+    const { completeness } = await explain(model, PICTURE, { ...call, ...CONTRAST, steps: 200, score: 'sigmoid' });
+    expect(Math.abs(completeness!.gap)).toBeLessThan(0.02 * Math.abs(completeness!.gained));
+    const [a, b, difference] = await Promise.all(
+      [{ classIndex: 3 }, { classIndex: 7 }, CONTRAST].map((options) =>
+        explain(model, PICTURE, { ...call, ...options }),
+      ),
+    );
+    const gained = a!.completeness!.gained - b!.completeness!.gained;
+    expect(difference!.completeness!.gained).toBeCloseTo(gained, 5);
+  });
+
+  modelTest('with the explained class itself leaves nothing', async (model) => {
+    const { classIndex } = await explain(model, PICTURE, { method: 'grad-cam' });
+    const result = await explain(model, PICTURE, { method: 'grad-cam', contrast: classIndex });
+    expect([result.classIndex, result.outcome]).toEqual([classIndex, 'empty']);
+  });
+
+  modelTest('is refused where it means nothing', async (model) => {
+    for (const [options, message] of [
+      [{ contrast: 10 }, /contrast: got 10; allowed: a whole number from 0 to 9/],
+      [{ contrast: 3, classIndex: 3 }, /contrast: got 3; allowed: another class/],
+      [{ contrast: 3, classIndex: [1, 3] }, /contrast: got 3; allowed: another class/],
+      [{ contrast: 3, method: 'eigen-cam' }, /contrast: .*Eigen-CAM takes no gradient/],
+      [{ contrast: 3, method: 'score-cam' }, /contrast: .*Score-CAM takes no gradient/],
+      [{ contrast: 3, method: 'guided-backprop' }, /contrast: .*Guided backpropagation takes no gradient of a score/],
+      [{ contrast: 3, score: 'softmax' }, /contrast: .*score softmax, .*exp, logit, sigmoid/],
+    ] as const) {
+      await assertRejects(() => explain(model, PICTURE, options as AnyExplainOptions), OptionError, message);
     }
   });
 });

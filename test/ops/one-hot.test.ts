@@ -18,4 +18,14 @@ describe('one-hot', () => {
       assertClose(await op.floats(y), expected.data, { shape: expected.shape, tolerance: 0 });
     });
   }
+
+  for (const contrast of [0, 4, 64]) {
+    opTest(`class 4 less class ${contrast}`, async (op) => {
+      const y = op.output(3 * 65);
+      await op.run(oneHot(65, 3, { index: op.input(Uint32Array.of(4)), y, contrast }));
+      const [chosen, subtracted] = [4, contrast].map((index) => reference.oneHot(new Array(3).fill(index), 65));
+      const expected = chosen!.data.map((value, i) => value - subtracted!.data[i]!);
+      assertClose(await op.floats(y), expected, { shape: [3, 65], tolerance: 0 });
+    });
+  }
 });

@@ -5,7 +5,7 @@ import { explain } from './explain.ts';
 import { moments, sampleWeights } from './moments.ts';
 import { backward, forward, logits, type Network } from './network.ts';
 import { type NoiseOptions, noisySamples } from './noise.ts';
-import { oneHot } from './one-hot.ts';
+import { againstClass, oneHot } from './one-hot.ts';
 import { midpoints, pointOnPath } from './path.ts';
 import type { ReluRule } from './relu.ts';
 import { softmax } from './softmax.ts';
@@ -38,6 +38,8 @@ export interface AttributeOptions extends Partial<NoiseOptions> {
   readonly layerName?: string;
   /** Default: the clean picture's most probable class. */
   readonly classIndex?: number | undefined;
+  /** The class whose logit is subtracted from the explained one's. */
+  readonly contrast?: number | undefined;
 }
 
 export interface ReferenceAttribution {
@@ -74,7 +76,9 @@ export function attribute(
     slice(noisySamples(input, 1, { stdDev, noiseScale, seed }, m), 0),
   );
   const points = method === 'integrated-gradients' ? midpoints(input, baseline, steps) : copies;
-  const runs = (points.length === 0 ? [input] : points).map((x) => runOne(network, x, rule));
+  const runs = (points.length === 0 ? [input] : points).map((x) =>
+    againstClass(runOne(network, x, rule), classIndex, options.contrast),
+  );
   const gradients = stack(runs.map((run) => run.gradient(classIndex)));
   const scores = runs.map((run) => run.logits.data[classIndex]!);
   const gradient = moments(gradients, sampleWeights(options.sampleWeights ?? 'uniform', scores)).first;
@@ -93,8 +97,12 @@ export function attribute(
     logits: reshape(cleanLogits, [classes]),
     probabilities: reshape(softmax(cleanLogits), [classes]),
     outcome: outcomeOf(signed, map),
-    gained: isPath ? cleanLogits.data[classIndex]! - start.data[classIndex]! : undefined,
+    gained: isPath ? scoreOf(cleanLogits, classIndex, options) - scoreOf(start, classIndex, options) : undefined,
   };
+}
+
+function scoreOf({ data }: Tensor, classIndex: number, { contrast }: AttributeOptions): number {
+  return data[classIndex]! - (contrast === undefined ? 0 : data[contrast]!);
 }
 
 /** Guided Grad-CAM (Selvaraju et al. 2017): each channel of guided backpropagation times the layer's Grad-CAM, enlarged. */

@@ -7,7 +7,7 @@ import { maskedScoreWeights, scoreDropWeights } from './masked-scores.ts';
 import { type Moments, moments, type Score, sampleWeights, scoreMoments } from './moments.ts';
 import { backward, forward, logits, type Network } from './network.ts';
 import { type NoiseOptions, noisySamples } from './noise.ts';
-import { oneHot } from './one-hot.ts';
+import { againstClass, oneHot } from './one-hot.ts';
 import { relu } from './relu.ts';
 import { sampleMean } from './sample-mean.ts';
 import { firstSingularVector } from './singular-vector.ts';
@@ -42,6 +42,8 @@ export interface ReferenceOptions extends MapOptions, Partial<NoiseOptions>, Alp
   readonly activations?: 'clean' | 'mean' | 'last';
   /** Default: the clean picture's most probable class. */
   readonly classIndex?: number | undefined;
+  /** The class whose logit is subtracted from the explained one's. */
+  readonly contrast?: number | undefined;
 }
 
 export interface ReferenceExplanation {
@@ -74,7 +76,9 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
   const runs = Array.from({ length: nSamples }, (_, m) =>
     runOne(network, slice(noisySamples(input, 1, noise, m), 0), layerName),
   );
-  const differentiated = nSamples === 0 ? [clean] : runs;
+  const differentiated = (nSamples === 0 ? [clean] : runs).map((run) =>
+    againstClass(run, classIndex, options.contrast),
+  );
   const gradients = stack(differentiated.map((run) => run.gradient(classIndex)));
   const last = differentiated.at(-1)!;
   const activations =
