@@ -6,19 +6,28 @@ import { type ByteSource, type ByteStore, WEB_PAGE } from './store.ts';
 export interface FileToRead {
   readonly location: string;
   readonly estimatedBytes: number;
+  /** What the file must be, where that is known: its size in bytes, its SHA-256 in hexadecimal. */
+  readonly size?: number;
+  readonly sha256?: string;
+  /** See OpenOptions. */
+  readonly mayChange?: boolean;
 }
 
 /** With at most this much of a file left to read, the next is opened: its latency hides behind the transfer. */
 const OPEN_AHEAD_BYTES = 8 << 20;
 
 /**
- * Reads files one after the other, in whatever chunks they come, and hashes what it reads. Only one chunk is held. Every
- * failure is a WeightsError that names the file, or an AbortError.
+ * Reads files one after the other, in whatever chunks they come, hashes what it reads, and holds each file to the size and
+ * the SHA-256 that it must have. Only one chunk is held. Every failure is a WeightsError that names the file, or an
+ * AbortError.
  */
 export class ByteReader {
   readonly #store: ByteStore;
   readonly #files: readonly FileToRead[];
+  readonly #newHash: () => Sha256;
   readonly #hash: Sha256;
+  /** Of the file being read, if it must have a certain one. */
+  #fileHash: Sha256 | undefined;
   readonly #stop = new AbortController();
   /** Index of the file being read. */
   #index = -1;
@@ -40,15 +49,22 @@ export class ByteReader {
   /** A file could not be opened or read to its end: what came of it need not be wrong. */
   transferFailed = false;
 
-  constructor(store: ByteStore, files: readonly FileToRead[], hash: Sha256) {
+  constructor(store: ByteStore, files: readonly FileToRead[], newHash: () => Sha256) {
     this.#store = store;
     this.#files = files;
-    this.#hash = hash;
+    this.#newHash = newHash;
+    this.#hash = newHash();
   }
 
   /** The file being read, as messages show it. */
   get file(): string {
     return displayName(this.#files[Math.max(this.#index, 0)]!.location);
+  }
+
+  /** The file being read, if its content alone tells whether it is the right one. */
+  get checkedLocation(): string | undefined {
+    const file = this.#files[this.#index];
+    return file?.sha256 === undefined ? undefined : file.location;
   }
 
   /** Size of the file being read, where known. */
@@ -91,11 +107,12 @@ export class ByteReader {
   }
 
   /** Exactly the next `length` bytes. Memory grows with what comes, not with what is asked for. */
-  async readExactly(length: number, what: string): Promise<Uint8Array> {
-    const bytes = await this.readUpTo(length);
+  async readExactly(length: number, what: string, tensor?: string): Promise<Uint8Array> {
+    const bytes = await this.readUpTo(length, tensor);
     if (bytes.length < length) {
       throw new WeightsError(`the file ends within ${what}`, {
         file: this.file,
+        tensor,
         expected: `${length} bytes`,
         found: `${bytes.length} bytes`,
       });
@@ -104,11 +121,11 @@ export class ByteReader {
   }
 
   /** The next `length` bytes, fewer only at the end. */
-  async readUpTo(length: number): Promise<Uint8Array> {
+  async readUpTo(length: number, tensor?: string): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     let count = 0;
     while (count < length) {
-      const part = await this.read(length - count);
+      const part = await this.read(length - count, undefined, tensor);
       if (part === undefined) break;
       parts.push(part);
       count += part.length;
@@ -133,7 +150,10 @@ export class ByteReader {
     return bytes;
   }
 
-  /** SHA-256 of all bytes that have come, in hexadecimal. Nothing may be read afterwards. */
+  /**
+   * SHA-256 in hexadecimal of all bytes that have come; where files must have a certain one, of these, a line each (see
+   * checksumOfShards). Nothing may be read afterwards.
+   */
   sha256(): string {
     return this.#hash.hex();
   }
@@ -155,10 +175,16 @@ export class ByteReader {
     this.#ahead = undefined;
     this.#size = source.size;
     this.#chunks = source.stream.getReader();
+    const { size, sha256 } = this.#files[this.#index]!;
+    this.#fileHash = sha256 === undefined ? undefined : this.#newHash();
+    if (size !== undefined && source.size !== undefined && source.size !== size) {
+      throw this.#wrongFile('size', `${size} bytes`, `${source.size} bytes`, tensor);
+    }
   }
 
   async #open(index: number): Promise<ByteSource> {
-    return this.#store.open(this.#files[index]!.location, { signal: this.#stop.signal });
+    const { location, sha256, mayChange } = this.#files[index]!;
+    return this.#store.open(location, { signal: this.#stop.signal, sha256, mayChange });
   }
 
   async #nextChunk(tensor: string | undefined): Promise<void> {
@@ -166,15 +192,38 @@ export class ByteReader {
     this.#throwIfStopped();
     if (done) {
       this.#chunks = undefined;
+      this.#checkFile(tensor);
       return;
     }
     if (this.fileBytes[this.#index] === 0) this.#refuseOtherContent(value, tensor);
     this.#rest = value;
     this.fileBytes[this.#index]! += value.length;
     this.totalBytes += value.length;
-    this.#hash.update(value);
+    (this.#fileHash ?? this.#hash).update(value);
     this.#openAhead();
     this.onBytes?.();
+  }
+
+  /** Holds a file that was read to its end to what it must be. */
+  #checkFile(tensor: string | undefined): void {
+    const { size, sha256 } = this.#files[this.#index]!;
+    const bytes = this.fileBytes[this.#index]!;
+    if (size !== undefined && size !== bytes) {
+      throw this.#wrongFile('size', `${size} bytes`, `${bytes} bytes`, tensor);
+    }
+    if (sha256 === undefined) return;
+    const found = this.#fileHash!.hex();
+    if (found !== sha256) throw this.#wrongFile('SHA-256', sha256, found, tensor);
+    this.#hash.update(new TextEncoder().encode(checksumLine(sha256)));
+  }
+
+  #wrongFile(what: string, expected: string, found: string, tensor: string | undefined): WeightsError {
+    return new WeightsError(`the file has another ${what} than its index says`, {
+      file: this.file,
+      tensor,
+      expected,
+      found,
+    });
   }
 
   #openAhead(): void {
@@ -209,6 +258,16 @@ export class ByteReader {
   #throwIfStopped(): void {
     if (this.#stop.signal.aborted) throw new AbortError(undefined, { cause: this.#stop.signal.reason });
   }
+}
+
+/** The SHA-256 of several files as one: of their own in hexadecimal, a line each. It is known before they are read. */
+export function checksumOfShards(sha256s: readonly string[], hash: Sha256): string {
+  hash.update(new TextEncoder().encode(sha256s.map(checksumLine).join('')));
+  return hash.hex();
+}
+
+function checksumLine(sha256: string): string {
+  return `${sha256}\n`;
 }
 
 /** A store's failure as the error that names the file. */

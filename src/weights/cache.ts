@@ -22,26 +22,34 @@ export interface CacheWriter {
 }
 
 export interface CachingStore extends ByteStore {
-  /** Forgets every entry that was read or written through this store. */
-  evict(): Promise<void>;
+  /** Forgets the entries that were read or written through this store: all, or those of one location. */
+  evict(location?: string): Promise<void>;
 }
 
 /**
  * A store in front of another one that keeps what comes by http or https. Other locations are as near as the cache.
  *
- * @param checksum of the whole model, part of the key: what was kept for one is not taken for another
+ * @param checksum of the whole model, part of the key: what was kept for one is not taken for another. A file whose own
+ * SHA-256 is known is kept by that instead.
  */
 export function cachingStore(store: ByteStore, cache: WeightsCache, checksum: string | undefined): CachingStore {
-  const used = new Set<string>();
+  /** Keys of the entries, with their locations. */
+  const used = new Map<string, string>();
   return {
     locate: (location) => store.locate(location),
     resolve: (base, relative) => store.resolve(base, relative),
     createSha256: store.createSha256 && (() => store.createSha256!()),
     async open(location, options) {
       if (!/^https?:/i.test(location)) return store.open(location, options);
-      const key = cacheKey(location, checksum);
-      used.add(key);
+      const key = cacheKey(location, options.sha256 === undefined ? checksum : `sha256-${options.sha256}`);
+      used.set(key, location);
       const kept = await unlessItFails(() => cache.get(key));
+      if (kept !== undefined && options.mayChange) {
+        const source = await unlessItFails(() => store.open(location, options));
+        if (source === undefined) return kept;
+        await unlessItFails(() => kept.stream.cancel());
+        return keepCopy(source, key);
+      }
       if (kept !== undefined) {
         const openSource = async () => {
           await unlessItFails(() => cache.delete(key));
@@ -49,14 +57,18 @@ export function cachingStore(store: ByteStore, cache: WeightsCache, checksum: st
         };
         return { size: kept.size, stream: readElse(kept, openSource) };
       }
-      const source = await store.open(location, options);
-      const writer = await unlessItFails(() => cache.put(key, source.size));
-      return writer === undefined ? source : { size: source.size, stream: copyToCache(source, writer) };
+      return keepCopy(await store.open(location, options), key);
     },
-    async evict() {
-      await Promise.all(Array.from(used, (key) => unlessItFails(() => cache.delete(key))));
+    async evict(location) {
+      const keys = [...used.keys()].filter((key) => location === undefined || used.get(key) === location);
+      await Promise.all(keys.map((key) => unlessItFails(() => cache.delete(key))));
     },
   };
+
+  async function keepCopy(source: ByteSource, key: string): Promise<ByteSource> {
+    const writer = await unlessItFails(() => cache.put(key, source.size));
+    return writer === undefined ? source : { size: source.size, stream: copyToCache(source, writer) };
+  }
 }
 
 /** The URL itself, with the checksum in its query: the Cache API takes http URLs as keys, and ignores fragments. */

@@ -9,12 +9,16 @@ export type Encoding =
   | { readonly dtype: 'float32' | 'float16' | 'bfloat16' }
   | { readonly dtype: 'uint8' | 'uint16'; readonly scale: number; readonly min: number };
 
-/** A tensor as it lies in the file, little-endian and row-major. */
+/** A tensor, or a part of one, as it lies in the file, little-endian and row-major. */
 export interface StoredTensor {
   readonly name: string;
+  /** Of the whole tensor. */
   readonly shape: readonly number[];
+  /** Of what lies here. */
   readonly elementCount: number;
   readonly byteLength: number;
+  /** Where only some consecutive elements lie here: what the file calls them, and the index of the first in the tensor. */
+  readonly part?: { readonly name: string; readonly firstElement: number };
   /** Absent for integers and booleans that stand for themselves, such as batch norm's num_batches_tracked. */
   readonly encoding: Encoding | undefined;
   /** The number format's name in the file. */
@@ -24,13 +28,15 @@ export interface StoredTensor {
 /** Tensors that fill a run of files without gaps, one after the other; a tensor may go on in the next file. */
 export interface TensorGroup {
   readonly files: readonly string[];
+  /** Bytes before the first tensor. */
+  readonly headerBytes: number;
   readonly tensors: readonly StoredTensor[];
+  /** What the only file must be, where that is known before it is read: a shard with an index. SHA-256 in hexadecimal. */
+  readonly shard?: { readonly size: number; readonly sha256?: string };
 }
 
 export interface WeightsLayout {
   readonly format: 'tfjs-layers' | 'safetensors';
-  /** Bytes before the first tensor of the first group. */
-  readonly headerBytes: number;
   readonly groups: readonly TensorGroup[];
 }
 
@@ -70,4 +76,24 @@ export function excerpt(value: unknown): string {
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Where a shard is that a description of weights names.
+ *
+ * @param path as the description has it
+ * @param file the description's name in messages
+ * @param resolve turns the path into what the store opens; throws where that cannot be done
+ */
+export function resolveShard(path: unknown, file: string, resolve: (path: string) => string): string {
+  // A description from the web must not point at another server, nor at the disk of whoever loads it.
+  if (typeof path !== 'string' || path === '' || /^([a-z][a-z0-9+.-]*:|[/\\])/i.test(path)) {
+    const name = file.slice(file.lastIndexOf('/') + 1);
+    throw new WeightsError(`a shard path is not relative to ${name}`, { file, found: excerpt(path) });
+  }
+  try {
+    return resolve(path);
+  } catch (cause) {
+    throw new WeightsError(`the shard ${path} cannot be found from here`, { file }, { cause });
+  }
 }

@@ -3,13 +3,21 @@
  * https://huggingface.co/docs/safetensors/index#format
  */
 import { WeightsError } from '../errors.ts';
-import type { ByteReader } from './byte-reader.ts';
-import type { WeightsLayout } from './layout.ts';
-import { type Encoding, excerpt, isRecord, MAX_HEADER_BYTES, type StoredTensor, tensorExtent } from './layout.ts';
+import { type ByteReader, displayName } from './byte-reader.ts';
+import {
+  type Encoding,
+  excerpt,
+  isRecord,
+  MAX_HEADER_BYTES,
+  type StoredTensor,
+  type TensorGroup,
+  tensorExtent,
+} from './layout.ts';
 
 const LENGTH_BYTES = 8;
 
-const FLOATS: Record<string, { bytes: number; encoding: Encoding }> = {
+/** The number formats of weights, by their names in the format. */
+export const FLOATS: Readonly<Record<string, { readonly bytes: number; readonly encoding: Encoding }>> = {
   F32: { bytes: 4, encoding: { dtype: 'float32' } },
   F16: { bytes: 2, encoding: { dtype: 'float16' } },
   BF16: { bytes: 2, encoding: { dtype: 'bfloat16' } },
@@ -38,12 +46,17 @@ interface PlacedTensor extends StoredTensor {
  * used before it is checked, and nothing is allocated by its word alone.
  *
  * @param location the file, as the store takes it
+ * @param tensor what is looked for, for messages
  * @throws WeightsError for whatever is wrong with the header.
  */
-export async function readSafetensorsHeader(reader: ByteReader, location: string): Promise<WeightsLayout> {
-  const file = reader.file;
-  const length = await readHeaderLength(reader);
-  const bytes = await reader.readExactly(length, 'the header');
+export async function readSafetensorsHeader(
+  reader: ByteReader,
+  location: string,
+  tensor?: string,
+): Promise<TensorGroup> {
+  const file = displayName(location);
+  const length = await readHeaderLength(reader, tensor);
+  const bytes = await reader.readExactly(length, 'the header', tensor);
   const tensors = placeTensors(parseHeader(bytes, file), file);
   const headerBytes = LENGTH_BYTES + length;
   const expectedSize = headerBytes + (tensors.at(-1)?.end ?? 0);
@@ -56,11 +69,11 @@ export async function readSafetensorsHeader(reader: ByteReader, location: string
       found: `${reader.size} bytes`,
     });
   }
-  return { format: 'safetensors', headerBytes, groups: [{ files: [location], tensors }] };
+  return { files: [location], headerBytes, tensors };
 }
 
-async function readHeaderLength(reader: ByteReader): Promise<number> {
-  const bytes = await reader.readExactly(LENGTH_BYTES, "the header's length");
+async function readHeaderLength(reader: ByteReader, tensor: string | undefined): Promise<number> {
+  const bytes = await reader.readExactly(LENGTH_BYTES, "the header's length", tensor);
   const length = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
   if (length > MAX_HEADER_BYTES) {
     throw new WeightsError('not a safetensors file: the header is too long', {

@@ -4,12 +4,13 @@
  */
 import { OptionError, throwIfAborted, WeightsError } from '../errors.ts';
 import { checkOptionNames, type OptionNames } from '../option-names.ts';
-import { asWeightsError, ByteReader, displayName } from './byte-reader.ts';
+import { asWeightsError, ByteReader, checksumOfShards, displayName } from './byte-reader.ts';
 import { browserCache, type CachingStore, cachingStore, type WeightsCache } from './cache.ts';
 import { BYTES_PER_ELEMENT, decode } from './decode.ts';
-import { type Encoding, MAX_HEADER_BYTES, type WeightsLayout } from './layout.ts';
+import { type Encoding, MAX_HEADER_BYTES, type TensorGroup, type WeightsLayout } from './layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import { createSha256, type Sha256 } from './sha256.ts';
+import { type DescribedModel, isShardIndex, parseShardIndex, type ShardIndex } from './shard-index.ts';
 import { type ByteStore, fetchStore, fileListStore } from './store.ts';
 import { filesToRead, streamTensors, totalBytes } from './stream.ts';
 import { parseLayersModel } from './tfjs-layers.ts';
@@ -17,7 +18,8 @@ import { parseLayersModel } from './tfjs-layers.ts';
 export type { CacheWriter, WeightsCache } from './cache.ts';
 export type { Encoding, WeightsDtype } from './layout.ts';
 export type { Sha256 } from './sha256.ts';
-export type { ByteSource, ByteStore } from './store.ts';
+export type { DescribedModel } from './shard-index.ts';
+export type { ByteSource, ByteStore, OpenOptions } from './store.ts';
 
 /** What the file says of a tensor. */
 export interface TensorInfo {
@@ -25,7 +27,7 @@ export interface TensorInfo {
   readonly shape: readonly number[];
   /** As stored. */
   readonly encoding: Encoding;
-  /** URL or path of the file that declares it: the model.json or the .safetensors. */
+  /** URL or path of the file that declares it: the model.json, the .safetensors or its index. */
   readonly file: string;
 }
 
@@ -59,7 +61,7 @@ export class WeightsPiece {
 export interface LoadProgress {
   /** Bytes of weights that have come in this pass. */
   readonly loadedBytes: number;
-  /** Bytes of weights in all: the file for safetensors, the shards for TensorFlow.js. */
+  /** Bytes of weights in all: the file or files for safetensors, the shards for TensorFlow.js. */
   readonly totalBytes: number;
   /** The file being read. */
   readonly file: string;
@@ -79,6 +81,8 @@ export interface WeightsFile {
   readonly format: 'tfjs-layers' | 'safetensors';
   /** URL or path of the file that was opened. */
   readonly origin: string;
+  /** The network that the weights are of, where the file says it: `gradcam convert` writes it. */
+  readonly model?: DescribedModel;
   /** The tensors that can be streamed, in the file's order. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
@@ -94,15 +98,19 @@ export interface WeightsFile {
    */
   stream(options?: StreamOptions): AsyncGenerator<WeightsPiece, void, undefined>;
   /**
-   * 'sha256-<hex>' of all bytes of the weights in order (TensorFlow.js: of the shards, in the manifest's order), after
-   * a stream() that ran to its end; undefined before.
+   * 'sha256-<hex>' of all bytes of the weights in order (TensorFlow.js: of the shards, in the manifest's order; of files
+   * whose index has their checksums: of these in hexadecimal, a line each), after a stream() that ran to its end;
+   * undefined before.
    */
   checksum(): string | undefined;
   /** Gives back what openWeights left open for the first stream(). Needed only where none is made. */
   close(): Promise<void>;
 }
 
-/** A URL, a path or folder (with Node's store), or the files of a file input or a dropped folder. */
+/**
+ * A URL, a path or folder (with Node's store), or the files of a file input or a dropped folder. A URL that ends in a slash
+ * is that of a folder with an index.
+ */
 export type WeightsLocation = string | URL | File | Iterable<File> | ArrayLike<File>;
 
 export interface OpenWeightsOptions {
@@ -131,8 +139,9 @@ const OPEN_OPTIONS: OptionNames<OpenWeightsOptions> = {
 };
 
 /**
- * Opens a TensorFlow.js layers-model by its model.json, or a .safetensors file. Reads and checks what describes the
- * tensors; a safetensors file is left open there, so that one request serves description and tensors.
+ * Opens a TensorFlow.js layers-model by its model.json, a .safetensors file, or several by their index. Reads and checks
+ * what describes the tensors; a single safetensors file is left open there, so that one request serves description and
+ * tensors.
  *
  * @throws WeightsError if there is no such file, or its description is broken; OptionError; AbortError
  */
@@ -145,20 +154,82 @@ export async function openWeights(location: WeightsLocation, options: OpenWeight
   throwIfAborted(signal);
   const store = chooseStore(location, options);
   const file = await locate(store, location);
-  const reader = new ByteReader(store, [{ location: file, estimatedBytes: Infinity }], newHash(store));
+  const origin = displayName(file);
+  const toRead = { location: file, estimatedBytes: Infinity, mayChange: isIndexName(file) };
+  const reader = new ByteReader(store, [toRead], hashes(store));
   reader.abortOn(signal);
   try {
-    if ((await detectFormat(reader, file)) === 'safetensors') {
-      const layout = await readSafetensorsHeader(reader, file);
-      return new OpenedWeights(store, displayName(file), layout, reader, options);
+    if ((await detectContent(reader, file)) === 'tensors') {
+      const layout = { format: 'safetensors', groups: [await readSafetensorsHeader(reader, file)] } as const;
+      return new OpenedWeights({ store, origin, layout, opened: reader, options });
     }
-    const layout = parseLayersModel(await readText(reader), displayName(file), (path) => store.resolve(file, path));
+    const json = await readJson(reader);
     await reader.close();
-    return new OpenedWeights(store, displayName(file), layout, undefined, options);
+    const resolve = (path: string) => store.resolve(file, path);
+    if (!isShardIndex(json)) {
+      return new OpenedWeights({ store, origin, layout: parseLayersModel(json, origin, resolve), options });
+    }
+    const index = parseShardIndex(json, origin, resolve);
+    const groups = index.groups ?? (await readShardHeaders(index, origin, store, signal));
+    refuseOtherShards(groups, origin, store, checksum);
+    return new OpenedWeights({ store, origin, layout: { format: 'safetensors', groups }, model: index.model, options });
   } catch (error) {
     await forgetIfBroken(error, reader, store);
     throw error;
   }
+}
+
+/** Hugging Face's own index says which tensor lies in which shard, and nothing more: the rest is in the shards' headers. */
+async function readShardHeaders(
+  { shards }: ShardIndex,
+  index: string,
+  store: Store,
+  signal: AbortSignal | undefined,
+): Promise<TensorGroup[]> {
+  const groups: TensorGroup[] = [];
+  for (const { location, names } of shards) {
+    const reader = new ByteReader(store, [{ location, estimatedBytes: Infinity }], hashes(store));
+    reader.abortOn(signal);
+    try {
+      const group = await readSafetensorsHeader(reader, location);
+      const missing = names.find((name) => !group.tensors.some((tensor) => tensor.name === name));
+      if (missing !== undefined) {
+        throw new WeightsError('the index puts a tensor into this file that is not there', {
+          file: displayName(location),
+          tensor: missing,
+          expected: `${names.length} tensors of ${index}`,
+          found: `${group.tensors.length} tensors`,
+        });
+      }
+      const twice = group.tensors.find(({ name }) =>
+        groups.some(({ tensors }) => tensors.some((t) => t.name === name)),
+      );
+      if (twice !== undefined) {
+        const at = { file: displayName(location), tensor: twice.name };
+        throw new WeightsError('another file of the index has the tensor too', at);
+      }
+      const size = group.tensors.reduce((sum, { byteLength }) => sum + byteLength, group.headerBytes);
+      groups.push({ ...group, shard: { size } });
+      await reader.close();
+    } catch (error) {
+      await forgetIfBroken(error, reader, store);
+      throw error;
+    }
+  }
+  return groups;
+}
+
+/** An index with checksums tells before the shards are read whether they are the ones that are wanted. */
+function refuseOtherShards(
+  groups: readonly TensorGroup[],
+  file: string,
+  store: Store,
+  expected: string | undefined,
+): void {
+  const sha256s = groups.flatMap(({ shard }) => shard?.sha256 ?? []);
+  if (expected === undefined || sha256s.length < groups.length) return;
+  const found = `sha256-${checksumOfShards(sha256s, hashes(store)())}`;
+  if (found !== expected) throw new WeightsError('the checksum is wrong', { file, expected, found });
 }
 
 /** A store that can forget what it kept; without a cache there is nothing to forget. */
@@ -182,58 +253,78 @@ async function locate(store: ByteStore, location: WeightsLocation): Promise<stri
   }
 }
 
-/** By the name's ending, else by the content: a safetensors length has zero bytes in front of the JSON. */
-async function detectFormat(reader: ByteReader, file: string): Promise<WeightsLayout['format']> {
-  const path = file.replace(/[?#].*$/s, '').toLowerCase();
-  if (path.endsWith('.safetensors')) return 'safetensors';
-  if (path.endsWith('.json')) return 'tfjs-layers';
+function isIndexName(file: string): boolean {
+  return pathOf(file).endsWith('.index.json');
+}
+
+/** The path of a URL or file in lower case, for its ending. */
+function pathOf(file: string): string {
+  return file.replace(/[?#].*$/s, '').toLowerCase();
+}
+
+/**
+ * Whether a file holds tensors or describes others in JSON: by the name's ending, else by the content: a safetensors
+ * length has zero bytes in front of the JSON.
+ */
+async function detectContent(reader: ByteReader, file: string): Promise<'tensors' | 'json'> {
+  const path = pathOf(file);
+  if (path.endsWith('.safetensors')) return 'tensors';
+  if (path.endsWith('.json')) return 'json';
   const start = await reader.peek(8);
-  return start.includes(0) ? 'safetensors' : 'tfjs-layers';
+  return start.includes(0) ? 'tensors' : 'json';
 }
 
-async function readText(reader: ByteReader): Promise<string> {
+async function readJson(reader: ByteReader): Promise<unknown> {
   const bytes = await reader.readUpTo(MAX_HEADER_BYTES + 1);
+  const { file } = reader;
   if (bytes.length > MAX_HEADER_BYTES) {
-    throw new WeightsError('too long for a model.json', {
-      file: reader.file,
-      expected: `at most ${MAX_HEADER_BYTES} bytes`,
-    });
+    throw new WeightsError('too long for a model.json', { file, expected: `at most ${MAX_HEADER_BYTES} bytes` });
   }
-  return new TextDecoder().decode(bytes);
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch (cause) {
+    const expected = 'the model.json of a TensorFlow.js layers-model, or an index of safetensors files';
+    throw new WeightsError('not JSON', { file, expected }, { cause });
+  }
 }
 
-function newHash(store: ByteStore): Sha256 {
-  return store.createSha256?.() ?? createSha256();
+/** What hashes are made with. */
+function hashes(store: ByteStore): () => Sha256 {
+  return () => store.createSha256?.() ?? createSha256();
 }
 
 /**
  * After an error: closes the reader, and where the content itself was at fault, takes it out of the cache, so that the
- * next attempt fetches it anew. What was kept before a connection broke stays.
+ * next attempt fetches it anew. What was kept before a connection broke stays, and so do shards that were checked.
  */
 async function forgetIfBroken(error: unknown, reader: ByteReader, store: Store): Promise<void> {
   await reader.close();
-  if (error instanceof WeightsError && !reader.transferFailed) await store.evict?.();
+  if (error instanceof WeightsError && !reader.transferFailed) await store.evict?.(reader.checkedLocation);
+}
+
+interface OpenedParts {
+  readonly store: Store;
+  readonly origin: string;
+  readonly layout: WeightsLayout;
+  readonly model?: DescribedModel;
+  /** Stands behind the header, for the first stream(). */
+  readonly opened?: ByteReader;
+  readonly options: OpenWeightsOptions;
 }
 
 class OpenedWeights implements WeightsFile {
   readonly format: WeightsFile['format'];
   readonly origin: string;
+  readonly model: DescribedModel | undefined;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly integerTensors: ReadonlyMap<string, string>;
   readonly #store: Store;
   readonly #layout: WeightsLayout;
   readonly #options: OpenWeightsOptions;
-  /** Stands behind the header, for the first stream(). */
   #opened: ByteReader | undefined;
   #checksum: string | undefined;
 
-  constructor(
-    store: Store,
-    origin: string,
-    layout: WeightsLayout,
-    opened: ByteReader | undefined,
-    options: OpenWeightsOptions,
-  ) {
+  constructor({ store, origin, layout, model, opened, options }: OpenedParts) {
     const tensors = new Map<string, TensorInfo>();
     const integerTensors = new Map<string, string>();
     for (const { name, shape, encoding, dtype } of layout.groups.flatMap((group) => group.tensors)) {
@@ -242,6 +333,7 @@ class OpenedWeights implements WeightsFile {
     }
     this.format = layout.format;
     this.origin = origin;
+    this.model = model;
     this.tensors = tensors;
     this.integerTensors = integerTensors;
     this.#store = store;
@@ -257,13 +349,13 @@ class OpenedWeights implements WeightsFile {
     }
     const opened = this.#opened;
     this.#opened = undefined;
-    const reader = opened ?? new ByteReader(this.#store, filesToRead(this.#layout), newHash(this.#store));
+    const reader = opened ?? new ByteReader(this.#store, filesToRead(this.#layout), hashes(this.#store));
     try {
       if (opened === undefined) reader.abortOn(this.#options.signal);
       reader.abortOn(signal);
       if (onProgress) reportProgress(reader, totalBytes(this.#layout), onProgress);
-      if (opened === undefined) await reader.readExactly(this.#layout.headerBytes, 'the header');
-      const pieces = streamTensors(reader, this.#layout, pieceElements, ({ name }) => wanted(name));
+      const isWanted = ({ name }: { name: string }) => wanted(name);
+      const pieces = streamTensors(reader, this.#layout, pieceElements, isWanted, opened !== undefined);
       for await (const { tensor, offset, stored } of pieces) {
         yield new WeightsPiece(this.tensors.get(tensor.name)!, offset, stored);
       }

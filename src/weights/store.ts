@@ -2,10 +2,21 @@
 import { WeightsError } from '../errors.ts';
 import type { Sha256 } from './sha256.ts';
 
+/** What Hugging Face's libraries call the index of sharded safetensors. */
+export const INDEX_NAME = 'model.safetensors.index.json';
+
 /** An open file: its size where known for sure, and its bytes. */
 export interface ByteSource {
   readonly size: number | undefined;
   readonly stream: ReadableStream<Uint8Array>;
+}
+
+export interface OpenOptions {
+  readonly signal?: AbortSignal;
+  /** What the file must have, in hexadecimal: for a cache, which keeps it by that. */
+  readonly sha256?: string;
+  /** The file says which others to read: a cache gives what it kept only where the file itself cannot be had. */
+  readonly mayChange?: boolean;
 }
 
 /**
@@ -17,7 +28,7 @@ export interface ByteStore {
   locate(location: string): Promise<string>;
   /** The location of a file named relative to another, as a model.json names its shards. */
   resolve(base: string, relative: string): string;
-  open(location: string, options: { signal?: AbortSignal }): Promise<ByteSource>;
+  open(location: string, options: OpenOptions): Promise<ByteSource>;
   /** The runtime's own SHA-256, if it is faster than one in JavaScript. */
   createSha256?(): Sha256;
 }
@@ -29,12 +40,18 @@ export function fetchStore(): ByteStore {
   return {
     async locate(location) {
       const base = globalThis.location?.href;
-      if (URL.canParse(location, base)) return new URL(location, base).href;
+      if (URL.canParse(location, base)) return indexIfFolder(new URL(location, base));
       throw new Error(`not a URL; ${FROM_DISK}`);
     },
     resolve: resolveUrl,
     open: openUrl,
   };
+}
+
+/** The URL of a folder's index, as far as a URL shows that it is a folder's; else the URL as it is. */
+export function indexIfFolder(url: URL): string {
+  const isFolder = /^(https?|file):$/.test(url.protocol) && url.pathname.endsWith('/');
+  return isFolder ? resolveUrl(url.href, INDEX_NAME) : url.href;
 }
 
 /** A sibling's URL. It takes over the query, where a signed URL carries its key. */
@@ -61,7 +78,8 @@ export async function openUrl(location: string, { signal }: { signal?: AbortSign
   return { size: sizeOf(response), stream: response.body ?? new Blob().stream() };
 }
 
-export const WEB_PAGE = 'a web page (HTML) instead of weights; give the address of the file itself';
+export const WEB_PAGE =
+  'a web page (HTML) instead of weights; give the address of the file itself, or that of a folder with a slash at its end';
 
 /**
  * The body's size, if the response tells it. Content-Length counts the compressed bytes of a compressed response, and
@@ -97,7 +115,8 @@ function joinPath(base: string, relative: string): string {
 }
 
 /**
- * The weights among a folder's files: its model.json, or the only .safetensors file; a single file is taken as it is.
+ * The weights among a folder's files: its model.json, the only index of .safetensors files, or the only such file; a single
+ * file is taken as it is.
  *
  * @param folder its name in messages
  * @throws WeightsError if there is none, or no telling which.
@@ -105,13 +124,14 @@ function joinPath(base: string, relative: string): string {
 export function findWeights(paths: readonly string[], folder: string): string {
   const baseName = (path: string) => path.slice(path.lastIndexOf('/') + 1);
   const models = paths.filter((path) => baseName(path) === 'model.json');
+  const indices = paths.filter((path) => path.endsWith('.safetensors.index.json'));
   const safetensors = paths.filter((path) => path.endsWith('.safetensors'));
-  const candidates = models.length > 0 ? models : safetensors;
+  const candidates = [models, indices, safetensors].find(({ length }) => length > 0) ?? [];
   if (candidates.length === 1) return candidates[0]!;
   const listed = candidates.length > 0 ? candidates : paths;
   throw new WeightsError(candidates.length > 0 ? 'several weights files' : 'no weights', {
     file: folder,
-    expected: 'a model.json, or one .safetensors file',
+    expected: 'a model.json, an index of .safetensors files, or one .safetensors file',
     found: listed.length === 0 ? 'no files' : listed.slice(0, 5).join(', ') + (listed.length > 5 ? ', …' : ''),
   });
 }

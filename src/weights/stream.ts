@@ -3,6 +3,7 @@ import { WeightsError } from '../errors.ts';
 import { type ByteReader, displayName, type FileToRead } from './byte-reader.ts';
 import { PieceCutter } from './decode.ts';
 import type { StoredTensor, TensorGroup, WeightsLayout } from './layout.ts';
+import { readSafetensorsHeader } from './safetensors.ts';
 
 export interface StoredPiece {
   readonly tensor: StoredTensor;
@@ -28,15 +29,16 @@ export function totalBytes(layout: WeightsLayout): number {
 
 /** Every file of the layout in order. How a group's bytes are shared among its files is not written anywhere. */
 export function filesToRead(layout: WeightsLayout): FileToRead[] {
-  return fileRuns(layout).flatMap(({ files, byteLength }) =>
-    files.map((location) => ({ location, estimatedBytes: byteLength / files.length })),
+  return fileRuns(layout).flatMap(({ files, byteLength, shard }) =>
+    files.map((location) => ({ location, estimatedBytes: byteLength / files.length, ...shard })),
   );
 }
 
 /**
  * Reads all files to their ends and yields the wanted tensors' pieces.
  *
- * @param reader of `filesToRead(layout)`, standing at the first tensor
+ * @param reader of `filesToRead(layout)`, at the beginning of the first
+ * @param behindHeader whether it stands behind that one's header already
  * @throws WeightsError where a file holds fewer or more bytes than its tensors need.
  */
 export async function* streamTensors(
@@ -44,8 +46,10 @@ export async function* streamTensors(
   layout: WeightsLayout,
   pieceElements: number,
   isWanted: (tensor: StoredTensor) => boolean,
+  behindHeader: boolean,
 ): AsyncGenerator<StoredPiece, void, undefined> {
   for (const run of fileRuns(layout)) {
+    if (run.headerBytes > 0 && !behindHeader) await readOverHeader(reader, run);
     for (const tensor of run.tensors) {
       const cutter =
         tensor.encoding && isWanted(tensor)
@@ -56,7 +60,9 @@ export async function* streamTensors(
         const bytes = await reader.read(bytesLeft, run.endFile, tensor.name);
         if (bytes === undefined) throw truncation(reader, run, tensor.name);
         bytesLeft -= bytes.length;
-        for (const piece of cutter?.push(bytes) ?? []) yield { tensor, ...piece };
+        for (const { offset, stored } of cutter?.push(bytes) ?? []) {
+          yield { tensor, offset: offset + (tensor.part?.firstElement ?? 0), stored };
+        }
       }
     }
     if ((await reader.read(1, run.endFile)) !== undefined) {
@@ -69,13 +75,32 @@ export async function* streamTensors(
   }
 }
 
+/** Reads a file's header, which must say what was known of the file before. */
+async function readOverHeader(reader: ByteReader, { files: [location], tensors, headerBytes }: FileRun): Promise<void> {
+  const found = await readSafetensorsHeader(reader, location!, tensors[0]?.name);
+  const wrong = tensors.findIndex((tensor, i) => describe(found.tensors[i]) !== describe(tensor));
+  if (wrong < 0 && found.tensors.length === tensors.length && found.headerBytes === headerBytes) return;
+  const [expected, actual] =
+    wrong < 0 ? [tensors.at(-1), found.tensors.at(-1)] : [tensors[wrong], found.tensors[wrong]];
+  throw new WeightsError('the file does not hold what its index says, or it has changed', {
+    file: displayName(location!),
+    tensor: expected?.name,
+    expected: `${describe(expected)} and a header of ${headerBytes} bytes`,
+    found: `${describe(actual)} and a header of ${found.headerBytes} bytes`,
+  });
+}
+
+/** A tensor as its file has it. */
+function describe(tensor: StoredTensor | undefined): string {
+  return tensor ? `${tensor.part?.name ?? tensor.name}, ${tensor.byteLength} bytes` : 'nothing';
+}
+
 function fileRuns(layout: WeightsLayout): FileRun[] {
   let endFile = 0;
-  return layout.groups.map((group, index) => {
+  return layout.groups.map((group) => {
     const firstFile = endFile;
     endFile += group.files.length;
-    const headerBytes = index === 0 ? layout.headerBytes : 0;
-    const byteLength = group.tensors.reduce((sum, tensor) => sum + tensor.byteLength, headerBytes);
+    const byteLength = group.tensors.reduce((sum, tensor) => sum + tensor.byteLength, group.headerBytes);
     return { ...group, firstFile, endFile, byteLength };
   });
 }

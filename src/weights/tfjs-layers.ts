@@ -4,7 +4,7 @@
  */
 import { WeightsError } from '../errors.ts';
 import type { TensorGroup, WeightsLayout } from './layout.ts';
-import { type Encoding, excerpt, isRecord, type StoredTensor, tensorExtent } from './layout.ts';
+import { type Encoding, excerpt, isRecord, resolveShard, type StoredTensor, tensorExtent } from './layout.ts';
 
 /** Bytes per element, with quantised and plain tensors alike. */
 const BYTES: Record<string, number> = { float32: 4, float16: 2, uint8: 1, uint16: 2, int32: 4, bool: 1 };
@@ -12,18 +12,12 @@ const BYTES: Record<string, number> = { float32: 4, float16: 2, uint8: 1, uint16
 /**
  * Reads and checks the manifest of a model.json.
  *
- * @param text the file's text
+ * @param model the file's JSON
  * @param file its name in messages
  * @param resolve turns a manifest path into what the store opens; throws where that cannot be done
  * @throws WeightsError for whatever is wrong with the manifest.
  */
-export function parseLayersModel(text: string, file: string, resolve: (path: string) => string): WeightsLayout {
-  let model: unknown;
-  try {
-    model = JSON.parse(text);
-  } catch (cause) {
-    throw new WeightsError('not JSON', { file, expected: 'the model.json of a TensorFlow.js layers-model' }, { cause });
-  }
+export function parseLayersModel(model: unknown, file: string, resolve: (path: string) => string): WeightsLayout {
   if (!isRecord(model) || !Array.isArray(model.weightsManifest)) {
     throw new WeightsError('no weightsManifest', { file, expected: 'the model.json of a TensorFlow.js layers-model' });
   }
@@ -36,7 +30,7 @@ export function parseLayersModel(text: string, file: string, resolve: (path: str
   }
   const names = new Set<string>();
   const groups = model.weightsManifest.map((group, index) => parseGroup(group, index, names, file, resolve));
-  return { format: 'tfjs-layers', headerBytes: 0, groups };
+  return { format: 'tfjs-layers', groups };
 }
 
 function parseGroup(
@@ -55,19 +49,7 @@ function parseGroup(
   if (files.length === 0 && first !== undefined) {
     throw new WeightsError(`weightsManifest[${index}] names no shard`, { file, tensor: first.name });
   }
-  return { files, tensors };
-}
-
-function resolveShard(path: unknown, file: string, resolve: (path: string) => string): string {
-  // A manifest from the web must not point at another server, nor at the disk of whoever loads it.
-  if (typeof path !== 'string' || path === '' || /^([a-z][a-z0-9+.-]*:|[/\\])/i.test(path)) {
-    throw new WeightsError('a shard path is not relative to model.json', { file, found: excerpt(path) });
-  }
-  try {
-    return resolve(path);
-  } catch (cause) {
-    throw new WeightsError(`the shard ${path} cannot be found from here`, { file }, { cause });
-  }
+  return { files, headerBytes: 0, tensors };
 }
 
 function parseWeight(weight: unknown, names: Set<string>, file: string): StoredTensor {

@@ -83,8 +83,8 @@ describe("Node's store", () => {
   it('says what it looked for in a folder', async () => {
     const several = await folderOf('several', { 'a.safetensors': safetensors, 'b.safetensors': safetensors });
     expect((await weightsErrorOf(() => open(several))).message).toBe(
-      `${several}: several weights files; expected a model.json, or one .safetensors file; ` +
-        'found a.safetensors, b.safetensors',
+      `${several}: several weights files; expected a model.json, an index of .safetensors files, ` +
+        'or one .safetensors file; found a.safetensors, b.safetensors',
     );
     const none = await folderOf('none', { 'notes.txt': new Uint8Array(1) });
     expect(await weightsErrorOf(() => open(none))).toMatchObject({ file: none, found: 'notes.txt' });

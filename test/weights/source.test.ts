@@ -197,7 +197,7 @@ describe('files handed to a page', () => {
   });
 
   it.each([
-    [[], /no weights.*model.json, or one .safetensors file; found no files/],
+    [[], /no weights.*model.json, .*or one .safetensors file; found no files/],
     [['a.txt', 'b.txt'], /no weights.*found a.txt, b.txt/],
     [['a.safetensors', 'b.safetensors', 'c.txt'], /several weights files.*found a.safetensors, b.safetensors$/],
     [['x/model.json', 'y/model.json'], /several weights files.*found x\/model.json, y\/model.json/],
