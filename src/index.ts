@@ -36,7 +36,14 @@ export type { OverlayImage, OverlayOptions } from './image/overlay.ts';
 export type { ImageInput, Pixels } from './image/picture.ts';
 export { addPngText, PNG_KEYWORD, pngText } from './image/png-text.ts';
 export { METHOD_TABLE, METHODS, type Method, type MethodName } from './methods.ts';
-export { type LoadModelOptions, loadModel, Model, type RandomWeights, type WeightsRecord } from './model.ts';
+export {
+  AUTO_MODEL,
+  type LoadModelOptions,
+  loadModel,
+  Model,
+  type RandomWeights,
+  type WeightsRecord,
+} from './model.ts';
 export { type KnownModel, MODELS, type ModelName, type ModelSource, type ModelVariant } from './network/models.ts';
 export { PRECISIONS, type Precision } from './network/parameters.ts';
 export {
@@ -73,5 +80,12 @@ export { type Trace, type TraceOptions, trace } from './trace.ts';
 export type { TracedLayer, TracedTensor } from './traced.ts';
 export { type TuneKernelsOptions, tuneKernels } from './tune.ts';
 export { VERSION } from './version.ts';
-export type { ByteSource, ByteStore, LoadProgress, WeightsCache, WeightsFile } from './weights/source.ts';
+export type {
+  ByteSource,
+  ByteStore,
+  DescribedModel,
+  LoadProgress,
+  WeightsCache,
+  WeightsFile,
+} from './weights/source.ts';
 export { openWeights } from './weights/source.ts';

@@ -1,6 +1,6 @@
 /** A network with its weights on a GPU. */
 import { RecentMaps } from './cam/kept-maps.ts';
-import { DisposedError, OptionError } from './errors.ts';
+import { DisposedError, OptionError, WeightsError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { type FeatureShape, Graph, type GraphNode, type NetworkTable } from './network/graph.ts';
 import {
@@ -13,9 +13,13 @@ import {
 } from './network/models.ts';
 import { checkPrecision, type LoadOptions, Parameters, type Precision } from './network/parameters.ts';
 import { randomWeights } from './network/random.ts';
+import { modelOfFile } from './network/recognise.ts';
 import type { ChannelScaling } from './ops/preprocess.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
 import { type OpenWeightsOptions, openWeights, type WeightsFile, type WeightsLocation } from './weights/source.ts';
+
+/** In place of a model's name: the one that its weights are of. */
+export const AUTO_MODEL = 'auto';
 
 /** Seeded random weights: they make maps of the right shape that mean nothing. */
 export interface RandomWeights {
@@ -28,11 +32,11 @@ export interface LoadModelOptions
     ModelVariant,
     Pick<OpenWeightsOptions, 'store' | 'cache' | 'checksum'> {
   /**
-   * A URL, File objects, an opened weights file, or random weights; with Node's loadModel also a path or a folder. Default:
-   * the model's own source.
+   * A URL, File objects, an opened weights file, or random weights; with Node's loadModel also a path or a folder. Sizes
+   * and labels that an index of `gradcam convert` tells of need not be given. Default: the model's own source.
    */
   weights?: WeightsLocation | WeightsFile | RandomWeights;
-  /** Class names in index order. Default: those of the built-in model, none for the others. */
+  /** Class names in index order. Default: those that came with the weights or the built-in model, none for the others. */
   labels?: readonly string[];
 }
 
@@ -146,24 +150,25 @@ export class Model {
 /**
  * Loads a known model's weights to the GPU, piece by piece.
  *
+ * @param name 'auto': the network that `weights` are of, as an index of `gradcam convert` says, or told by the tensors
  * @throws WeightsError for a file that is broken or another network's, LimitError when the GPU cannot hold it, OptionError
  * for an unknown name, AbortError.
  */
-export async function loadModel(gpu: Gpu, name: ModelName, options: LoadModelOptions = {}): Promise<Model> {
-  const known = findModel(name);
+export async function loadModel(
+  gpu: Gpu,
+  name: ModelName | typeof AUTO_MODEL,
+  options: LoadModelOptions = {},
+): Promise<Model> {
+  const asked = name === AUTO_MODEL ? undefined : findModel(name);
   checkOptionNames('loadModel()', options, LOAD_OPTIONS);
   checkPrecision(options.precision);
-  const table = modelTable(known, options);
-  const graph = new Graph(table);
-  const classes = graph.shape(graph.logits.name)[0];
-  // The classes of random weights are nothing that has a name.
-  const isRandom = typeof options.weights === 'object' && 'random' in options.weights;
-  const labels = options.labels ?? (classes === known.classes && !isRandom ? known.labels : undefined);
-  if (labels && labels.length !== classes) {
-    throw new OptionError('labels', `${labels.length} labels`, `one label for each of the ${classes} classes`);
-  }
-  const file = await openFile(graph, known, options);
+  if (asked) modelTable(asked, options); // its sizes are checked before anything is opened
+  const file = await openFile(asked, options);
   try {
+    const { known, variant } = networkOf(file, asked, options);
+    const table = modelTable(known, variant);
+    const graph = new Graph(table);
+    const labels = labelsOf(graph, known, file, options);
     const parameters = await Parameters.load(gpu, graph, file, options);
     return new Model(gpu, table, graph, parameters, file, labels);
   } finally {
@@ -171,16 +176,66 @@ export async function loadModel(gpu: Gpu, name: ModelName, options: LoadModelOpt
   }
 }
 
-function openFile(
-  graph: Graph,
-  known: KnownModel,
-  { weights, store, cache, checksum, signal }: LoadModelOptions,
-): Promise<WeightsFile> | WeightsFile {
+async function openFile(
+  known: KnownModel | undefined,
+  { weights, store, cache, checksum, signal, ...variant }: LoadModelOptions,
+): Promise<WeightsFile> {
+  if (known === undefined && (weights === undefined || isRandom(weights))) {
+    throw new OptionError(
+      'weights',
+      weights,
+      `a location of weights; it tells which network '${AUTO_MODEL}' stands for`,
+    );
+  }
   if (weights === undefined) {
-    const source = publishedSource(known);
+    const source = publishedSource(known!);
     return openWeights(source.url, { store, cache, checksum: checksum ?? source.checksum, signal });
   }
-  if (typeof weights === 'object' && 'random' in weights) return randomWeights(graph, weights.random);
+  if (isRandom(weights)) return randomWeights(new Graph(modelTable(known!, variant)), weights.random);
   if (typeof weights === 'object' && 'tensors' in weights) return weights;
   return openWeights(weights, { store, cache, checksum, signal });
+}
+
+function isRandom(weights: LoadModelOptions['weights']): weights is RandomWeights {
+  return typeof weights === 'object' && 'random' in weights;
+}
+
+/** The network that was asked for, in the sizes that the file tells of where the call does not. */
+function networkOf(
+  file: WeightsFile,
+  asked: KnownModel | undefined,
+  { width, classes, inputSize }: ModelVariant,
+): { known: KnownModel; variant: ModelVariant } {
+  if (asked && file.model && file.model.name !== asked.name) {
+    throw new WeightsError('these are weights of another network', {
+      file: file.origin,
+      expected: asked.name,
+      found: file.model.name,
+    });
+  }
+  const { known, variant } = asked && !file.model ? { known: asked, variant: {} } : modelOfFile(file);
+  return {
+    known,
+    variant: {
+      width: width ?? variant.width,
+      classes: classes ?? variant.classes,
+      inputSize: inputSize ?? variant.inputSize,
+    },
+  };
+}
+
+function labelsOf(
+  graph: Graph,
+  known: KnownModel,
+  file: WeightsFile,
+  { labels: given, weights }: LoadModelOptions,
+): readonly string[] | undefined {
+  const [classes] = graph.shape(graph.logits.name);
+  // The classes of random weights are nothing that has a name.
+  const ownLabels = classes === known.classes && !isRandom(weights) ? known.labels : undefined;
+  const labels = given ?? file.model?.labels ?? ownLabels;
+  if (labels && labels.length !== classes) {
+    throw new OptionError('labels', `${labels.length} labels`, `one label for each of the ${classes} classes`);
+  }
+  return labels;
 }

@@ -223,10 +223,7 @@ export class Parameters {
     };
     sinks.set(tensorOf(file, node, this.convention, 'kernel'), {
       node: node.name,
-      shapes:
-        this.convention === 'keras'
-          ? [[kernel, kernel, inChannels, outChannels]]
-          : [[outChannels, inChannels, kernel, kernel]],
+      shapes: kernelShapes(this.#graph, node, this.convention),
       write: ({ offset, values }) => {
         packed ??= new Float32Array(packedLength(shape));
         for (let i = 0; i < values.length; i++) packed[packedAt(offset + i)] = values[i];
@@ -280,19 +277,9 @@ export class Parameters {
     const matrix = this.#createMatrix(node.name, shape, matrixStorage(file.tensors.get(kernel), this.precision));
     this.#denses.set(node.name, { matrix, bias });
     const writer = new MatrixWriter(this.gpu, shape, matrix);
-    const input = this.#graph.shape(node.inputs[0]);
-    const flattened = this.#graph.node(node.inputs[0]);
-    const maps = flattened.op === 'flatten' ? this.#graph.shape(flattened.inputs[0]) : input;
     sinks.set(kernel, {
       node: node.name,
-      shapes:
-        this.convention === 'keras'
-          ? [[shape.inputs, shape.outputs]]
-          : // timm keeps fully connected layers as convolutions over the whole map.
-            [
-              [shape.outputs, shape.inputs],
-              [shape.outputs, ...maps],
-            ],
+      shapes: kernelShapes(this.#graph, node, this.convention),
       write: (piece) => writer.write(piece.offset, elementsOfPiece(piece, matrix.storage)),
     });
     const biasValues = new Float32Array(shape.outputs);
@@ -303,6 +290,25 @@ export class Parameters {
       finish: () => this.gpu.write(bias.buffer, biasValues),
     });
   }
+}
+
+/** Shapes that a layer's matrix or kernel may have in a file. */
+export function kernelShapes(graph: Graph, node: Conv2dNode | DenseNode, convention: Convention): number[][] {
+  if (node.op === 'conv2d') {
+    const { inChannels, outChannels, kernel } = convShape(graph, node);
+    return convention === 'keras'
+      ? [[kernel, kernel, inChannels, outChannels]]
+      : [[outChannels, inChannels, kernel, kernel]];
+  }
+  const { inputs, outputs } = denseShape(graph, node, convention);
+  if (convention === 'keras') return [[inputs, outputs]];
+  const source = graph.node(node.inputs[0]);
+  const maps = graph.shape(source.op === 'flatten' ? source.inputs[0] : source.name);
+  // timm keeps fully connected layers as convolutions over the whole map.
+  return [
+    [outputs, inputs],
+    [outputs, ...maps],
+  ];
 }
 
 /** Where the pieces of one tensor go. */
@@ -358,12 +364,30 @@ function tensorOf(
   return findTensor(file, namesOf(node, convention), SUFFIX[convention][part]);
 }
 
+/** What the file holds as a layer's matrix or kernel, if it holds one. */
+export function kernelInFile(
+  file: WeightsFile,
+  node: Conv2dNode | DenseNode,
+  convention: Convention,
+): TensorInfo | undefined {
+  return file.tensors.get(tensorOf(file, node, convention, 'kernel'));
+}
+
+/** Layers that have weights, in forward order. */
+export function weightedLayers(graph: Graph): (Conv2dNode | DenseNode)[] {
+  return graph.nodes.filter((node) => node.op === 'conv2d' || node.op === 'dense');
+}
+
 /** Keras calls its matrices 'kernel', torch 'weight': the names tell which layout and which preprocessing to use. */
+export function findConvention(graph: Graph, file: WeightsFile): Convention | undefined {
+  const [first] = weightedLayers(graph);
+  return (['keras', 'torch'] as const).find((convention) => kernelInFile(file, first!, convention));
+}
+
 function detectConvention(graph: Graph, file: WeightsFile): Convention {
-  const first = graph.nodes.find((node) => node.op === 'conv2d' || node.op === 'dense') as Conv2dNode | DenseNode;
-  for (const convention of ['keras', 'torch'] as const) {
-    if (file.tensors.has(tensorOf(file, first, convention, 'kernel'))) return convention;
-  }
+  const convention = findConvention(graph, file);
+  if (convention !== undefined) return convention;
+  const [first] = weightedLayers(graph);
   throw new WeightsError(`these are not weights of ${graph.name}`, {
     file: file.origin,
     tensor: first.name,
@@ -430,7 +454,7 @@ function checkFinite(piece: WeightsPiece): void {
   });
 }
 
-function sameShape(shape: readonly number[], tensor: TensorInfo): boolean {
+export function sameShape(shape: readonly number[], tensor: TensorInfo): boolean {
   return shape.length === tensor.shape.length && shape.every((n, i) => n === tensor.shape[i]);
 }
 

@@ -1,5 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts';
-import { type LoadModelOptions, loadModel as loadModelFrom, type Model, type ModelName } from '../index.ts';
+import type { AUTO_MODEL, LoadModelOptions, Model, ModelName } from '../index.ts';
+import { loadModel as loadModelFrom } from '../index.ts';
 import { fileCache, nodeStore } from './files.ts';
 
 /**
@@ -8,7 +9,11 @@ import { fileCache, nodeStore } from './files.ts';
  *
  * @throws as the core's loadModel does.
  */
-export function loadModel(gpu: Gpu, name: ModelName, options: LoadModelOptions = {}): Promise<Model> {
+export function loadModel(
+  gpu: Gpu,
+  name: ModelName | typeof AUTO_MODEL,
+  options: LoadModelOptions = {},
+): Promise<Model> {
   const { store = nodeStore(), cache = fileCache() } = options;
   return loadModelFrom(gpu, name, { ...options, store, cache });
 }
