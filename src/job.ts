@@ -10,6 +10,7 @@ import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
 import { METHODS, takesLayer, takesPath } from './methods.ts';
 import type { Model } from './model.ts';
+import { type ClassWeightsScratch, classWeightsScratch } from './network/class-weights.ts';
 import { elementsOf, type Graph } from './network/graph.ts';
 import type { Plan } from './network/plan.ts';
 import type { RunContext } from './network/run.ts';
@@ -67,6 +68,8 @@ export interface Job {
   readonly cam: Cam | undefined;
   /** The clean picture's feature maps, where α takes them and the weighted sum others. */
   readonly cleanActivations: BufferSlice | undefined;
+  /** Where the method's weights are those of the class in the network's last layer. */
+  readonly classWeights: ClassWeightsScratch | undefined;
   /** Where the method's weights are one. */
   readonly singularVector: SingularVectorScratch | undefined;
   /** Of a method that masks the input: what the masks are normalised by. */
@@ -193,6 +196,10 @@ export function prepareJobs(
             probabilities: workspace.floats('probabilities of the kept classes', classes * plan.rows),
           }
         : undefined,
+      classWeights:
+        method.weights === 'class-weights'
+          ? classWeightsScratch(model.graph, model.parameters.convention, workspace)
+          : undefined,
     };
     const ofLayer = once((target: string, { activations }: LastingParts) => {
       const [maps, height, width] = model.graph.shape(target);

@@ -10,6 +10,7 @@ import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Cam, Job } from './job.ts';
 import type { InputMethod } from './methods.ts';
+import { type ClassWeightsScratch, classWeights } from './network/class-weights.ts';
 import type { Batch } from './network/plan.ts';
 import { attribution } from './ops/attribution.ts';
 import { maskedScoreWeights, scoreDropWeights } from './ops/masked-scores.ts';
@@ -81,6 +82,10 @@ function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
     case 'gradient':
     case 'positive-gradient':
       return [];
+    case 'class-weights': {
+      const { weights } = weighted;
+      return classWeights(job.context, job.classWeights as ClassWeightsScratch, { index, weights });
+    }
     case 'expression': {
       const sums = needsGradient ? weighted.sums : undefined;
       return [expressionWeights(shape, { name, text: expression as string }, { ...weighted, sums })];

@@ -23,6 +23,7 @@ export interface LayerMethod extends MethodBase {
     | 'activation-share'
     | 'gradient'
     | 'positive-gradient'
+    | 'class-weights'
     | 'singular-vector'
     | 'masked-scores'
     | 'score-drop'
@@ -126,6 +127,15 @@ const TABLE = {
     isSmooth: false,
     equation: 'L = ReLU(Σ_k ReLU(g_k) ⊙ A_k)',
     source: 'Jiang et al. 2021 (doi 10.1109/TIP.2021.3089943)',
+  },
+  cam: {
+    title: 'CAM',
+    place: 'layer',
+    weights: 'class-weights',
+    needsGradient: false,
+    isSmooth: false,
+    equation: 'L = ReLU(Σ_k W_k A_k), W_k what the logit of the class weights the mean of A_k over its cells with',
+    source: 'Zhou et al. 2016 (arXiv 1512.04150), Eq. 2',
   },
   'eigen-cam': {
     title: 'Eigen-CAM',
@@ -239,6 +249,14 @@ export const METHOD_TABLE: Readonly<Record<MethodName, Method>> = TABLE;
 /** Whether the method has to do with a layer, which an option names. */
 export function takesLayer(method: Method): boolean {
   return method.place === 'layer' || method.factor === 'grad-cam';
+}
+
+/**
+ * Whether the method is made for networks that end in a global average pooling and one fully connected layer, and for the
+ * layer that is pooled there.
+ */
+export function needsPooledLayer(method: Method): boolean {
+  return method.weights === 'class-weights';
 }
 
 /** Whether the method averages over points of a path in place of noisy copies. */

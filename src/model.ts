@@ -2,6 +2,7 @@
 import { RecentMaps } from './cam/kept-maps.ts';
 import { DisposedError, OptionError, WeightsError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
+import { METHOD_TABLE, METHODS, type MethodName, needsPooledLayer } from './methods.ts';
 import { type FeatureShape, Graph, type GraphNode, type NetworkTable } from './network/graph.ts';
 import {
   findModel,
@@ -116,6 +117,19 @@ export class Model {
   /** Layers that can be explained, in forward order. */
   get layerNames(): string[] {
     return this.graph.layers.map(({ name }) => name);
+  }
+
+  /**
+   * The layer that CAM can explain: its maps' means, and nothing else of the picture, make the logits in one fully connected
+   * layer. Undefined for networks without a global average pooling there.
+   */
+  get pooledLayer(): string | undefined {
+    return this.graph.pooledLayer?.name;
+  }
+
+  /** Methods that can explain this network: all but CAM where there is no pooledLayer. */
+  get methods(): MethodName[] {
+    return METHODS.filter((name) => this.pooledLayer !== undefined || !needsPooledLayer(METHOD_TABLE[name]));
   }
 
   /**

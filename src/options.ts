@@ -2,9 +2,9 @@
  * The options of an explanation: their types, their defaults and their checks, in one place for the API and the
  * command line. Names follow the paper (Omeiza et al. 2019) where it has one.
  */
-import { type AnyMethod, defineMethod, methodOf } from './custom-method.ts';
+import { type AnyMethod, defineMethod, methodName, methodOf } from './custom-method.ts';
 import { OptionError } from './errors.ts';
-import { METHODS, takesLayer, takesPath } from './methods.ts';
+import { METHODS, needsPooledLayer, takesLayer, takesPath } from './methods.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
 import {
   ACTIVATIONS,
@@ -34,8 +34,8 @@ export interface ExplainOptions {
   /** One of METHODS, or one that defineMethod() made. Default 'smooth-grad-cam++'. */
   method?: AnyMethod;
   /**
-   * Layer whose feature maps are weighted, after its ReLU. Default: the network's last convolution. Not for methods at the
-   * input, but Guided Grad-CAM.
+   * Layer whose feature maps are weighted, after its ReLU. Default: the network's last convolution; for CAM the one layer that
+   * it can explain. Not for methods at the input, but Guided Grad-CAM.
    */
   layerName?: string;
   /** n, the number of noisy copies. 0 (default) takes the clean picture's own gradient, which is Grad-CAM++. */
@@ -282,6 +282,11 @@ export interface OptionContext {
   classCount: number;
   /** Resolves a layer name or alias to the node's own name and its feature maps' [maps, height, width]. */
   resolveLayer(name: string | undefined): Layer;
+  /**
+   * The layer whose maps a global average pooling takes the means of, and one fully connected layer the logits of these;
+   * undefined for networks that do not end so.
+   */
+  readonly pooledLayer: string | undefined;
 }
 
 /** A call of explain(), checked. */
@@ -345,11 +350,6 @@ function checkFusion(fusion: Fusion, { method }: ResolvedOptions, options: AnyEx
   }
 }
 
-/** CAM needs what no table of a network here can say, so that there is nothing to check on the graph. */
-const CAM_ALTERNATIVE =
-  "grad-cam: CAM (Zhou et al. 2016) takes the class's row of the one dense layer behind a global average pooling as weights, " +
-  'and no network here ends in these two; in one that does, Grad-CAM gives the same map but for a factor';
-
 /**
  * Fills in the defaults and checks every value against the model.
  *
@@ -363,7 +363,6 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
   const { preset, nSamples = DEFAULT_OPTIONS.nSamples } = given;
   if (preset !== undefined) oneOf('preset', preset, PRESETS);
   const o = { ...DEFAULT_OPTIONS, ...(preset && presetOptions(preset, nSamples)), ...given };
-  if ((o.method as unknown) === 'cam') throw new OptionError('method', o.method, CAM_ALTERNATIVE);
   const method = resolveMethod(o.method);
   integer('nSamples', o.nSamples, 0, MAX_SAMPLES);
   if (typeof o.stdDev !== 'number' || !Number.isFinite(o.stdDev) || o.stdDev < 0) {
@@ -413,7 +412,7 @@ export function resolveOptions(options: ExplainOptions, model: OptionContext): R
     );
   }
 
-  const layer = takesLayer(methodOf(method)) ? model.resolveLayer(o.layerName) : undefined;
+  const layer = takesLayer(methodOf(method)) ? chooseLayer(method, o.layerName, model) : undefined;
   const selection = layer && methodOf(method).place === 'layer' ? checkSelection(o, layer) : NO_SELECTION;
   return {
     method,
@@ -474,6 +473,25 @@ function checkConventions(o: Conventions): void {
   oneOf('alphaNormalization', o.alphaNormalization, ALPHA_NORMALIZATIONS);
   oneOf('alphaGradient', o.alphaGradient, ALPHA_GRADIENTS);
   oneOf('activations', o.activations, ACTIVATIONS);
+}
+
+/** The layer of the call, or the one that the method has by default. */
+function chooseLayer(method: AnyMethod, layerName: string | undefined, model: OptionContext): Layer {
+  if (!needsPooledLayer(methodOf(method))) return model.resolveLayer(layerName);
+  const { title } = methodOf(method);
+  const { pooledLayer } = model;
+  if (pooledLayer === undefined) {
+    const allowed =
+      `hires-cam or grad-cam: ${title} takes its weights from the one fully connected layer behind a global average ` +
+      'pooling, and this network does not end so; in one that does, all three give the same map but for a factor';
+    throw new OptionError('method', methodName(method), allowed);
+  }
+  const layer = model.resolveLayer(layerName ?? pooledLayer);
+  if (layer.name === pooledLayer) return layer;
+  const allowed =
+    `${pooledLayer}: ${title} has weights for the maps in front of the global average pooling alone; hires-cam and ` +
+    'grad-cam explain the other layers';
+  throw new OptionError('layerName', layerName, allowed);
 }
 
 function resolveMethod(method: AnyMethod): AnyMethod {

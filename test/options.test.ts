@@ -17,6 +17,13 @@ const MODEL: OptionContext = {
     if (name !== 'block5_conv3' && name !== 'features.28') throw new OptionError('layerName', name, 'block5_conv3');
     return { name: 'block5_conv3', shape: [8, 6, 4] };
   },
+  pooledLayer: undefined,
+};
+/** One with two layers, whose logits come from the means of the second. */
+const POOLED_MODEL: OptionContext = {
+  ...MODEL,
+  resolveLayer: (name = 'block5_conv3') => ({ name, shape: [8, 6, 4] }),
+  pooledLayer: 'block5_pool',
 };
 
 function errorOf(options: Record<string, unknown>): OptionError {
@@ -96,6 +103,19 @@ describe('resolveOptions', () => {
     }
   });
 
+  it('has the pooled layer by default, and no other, for a method that is made for it', () => {
+    const resolved = resolveOptions({ method: 'cam' }, POOLED_MODEL);
+    expect(resolved).toMatchObject({ method: 'cam', layerName: 'block5_pool', nSamples: 0 });
+    expect(resolveOptions(resolved, POOLED_MODEL)).toEqual(resolved);
+    expect(resolveOptions({ method: 'grad-cam' }, POOLED_MODEL).layerName).toBe('block5_conv3');
+    expect(() => resolveOptions({ method: 'cam', layerName: 'block5_conv3' }, POOLED_MODEL)).toThrow(
+      /layerName: got "block5_conv3"; allowed: block5_pool: CAM .* alone; hires-cam and grad-cam explain the other layers/,
+    );
+    expect(() => resolveOptions({ method: 'cam', nSamples: 2 }, POOLED_MODEL)).toThrow(
+      /nSamples: got 2; allowed: 0: CAM takes no gradient that noise could smooth/,
+    );
+  });
+
   it('takes undefined for absent, and resolves the layer’s alias', () => {
     const options = { method: undefined, seed: undefined, topK: undefined, layerName: 'features.28' };
     const resolved = resolveOptions(options, MODEL);
@@ -137,7 +157,7 @@ describe('resolveOptions', () => {
 
   it.each([
     ['method', { method: 'gradcam' }, /"gradcam"; allowed: grad-cam, hires-cam, .*, smooth-grad-cam\+\+, /],
-    ['method', { method: 'cam' }, /got "cam"; allowed: grad-cam: CAM .* no network here .* same map/],
+    ['method', { method: 'cam' }, /got "cam"; allowed: hires-cam or grad-cam: CAM .* this network does not end so/],
     ['layerName', { layerName: 'conv9' }, /"conv9"; allowed: block5_conv3/],
     ['nSamples', { nSamples: -1 }, /got -1; allowed: a whole number from 0 to 10000/],
     ['nSamples', { nSamples: 1.5 }, /got 1\.5/],

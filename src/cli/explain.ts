@@ -76,6 +76,7 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
 export function checkOptions(options: ExplainOptions, graph: Graph): ResolvedOptions {
   return resolveOptions(options, {
     classCount: classCount(graph),
+    pooledLayer: graph.pooledLayer?.name,
     resolveLayer: (name) => {
       const layer = graph.layer(name).name;
       return { name: layer, shape: graph.shape(layer) };

@@ -11,7 +11,7 @@ import { methodOf } from '../../src/custom-method.ts';
 import { OverflowError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
-import { METHOD_TABLE, METHODS, type MethodName, takesLayer, takesPath } from '../../src/methods.ts';
+import { METHOD_TABLE, METHODS, type MethodName, needsPooledLayer, takesLayer, takesPath } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import type { Cell, ExplainOptions, SelectionOptions } from '../../src/options.ts';
 import { explainProgressively } from '../../src/progressive.ts';
@@ -55,7 +55,7 @@ describe('a result is never NaN', () => {
       `network ${seed}: ${what}`,
       async (gpu) => {
         using model = await loadSmallVgg(gpu, vgg, layout);
-        for (const method of METHODS) {
+        for (const method of model.methods) {
           const picture = drawPicture(source);
           const options = drawOptions(source, model, method);
           const described = `${JSON.stringify(options)} of a picture of ${picture.width} × ${picture.height}`;
@@ -85,7 +85,9 @@ describe('a result is never NaN', () => {
 describe('a layer’s output of any size', () => {
   const vgg = smallVgg({ name: 'vgg11', channels: 2, seed: 3 });
   const picture = noisyPicture(8, 40);
-  const methods = METHODS.filter((method) => METHOD_TABLE[method].place === 'layer');
+  const methods = METHODS.filter(
+    (method) => METHOD_TABLE[method].place === 'layer' && !needsPooledLayer(METHOD_TABLE[method]),
+  );
 
   for (const layer of ['block2_conv1', 'block3_conv2', 'block4_conv1'] as const) {
     gpuTest(`leaves the maps behind it as they are, or is an error: ${layer}`, async (gpu) => {
@@ -155,7 +157,8 @@ function powerOfTen(source: Random, min: number, max: number): number {
 
 function drawNetwork(source: Random, seed: number): { vgg: SmallVgg; layout: Layout; what: string } {
   const name = oneOf(source, ['vgg11', 'vgg16'] as const);
-  const layers = smallVgg({ name, channels: 1 })
+  const head = oneOf(source, ['classifier', 'classifier', name === 'vgg16' ? 'gap' : 'avg'] as const);
+  const layers = smallVgg({ name, head, channels: 1 })
     .blocks.flat()
     .map((layer) => layer.name);
   layers.push('fc1', 'fc2', 'predictions');
@@ -190,7 +193,8 @@ function drawNetwork(source: Random, seed: number): { vgg: SmallVgg; layout: Lay
   });
   const vgg = smallVgg({
     name,
-    batchNorm: source.uniform() < 0.2,
+    head,
+    batchNorm: head !== 'gap' && source.uniform() < 0.2,
     channels: source.integer(1, 3),
     inputSize: oneOf(source, [32, 64]),
     classes,
@@ -200,7 +204,9 @@ function drawNetwork(source: Random, seed: number): { vgg: SmallVgg; layout: Lay
   });
   const { predictions, weightOf } = oneOf(source, PREDICTIONS);
   const layout = vgg.batchNorm ? 'torchvision' : oneOf(source, ['keras', 'torchvision'] as const);
-  const what = [vgg.name, layout, `${classes} classes`, ...faults, predictions].filter(Boolean).join(', ');
+  const what = [head === 'classifier' ? name : `${name}-${head}`, layout, `${classes} classes`, ...faults, predictions]
+    .filter(Boolean)
+    .join(', ');
   return { vgg: withPredictions(vgg, weightOf), layout, what };
 }
 
@@ -229,7 +235,8 @@ function drawPicture(source: Random): Picture {
 
 function drawOptions(source: Random, model: Model, method: MethodName): ExplainOptions {
   const row = METHOD_TABLE[method];
-  const layerName = takesLayer(row) ? oneOf(source, model.layerNames) : undefined;
+  const layers = needsPooledLayer(row) ? [model.pooledLayer] : model.layerNames;
+  const layerName = takesLayer(row) ? oneOf(source, layers) : undefined;
   const activations = oneOf(source, ['clean', 'clean', 'mean'] as const);
   const takesNoise = !row.masks && !takesPath(row) && (row.needsGradient || activations === 'mean');
   const score = oneOf(source, SCORES);

@@ -4,7 +4,7 @@ import { OptionError, ReleasedError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { METHOD_TABLE, METHODS } from '../../src/methods.ts';
+import { METHOD_TABLE, METHODS, needsPooledLayer } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import type { ExplainOptions, SelectionOptions } from '../../src/options.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
@@ -41,7 +41,10 @@ function explainPicture(model: Model, options: ExplainOptions = {}): Promise<Exp
 }
 
 describe('combine', () => {
-  for (const method of METHODS.filter((name) => METHOD_TABLE[name].place === 'layer')) {
+  const ofAnyLayer = METHODS.filter(
+    (name) => METHOD_TABLE[name].place === 'layer' && !needsPooledLayer(METHOD_TABLE[name]),
+  );
+  for (const method of ofAnyLayer) {
     modelTest(`makes the maps that explain() makes: ${method}`, async (model) => {
       const nSamples = METHOD_TABLE[method].needsGradient ? 3 : 0;
       const result = await explainPicture(model, { method, nSamples });

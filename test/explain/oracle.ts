@@ -36,7 +36,7 @@ const WITHOUT_ALPHA = { alphaZeroCells: 0, alphaCells: 0 };
 
 export function referenceOf(
   { vgg, layout, picture }: ReferenceCase,
-  { method = 'smooth-grad-cam++', layerName = 'block5_conv3', ...options }: ExplainOptions,
+  { method = 'smooth-grad-cam++', layerName = defaultLayer(vgg, method), ...options }: ExplainOptions,
 ): Expected {
   const input = referenceInput(vgg, layout, picture, options.fit);
   const network = referenceNetwork(vgg);
@@ -46,6 +46,11 @@ export function referenceOf(
     return { ...attributeByOracle(network, input, baseline, { ...options, method, layerName }), ...WITHOUT_ALPHA };
   }
   return explainByOracle(network, input, { ...options, method, layerName });
+}
+
+/** The last convolution, and for CAM the layer whose maps are pooled. */
+function defaultLayer({ blocks, head }: SmallVgg, method: ExplainOptions['method']): string {
+  return method === 'cam' && head === 'avg' ? 'block5_pool' : blocks.at(-1)!.at(-1)!.name;
 }
 
 function assertComplete({ completeness, logit }: Explanation, { signed, gained }: Expected): void {

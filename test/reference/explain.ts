@@ -12,7 +12,7 @@ import { relu } from './relu.ts';
 import { sampleMean } from './sample-mean.ts';
 import { firstSingularVector } from './singular-vector.ts';
 import { softmax } from './softmax.ts';
-import { reshape, slice, stack, type Tensor } from './tensor.ts';
+import { reshape, slice, stack, type Tensor, tensor } from './tensor.ts';
 import { type AlphaForm, alphaWeights, gradCamWeights, xGradCamWeights } from './weights.ts';
 
 export type ReferenceMethod =
@@ -22,6 +22,7 @@ export type ReferenceMethod =
   | 'smooth-grad-cam++'
   | 'xgrad-cam'
   | 'layer-cam'
+  | 'cam'
   | 'eigen-cam'
   | 'score-cam'
   | 'ablation-cam';
@@ -102,16 +103,25 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
           omega,
           maxDroppedShare,
         );
-  const { weights, alphaZeroCells, alphaCells } =
-    method === 'score-cam'
-      ? withoutAlpha(scoreCamWeights(network, input, activations, classIndex))
-      : method === 'ablation-cam'
-        ? withoutAlpha(ablationCamWeights(network, layerName, activations, clean.logits.data[classIndex]!, classIndex))
-        : weightsOf(method, d, activations, {
-            form: options,
-            activations: options.activations === 'last' ? clean.activations : activations,
-            gradient: options.alphaGradient === 'last' ? last.gradient(classIndex) : d.first,
-          });
+  const weigh = () => {
+    switch (method) {
+      case 'cam':
+        return withoutAlpha(classWeights(network, classIndex));
+      case 'score-cam':
+        return withoutAlpha(scoreCamWeights(network, input, activations, classIndex));
+      case 'ablation-cam': {
+        const score = clean.logits.data[classIndex]!;
+        return withoutAlpha(ablationCamWeights(network, layerName, activations, score, classIndex));
+      }
+      default:
+        return weightsOf(method, d, activations, {
+          form: options,
+          activations: options.activations === 'last' ? clean.activations : activations,
+          gradient: options.alphaGradient === 'last' ? last.gradient(classIndex) : d.first,
+        });
+    }
+  };
+  const { weights, alphaZeroCells, alphaCells } = weigh();
   const { signed, map } = explanationMap(activations, weights, options);
   const classes = clean.logits.data.length;
   return {
@@ -130,7 +140,7 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
 }
 
 function weightsOf(
-  method: Exclude<ReferenceMethod, 'score-cam' | 'ablation-cam'>,
+  method: Exclude<ReferenceMethod, 'cam' | 'score-cam' | 'ablation-cam'>,
   d: Moments,
   activations: Tensor,
   alpha: { form: AlphaForm; activations: Tensor; gradient: Tensor },
@@ -157,6 +167,17 @@ function weightsOf(
 
 function withoutAlpha(weights: Tensor) {
   return { weights, alphaZeroCells: 0, alphaCells: 0 };
+}
+
+/** Zhou et al. 2016: w_k^c of the last layer, the weights of the means that it takes. */
+function classWeights(network: Network, classIndex: number): Tensor {
+  const last = network.at(-1);
+  if (last?.op !== 'dense') throw new RangeError('the network does not end in a dense layer');
+  const [maps, classes] = last.weights.shape as readonly number[] as [number, number];
+  return tensor(
+    [maps],
+    Array.from({ length: maps }, (_, k) => last.weights.data[k * classes + classIndex]!),
+  );
 }
 
 /** Wang et al. 2020, Algorithm 1, with the logit of the class as the score: one masked picture at a time. */
