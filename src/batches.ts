@@ -4,7 +4,7 @@ import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Cam, ClassTable, Job, PathJob } from './job.ts';
 import { elementsOf } from './network/graph.ts';
-import { type Batch, type Step, tensorName } from './network/plan.ts';
+import { tensorName } from './network/lifetimes.ts';
 import {
   activationSlice,
   forwardStep,
@@ -15,6 +15,8 @@ import {
   reluGradientStep,
   tensorSlice,
 } from './network/run.ts';
+import type { Batch } from './network/split.ts';
+import type { Step } from './network/steps.ts';
 import { argmax } from './ops/argmax.ts';
 import { classMoments } from './ops/class-moments.ts';
 import { moments, momentWeights, scoreDerivatives } from './ops/moments.ts';

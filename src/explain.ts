@@ -28,8 +28,10 @@ import { mapDispatches, readResults, weighByFunction } from './maps.ts';
 import { maskedDispatches } from './masked-passes.ts';
 import { takesPath } from './methods.ts';
 import type { Model } from './model.ts';
-import { type Batch, batchRows, kernelsOf, planExplanation, weightsNeeded } from './network/plan.ts';
+import { planExplanation } from './network/plan.ts';
 import { activationSlice, forwardStep } from './network/run.ts';
+import { type Batch, batchRows } from './network/split.ts';
+import { kernelsOf, weightsNeeded } from './network/steps.ts';
 import { loadTunings } from './network/tune.ts';
 import { softmax } from './ops/softmax.ts';
 import {

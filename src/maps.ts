@@ -11,7 +11,7 @@ import type { Dispatch } from './gpu/encoder.ts';
 import type { Cam, Job } from './job.ts';
 import type { InputMethod } from './methods.ts';
 import { type ClassWeightsScratch, classWeights } from './network/class-weights.ts';
-import type { Batch } from './network/plan.ts';
+import type { Batch } from './network/split.ts';
 import { attribution } from './ops/attribution.ts';
 import { maskedScoreWeights, scoreDropWeights } from './ops/masked-scores.ts';
 import { type SingularVectorScratch, singularVector } from './ops/singular-vector.ts';

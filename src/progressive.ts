@@ -10,7 +10,7 @@ import type { Job } from './job.ts';
 import { batchMapDispatches } from './maps.ts';
 import { takesLayer } from './methods.ts';
 import type { Model } from './model.ts';
-import type { Batch } from './network/plan.ts';
+import type { Batch } from './network/split.ts';
 import { MOMENT_FLOATS } from './ops/moments.ts';
 import { type ExplainOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 

@@ -17,9 +17,11 @@ import { globalAveragePool, globalAveragePoolGradInput } from '../ops/global-ave
 import { maxpool, maxpoolGradInput } from '../ops/maxpool.ts';
 import { reluGradInput, reluMask } from '../ops/relu.ts';
 import type { Conv2dNode, Graph, GraphNode } from './graph.ts';
+import { tensorName } from './lifetimes.ts';
 import type { Parameters } from './parameters.ts';
-import { type Plan, type Step, storedNode, tensorName } from './plan.ts';
+import type { Plan } from './plan.ts';
 import { convShape, denseShape, flattenShape, mapsShape, poolShape } from './shapes.ts';
+import { type Step, storedNode } from './steps.ts';
 
 /** What the steps of a plan work on. */
 export interface RunContext {

@@ -9,7 +9,7 @@ import { CONV2D_VARIANTS } from '../ops/conv2d.variants.ts';
 import { VERSION } from '../version.ts';
 import { checksumOf } from '../weights/sha256.ts';
 import type { Convention, Graph } from './graph.ts';
-import { kernelQuestions } from './plan.ts';
+import { kernelQuestions } from './steps.ts';
 
 /** An explanation, as far as its kernels depend on it. */
 export interface TunedJob {

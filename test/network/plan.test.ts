@@ -2,18 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { LimitError, OptionError } from '../../src/errors.ts';
 import { type Convention, elementsOf, Graph } from '../../src/network/graph.ts';
-import {
-  kernelsOf,
-  type Plan,
-  type PlanRequest,
-  planExplanation,
-  type Step,
-  splitMasked,
-  splitSamples,
-  tensorName,
-  WORKING_BYTES,
-  weightsNeeded,
-} from '../../src/network/plan.ts';
+import { tensorName } from '../../src/network/lifetimes.ts';
+import { type Plan, planExplanation, WORKING_BYTES } from '../../src/network/plan.ts';
+import { splitMasked, splitSamples } from '../../src/network/split.ts';
+import { kernelsOf, type PlanRequest, type Step, weightsNeeded } from '../../src/network/steps.ts';
 import { VGG_NAMES, vgg } from '../../src/network/vgg.ts';
 import type { KernelChoices } from '../../src/options.ts';
 
