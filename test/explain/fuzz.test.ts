@@ -8,12 +8,23 @@
  */
 import { describe, expect, it } from 'vitest';
 import { methodOf } from '../../src/custom-method.ts';
+import { differenceMap } from '../../src/difference.ts';
 import { OverflowError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import { METHOD_TABLE, METHODS, type MethodName, needsPooledLayer, takesLayer, takesPath } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
-import type { Cell, ExplainOptions, SelectionOptions } from '../../src/options.ts';
+import { type Cell, type ExplainOptions, FUSIONS, type SelectionOptions } from '../../src/options.ts';
+import {
+  ACTIVATIONS,
+  ALPHA_DENOMINATORS,
+  ALPHA_GRADIENTS,
+  ALPHA_GUARDS,
+  ALPHA_NORMALIZATIONS,
+  ALPHA_NUMERATORS,
+  type Conventions,
+  USUAL_CONVENTIONS,
+} from '../../src/presets.ts';
 import { explainProgressively } from '../../src/progressive.ts';
 import { SCORES } from '../../src/scores.ts';
 import { assert, assertSameBits } from '../harness/assertions.ts';
@@ -66,6 +77,7 @@ describe('a result is never NaN', () => {
           }
           ended[results ? 'finite' : 'overflowed'] += 1;
           if (source.uniform() < 0.1) await orOverflow(() => assertGrowsFinite(model, picture, options, described));
+          if (source.uniform() < 0.1) await orOverflow(() => assertFusedFinite(model, picture, options, source));
         }
       },
       TIMEOUT_MS,
@@ -237,13 +249,13 @@ function drawOptions(source: Random, model: Model, method: MethodName): ExplainO
   const row = METHOD_TABLE[method];
   const layers = needsPooledLayer(row) ? [model.pooledLayer] : model.layerNames;
   const layerName = takesLayer(row) ? oneOf(source, layers) : undefined;
-  const activations = oneOf(source, ['clean', 'clean', 'mean'] as const);
-  const takesNoise = !row.masks && !takesPath(row) && (row.needsGradient || activations === 'mean');
+  const conventions = drawConventions(source);
+  const takesNoise = !row.masks && !takesPath(row) && (row.needsGradient || conventions.activations !== 'clean');
   const score = oneOf(source, SCORES);
   return {
     method,
     layerName,
-    activations,
+    ...conventions,
     nSamples: takesNoise ? source.integer(0, 3) : 0,
     stdDev: oneOf(source, [0, 1e-6, 0.15, 1, 1e4, 1e20, 1e38]),
     noiseScale: oneOf(source, ['relative', 'absolute']),
@@ -253,11 +265,24 @@ function drawOptions(source: Random, model: Model, method: MethodName): ExplainO
     score,
     maxDroppedShare: oneOf(source, [0, 1e-3, 0.5]),
     sampleWeights: score === 'exp' ? oneOf(source, ['uniform', 'score']) : 'uniform',
-    alphaNumerator: oneOf(source, ['second', 'first']),
     classIndex: drawClasses(source, model) as number | undefined,
     fit: oneOf(source, ['squash', 'crop', 'pad']),
     batch: oneOf(source, [undefined, 1, 2]),
     ...(row.place === 'layer' ? drawSelection(source, model, layerName) : {}),
+  };
+}
+
+/** Those of the papers, or others. */
+function drawConventions(source: Random): Conventions {
+  if (source.uniform() < 0.5) return USUAL_CONVENTIONS;
+  return {
+    alphaNumerator: oneOf(source, ALPHA_NUMERATORS),
+    alphaDenominator: oneOf(source, ALPHA_DENOMINATORS),
+    alphaEpsilon: oneOf(source, [0, 1e-10, 1]),
+    alphaGuard: oneOf(source, ALPHA_GUARDS),
+    alphaNormalization: oneOf(source, ALPHA_NORMALIZATIONS),
+    alphaGradient: oneOf(source, ALPHA_GRADIENTS),
+    activations: oneOf(source, ACTIVATIONS),
   };
 }
 
@@ -342,4 +367,26 @@ async function assertGrowsFinite(model: Model, picture: Picture, options: Explai
     if (step.standardError) assertFinite(step.standardError.data, `the standard error of ${what}`);
     if (step.uncertainty !== undefined) assertFinite([step.uncertainty], `the uncertainty of ${what}`);
   }
+}
+
+/** Two layers' maps as one, and where one class's shows more than another's. */
+async function assertFusedFinite(
+  model: Model,
+  picture: Picture,
+  { filters, subset, region, classIndex, ...options }: ExplainOptions,
+  source: Random,
+): Promise<void> {
+  const row = methodOf(options.method!);
+  if (row.place !== 'layer' || needsPooledLayer(row)) return;
+  const [first, second] = [source.integer(0, 3), source.integer(4, model.layerNames.length - 1)];
+  const layerName = [model.layerNames[first]!, model.layerNames[second]!];
+  const fusion = oneOf(source, FUSIONS);
+  const fused = await explain(model, picture, { ...options, layerName, fusion });
+  const what = `${fusion} of ${layerName} by ${JSON.stringify(options)}`;
+  assertFinite(fused.map.data, `the ${what}`);
+  const isPositive = fused.map.data.some((value) => value > 0);
+  assert((fused.outcome === 'ok') === isPositive, `outcome ${fused.outcome}: ${what}`);
+  for (const each of fused.layers) assertSound(each, what);
+  assertFinite(differenceMap(fused.layers[0]!, fused.layers[1]!).data, `the difference of ${what}`);
+  await fused.overlay();
 }
