@@ -84,7 +84,8 @@ function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
       return [];
     case 'class-weights': {
       const { weights } = weighted;
-      return classWeights(job.context, job.classWeights as ClassWeightsScratch, { index, weights });
+      const { contrast } = options;
+      return classWeights(job.context, job.classWeights as ClassWeightsScratch, { index, weights, contrast });
     }
     case 'expression': {
       const sums = needsGradient ? weighted.sums : undefined;

@@ -111,7 +111,7 @@ export interface ExplainOptions {
   classIndex?: number;
   /**
    * Why the class rather than this one: its logit is subtracted, S_a − S_b takes the place of S in the score, exp, logit or
-   * sigmoid. With sigmoid, Y is p_a / (p_a + p_b). For methods that take the score's gradient. Of a class and itself nothing is left.
+   * sigmoid. With sigmoid, Y is p_a / (p_a + p_b). For methods that take the score's gradient, and for CAM. Of a class and itself nothing is left.
    * Default: none.
    */
   contrast?: number;
@@ -451,6 +451,7 @@ function checkContrast(
   integer('contrast', contrast, 0, classCount - 1);
   if (contrast === classIndex) throw new OptionError('contrast', contrast, 'another class than the explained one');
   const row = methodOf(method);
+  if (needsPooledLayer(row)) return; // the logits' own weights, whatever the score
   if (!row.needsGradient || (row.place === 'input' && row.rule !== 'gradient')) {
     throw new OptionError('contrast', contrast, `nothing: ${row.title} takes no gradient of a score`);
   }

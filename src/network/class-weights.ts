@@ -9,7 +9,7 @@ import type { RunContext } from './run.ts';
 import { denseShape } from './shapes.ts';
 
 export interface ClassWeightsScratch {
-  /** [classes]: 1 at the class, 0 elsewhere. */
+  /** [classes]: 1 at the class, -1 at the contrast, 0 elsewhere. */
   readonly choice: BufferSlice;
   readonly products: BufferSlice;
 }
@@ -24,17 +24,17 @@ export function classWeightsScratch(graph: Graph, convention: Convention, worksp
 }
 
 /**
- * weights[k] = w_k^c, c the class that `index` (one u32) names. The matrix times a one-hot vector adds zeros to one weight,
+ * weights[k] = w_k^c, c the class that `index` (one u32) names; with `contrast`, a class, less its own. The matrix times a one-hot vector adds zeros to one weight,
  * which changes no bit of it, and reads every format and slicing that matrices are held in.
  */
 export function classWeights(
   { traits, graph, parameters }: RunContext,
   { choice, products }: ClassWeightsScratch,
-  { index, weights }: { index: BufferSlice; weights: BufferSlice },
+  { index, weights, contrast }: { index: BufferSlice; weights: BufferSlice; contrast?: number },
 ): Dispatch[] {
   const node = lastDense(graph);
   return [
-    oneHot(node.units, 1, { index, y: choice }),
+    oneHot(node.units, 1, { index, y: choice, contrast }),
     ...denseGradInput(traits, denseShape(graph, node, parameters.convention), 1, {
       gradY: choice,
       gradX: weights,

@@ -54,6 +54,7 @@ describe('CAM', () => {
       for (const options of [
         {},
         { classIndex: 3, filters: [5, 0] },
+        { classIndex: 3, contrast: 8 },
         { classIndex: 9, filters: [5, 0, 1], combineFilters: 'sum', subset: [[1, 1]] },
         { ...SMOOTH, classIndex: 4, activations: 'mean' },
       ] satisfies ExplainOptions[]) {

@@ -106,7 +106,7 @@ export function explain(network: Network, input: Tensor, options: ReferenceOptio
   const weigh = () => {
     switch (method) {
       case 'cam':
-        return withoutAlpha(classWeights(network, classIndex));
+        return withoutAlpha(classWeights(network, classIndex, options.contrast));
       case 'score-cam':
         return withoutAlpha(scoreCamWeights(network, input, activations, classIndex));
       case 'ablation-cam': {
@@ -169,14 +169,15 @@ function withoutAlpha(weights: Tensor) {
   return { weights, alphaZeroCells: 0, alphaCells: 0 };
 }
 
-/** Zhou et al. 2016: w_k^c of the last layer, the weights of the means that it takes. */
-function classWeights(network: Network, classIndex: number): Tensor {
+/** Zhou et al. 2016: w_k^c of the last layer, the weights of the means that it takes; less those of the contrast. */
+function classWeights(network: Network, classIndex: number, contrast: number | undefined): Tensor {
   const last = network.at(-1);
   if (last?.op !== 'dense') throw new RangeError('the network does not end in a dense layer');
   const [maps, classes] = last.weights.shape as readonly number[] as [number, number];
+  const weight = (k: number, c: number | undefined) => (c === undefined ? 0 : last.weights.data[k * classes + c]!);
   return tensor(
     [maps],
-    Array.from({ length: maps }, (_, k) => last.weights.data[k * classes + classIndex]!),
+    Array.from({ length: maps }, (_, k) => weight(k, classIndex) - weight(k, contrast)),
   );
 }
 
