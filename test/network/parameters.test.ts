@@ -66,6 +66,21 @@ describe('weights files', () => {
     });
   }
 
+  for (const [layout, written, found] of [
+    ['keras', 'predictions/', 'dense/'],
+    ['torchvision', 'classifier.', 'fc.'],
+  ] as const) {
+    gpuTest(`may call the one fully connected layer behind a global average pooling ${found}`, async (gpu) => {
+      const network = smallVgg({ name: 'vgg11', head: 'avg', channels: 1, inputSize: 64 });
+      const tensors = fileTensors(network, layout);
+      const renamed = tensors.map((each) => ({ ...each, name: each.name.replace(written, found) }));
+      expect(renamed.filter(({ name }) => name.startsWith(found))).toHaveLength(2);
+      const weights = await openTensors(renamed, layout);
+      using model = await loadModel(gpu, 'vgg11-avg', { ...sizeOptions(network), weights });
+      assertClose(await logitsOf(model), referenceLogits(network, layout), { tolerance: 1e-5 });
+    });
+  }
+
   gpuTest('of every layout are the same network behind the same preprocessing', async (gpu) => {
     const table = vgg('vgg11', { width: 1 / 16, inputSize: 64, classes: 10 });
     const { torch } = table.preprocessing;
