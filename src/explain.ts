@@ -61,6 +61,11 @@ import { checksumOf } from './weights/sha256.ts';
  */
 export function explain(model: Model, image: ImageInput, options?: ExplainOptions): Promise<Explanation>;
 export function explain(model: Model, image: ImageInput, options: FusionOptions): Promise<FusedExplanation>;
+export function explain(
+  model: Model,
+  image: ImageInput,
+  options: ExplainOptions | FusionOptions,
+): Promise<OneExplanation>;
 export function explain(model: Model, image: ImageInput, options: FusionClassesOptions): Promise<FusedExplanation[]>;
 export function explain(
   model: Model,

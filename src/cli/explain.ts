@@ -4,23 +4,41 @@ import { explain } from '../index.ts';
 import { takesPath } from '../methods.ts';
 import type { Graph } from '../network/graph.ts';
 import { checkOutputFolder } from '../node/output.ts';
-import { type ExplainOptions, type ResolvedOptions, resolveOptions } from '../options.ts';
+import {
+  type AnyExplainOptions,
+  type ExplainOptions,
+  type OptionContext,
+  type ResolvedCall,
+  type ResolvedOptions,
+  resolveCall,
+  resolveOptions,
+} from '../options.ts';
 import type { Context } from './context.ts';
-import { DEFAULT_FOLDER, type ExplainFlags, explainOptions, idleFlagNotes } from './flags.ts';
-import { findClasses } from './labels.ts';
+import { summarizeDifference, writeDifference } from './difference.ts';
+import { DEFAULT_FOLDER, type ExplainFlags, explainOptions, idleFlagNotes, layerOptions } from './flags.ts';
+import { findClasses, findOneClass } from './labels.ts';
 import { chooseMethod } from './method.ts';
 import { resultStem, summarize, toJson, writeResult } from './result.ts';
 import { checkedPictures, chooseModel, classCount, openGpu, openModel, type PictureSource, SCENE } from './setup.ts';
 
-/** `gradcam explain [IMAGE…]`: a result for each picture and class. What is wrong with the call is found before any work. */
+/** `gradcam explain [IMAGE…]`: a result for each picture, class and layer. What is wrong with the call is found before any work. */
 export async function explainCommand(files: readonly string[], flags: ExplainFlags, context: Context): Promise<void> {
   const { terminal, env, signal } = context;
   const folder = flags.out ?? DEFAULT_FOLDER;
   const choice = await chooseModel(flags, env, files.length > 0);
-  const options = { ...explainOptions(flags), method: await chooseMethod(flags.method) };
-  const classes = flags.class === undefined ? undefined : findClasses(flags.class, choice.labels);
-  for (const classIndex of classes ?? []) checkOptions({ ...options, classIndex }, choice.graph);
-  const { nSamples, method } = checkOptions(options, choice.graph);
+  const options = {
+    ...explainOptions(flags),
+    ...layerOptions(flags),
+    method: await chooseMethod(flags.method),
+    classIndex: flags.class === undefined ? undefined : findClasses(flags.class, choice.labels),
+    contrast: flags.contrast === undefined ? undefined : findOneClass(flags.contrast, choice.labels, '--contrast'),
+  } as AnyExplainOptions;
+  const { asked, fusion } = checkCall(options, choice.graph);
+  const [[{ nSamples, method }]] = asked;
+  if (flags.difference && asked.length !== 2) {
+    throw new OptionError('--difference', flags.class, 'to be given with two classes, such as --class 285,281');
+  }
+  const layers = fusion === undefined ? asked[0].length : 1;
   const traits = {
     isNoisy: nSamples > 0,
     hasAlpha: methodOf(method).weights === 'alpha',
@@ -45,24 +63,29 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
 
       const bar = terminal.progress('samples', String);
       const onProgress = ({ done, total }: { done: number; total: number }) => bar.update(done, total);
-      const call = { ...options, signal, onProgress };
-      const results = await (classes
-        ? explain(model, picture, { ...call, classIndex: classes })
-        : explain(model, picture, call).then((result) => [result])
-      ).finally(() => bar.stop());
+      const call: AnyExplainOptions = { ...options, signal, onProgress };
+      const explained = await explain(model, picture, call).finally(() => bar.stop());
+      const results = Array.isArray(explained) ? explained : [explained];
+      const resultContext = {
+        file,
+        oneOfSeveralClasses: asked.length > 1,
+        oneOfSeveralLayers: layers > 1,
+        folder,
+        flags,
+        gpu,
+        model,
+        labels: choice.labels,
+        timings: { loadModel: loadModelMs, readPicture: readPictureMs },
+        signal,
+      };
       for (const result of results) {
-        const record = await writeResult(result, {
-          file,
-          oneOfSeveralClasses: results.length > 1,
-          folder,
-          flags,
-          gpu,
-          model,
-          labels: choice.labels,
-          timings: { loadModel: loadModelMs, readPicture: readPictureMs },
-          signal,
-        });
+        const record = await writeResult(result, resultContext);
         terminal.print(flags.json ? toJson(record) : summarize(result, record));
+      }
+      // Class by class, and of each layer by layer.
+      for (const [i, result] of (flags.difference ? results.slice(0, layers) : []).entries()) {
+        const record = await writeDifference(result, results[layers + i], resultContext);
+        terminal.print(flags.json ? toJson(record) : summarizeDifference(record));
       }
     }
     // What --tune full has begun serves later calls only.
@@ -73,15 +96,24 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
 }
 
 /** explain() checks its options against the loaded model; the network alone is enough for that, and there at once. */
+export function checkCall(options: AnyExplainOptions, graph: Graph): ResolvedCall {
+  return resolveCall(options, contextOf(graph));
+}
+
+/** The same of a call for one result. */
 export function checkOptions(options: ExplainOptions, graph: Graph): ResolvedOptions {
-  return resolveOptions(options, {
+  return resolveOptions(options, contextOf(graph));
+}
+
+function contextOf(graph: Graph): OptionContext {
+  return {
     classCount: classCount(graph),
     pooledLayer: graph.pooledLayer?.name,
     resolveLayer: (name) => {
       const layer = graph.layer(name).name;
       return { name: layer, shape: graph.shape(layer) };
     },
-  });
+  };
 }
 
 /** Results are named after pictures, so those of one call must differ in more than folder and extension. */

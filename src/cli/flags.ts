@@ -3,13 +3,13 @@ import { InvalidArgumentError, Option } from 'commander';
 import { OptionError } from '../errors.ts';
 import { TUNE_MODES, type TuneMode } from '../gpu/tuner.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
-import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP } from '../image/color-map.ts';
+import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP, DIVERGING_COLOR_MAPS } from '../image/color-map.ts';
 import { DEFAULT_OPACITY } from '../image/overlay.ts';
 import { METHODS } from '../methods.ts';
 import { BUILT_IN_MODEL, type ModelName } from '../network/models.ts';
 import { DEFAULT_PRECISION, PRECISIONS, type Precision } from '../network/parameters.ts';
 import { CONV2D_VARIANTS, type Conv2dVariant } from '../ops/conv2d.variants.ts';
-import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS } from '../options.ts';
+import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS, FUSIONS, type Fusion } from '../options.ts';
 import {
   ACTIVATIONS,
   ALPHA_DENOMINATORS,
@@ -24,6 +24,8 @@ import { SCORES } from '../scores.ts';
 
 export const DEFAULT_MODEL: ModelName = 'vgg16';
 export const DEFAULT_FOLDER = 'out';
+/** Of --difference. */
+export const DEFAULT_DIVERGING_COLOR_MAP = 'rdbu';
 
 /** What both commands take, as commander hands it over. */
 export interface CommonFlags {
@@ -44,7 +46,10 @@ export interface CommonFlags {
 export interface ExplainFlags extends CommonFlags {
   method?: string;
   layer?: string;
+  fusion?: Fusion;
   class?: string;
+  contrast?: string;
+  difference?: boolean;
   samples?: number;
   stdDev?: number;
   noiseScale?: ExplainOptions['noiseScale'];
@@ -75,8 +80,8 @@ export interface ExplainFlags extends CommonFlags {
 }
 
 /**
- * The library's options, but for the method, which may be in a file, and the class, which depends on labels. resolveOptions
- * checks the values.
+ * The library's options of a single result, but for the method, which may be in a file, and the classes, which depend on
+ * labels. resolveOptions checks the values.
  */
 export function explainOptions(flags: ExplainFlags): Omit<ExplainOptions, 'method'> {
   return {
@@ -105,6 +110,12 @@ export function explainOptions(flags: ExplainFlags): Omit<ExplainOptions, 'metho
     fit: flags.fit,
     batch: flags.batch,
   };
+}
+
+/** In place of the layerName of explainOptions(), where there may be several, with commas between them. */
+export function layerOptions({ layer, fusion }: Pick<ExplainFlags, 'layer' | 'fusion'>) {
+  const names = layer?.split(',').map((name) => name.trim());
+  return { layerName: names && names.length > 1 ? names : layer, fusion };
 }
 
 /** What a call does, as far as flags depend on it. */
@@ -233,8 +244,14 @@ export function explainOnlyOptions(): Option[] {
       '--method <name|file.mjs>',
       `${METHODS.join(', ')}, or a file that defines one (default: ${preset.method})`,
     ),
-    new Option('--layer <name>', 'layer to explain: block5_conv3, features.28 … (default: the last convolution)'),
+    new Option(
+      '--layer <name,…>',
+      'layers to explain, a result each: block5_conv3, features.28 … (default: the last convolution)',
+    ),
+    new Option('--fusion <how>', 'with several layers: one result, of their fused maps').choices(FUSIONS),
     new Option('--class <index|label,…>', 'classes to explain, a result each (default: the most probable one)'),
+    new Option('--contrast <index|label>', 'why the class rather than this one: its score is subtracted'),
+    new Option('--difference', 'with two classes: also where the map of the first shows more than that of the second'),
     numeric('--samples <n>', `noisy copies; 0: the clean picture only (default: ${preset.nSamples})`),
     numeric('--std-dev <sigma>', `standard deviation of the noise (default: ${preset.stdDev})`),
     new Option(
@@ -297,7 +314,11 @@ export function explainOnlyOptions(): Option[] {
       .conflicts('neurons'),
     new Option('--neurons <r,c;…>', 'only these cells of the feature maps').argParser(parseNeurons),
     numeric('--batch <n>', 'upper bound on samples per dispatch; the result is the same (default: by the limits)'),
-    new Option('--color-map <name>', `colours of the overlay (default: ${DEFAULT_COLOR_MAP})`).choices(COLOR_MAPS),
+    new Option(
+      '--color-map <name>',
+      `colours of the overlay; ${DIVERGING_COLOR_MAPS.join(' and ')} show what speaks against the class as well ` +
+        `(default: ${DEFAULT_COLOR_MAP}, of a difference ${DEFAULT_DIVERGING_COLOR_MAP})`,
+    ).choices([...COLOR_MAPS, ...DIVERGING_COLOR_MAPS]),
     new Option('--opacity <share>', `opacity of the overlay, 0 to 1 (default: ${DEFAULT_OPACITY})`).argParser(
       parseShare,
     ),

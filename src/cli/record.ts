@@ -3,7 +3,14 @@ import { access, readFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, parse, relative, resolve, sep } from 'node:path';
 import { GradcamError } from '../errors.ts';
 import { parseNpy } from '../image/npy.ts';
-import { PNG_KEYWORD, type Provenance, pngText, type SceneOptions } from '../index.ts';
+import {
+  type FusedOptions,
+  PNG_KEYWORD,
+  type Provenance,
+  pngText,
+  type ResolvedOptions,
+  type SceneOptions,
+} from '../index.ts';
 import { rethrowReadably } from '../node/files.ts';
 import { checksumOf } from '../weights/sha256.ts';
 
@@ -14,7 +21,9 @@ export interface ReplayRecord {
   /** Where the picture was: a file, by its path from this record's folder, or a drawn scene. */
   readonly source?: { readonly file: string } | { readonly scene: SceneRecipe };
   /** The library's, but for the origin of weights from a file: its path from this record's folder. */
-  readonly provenance: Provenance;
+  readonly provenance: Provenance<ResolvedOptions | FusedOptions>;
+  /** Of what --difference wrote: the class whose map is subtracted, explained in the same call, and what came out. */
+  readonly difference?: { readonly classIndex: number; readonly map: Provenance['map'] };
 }
 
 /** A file is no record, a broken one, or one of something that is not there or not the same any more. */
@@ -26,7 +35,7 @@ export class RecordError extends GradcamError {
 
 /** @param folder where the record will be */
 export function replayRecord(
-  provenance: Provenance,
+  provenance: ReplayRecord['provenance'],
   picture: { readonly file: string } | { readonly scene: SceneRecipe },
   folder: string,
 ): ReplayRecord {
@@ -153,7 +162,11 @@ export interface RecordedMap {
  *
  * @throws ImageError for a broken file, RecordError if it is not the map that the record tells of
  */
-export async function readMapBeside(record: string, { map }: Provenance): Promise<RecordedMap | undefined> {
+export async function readMapBeside(
+  record: string,
+  { provenance, difference }: ReplayRecord,
+): Promise<RecordedMap | undefined> {
+  const { map } = difference ?? provenance;
   // The overlays of several maps share one: STEM.map1.png belongs to STEM.npy.
   const file = record.replace(/(\.map\d+)?\.[^.]*$/, '.npy');
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {

@@ -2,16 +2,25 @@
 import { Option } from 'commander';
 import { GradcamError, ImageError, OptionError, WeightsError } from '../errors.ts';
 import { readPicture as readPixels } from '../image/picture.ts';
-import { drawScene, type Explanation, explain, type Model, type Pixels, type Provenance, VERSION } from '../index.ts';
+import {
+  differenceMap,
+  drawScene,
+  explain,
+  type Model,
+  type OneExplanation,
+  type Pixels,
+  type Provenance,
+  VERSION,
+} from '../index.ts';
 import { Graph } from '../network/graph.ts';
 import { findModel, type KnownModel, modelTable } from '../network/models.ts';
 import { checkPrecision, type Precision } from '../network/parameters.ts';
 import { adapterTitle } from '../node/adapters.ts';
 import { readPicture } from '../node/image.ts';
-import type { ExplainOptions } from '../options.ts';
+import type { AnyExplainOptions } from '../options.ts';
 import { checksumOf } from '../weights/sha256.ts';
 import type { Context } from './context.ts';
-import { checkOptions } from './explain.ts';
+import { checkCall } from './explain.ts';
 import { type CommonFlags, commonOptions } from './flags.ts';
 import {
   isAddress,
@@ -53,10 +62,10 @@ export async function replayCommand(file: string, flags: ReplayFlags, context: C
   const { terminal, signal } = context;
   const record = await readRecord(file);
   const { provenance } = record;
-  const { known, precision, options } = await readCall(file, provenance, flags);
+  const { known, precision, options } = await readCall(file, record, flags);
   const picture = await findPicture(file, record, flags.image);
   const weights = await findWeights(file, provenance, known, flags.weights);
-  const recorded = await readMapBeside(file, provenance);
+  const recorded = await readMapBeside(file, record);
 
   const gpu = await openGpu({ adapter: flags.adapter, limits: flags.limits ?? limitsOf(provenance) });
   let replay: Replay;
@@ -66,8 +75,8 @@ export async function replayCommand(file: string, flags: ReplayFlags, context: C
     const bar = terminal.progress('samples', String);
     const onProgress = ({ done, total }: { done: number; total: number }) => bar.update(done, total);
     const explained = () => explain(model, picture, { ...options, signal, onProgress }).finally(() => bar.stop());
-    const result = await blamingRecord(file, provenance, explained);
-    replay = compare(file, provenance, recorded, result);
+    const made = await madeAgain(await blamingRecord(file, provenance, explained));
+    replay = compare(file, record, recorded, made);
   } finally {
     gpu.dispose();
   }
@@ -78,21 +87,26 @@ export async function replayCommand(file: string, flags: ReplayFlags, context: C
 /** The network and the options that the record asks for, checked before any work. */
 async function readCall(
   file: string,
-  provenance: Provenance,
+  { provenance, difference }: ReplayRecord,
   flags: ReplayFlags,
-): Promise<{ known: KnownModel; precision: Precision; options: ExplainOptions }> {
+): Promise<{ known: KnownModel; precision: Precision; options: AnyExplainOptions }> {
   const named = flags.model === undefined ? undefined : findModel(flags.model);
   return blamingRecord(file, provenance, () => {
     const known = named ?? findModel(provenance.model);
     // The class that was chosen then is explained now, even if another one is the most probable by a hair.
-    const options = { ...provenance.options, classIndex: provenance.classIndex, kernels: provenance.kernels };
-    checkOptions(options, new Graph(modelTable(known, provenance.variant)));
+    const classIndex = difference ? [provenance.classIndex, difference.classIndex] : provenance.classIndex;
+    const options = { ...provenance.options, classIndex, kernels: provenance.kernels } as AnyExplainOptions;
+    checkCall(options, new Graph(modelTable(known, provenance.variant)));
     return { known, precision: checkPrecision(provenance.weights.precision), options };
   });
 }
 
 /** An option that is wrong in the record is no fault of the call. */
-async function blamingRecord<T>(file: string, { library }: Provenance, work: () => T | Promise<T>): Promise<T> {
+async function blamingRecord<T>(
+  file: string,
+  { library }: ReplayRecord['provenance'],
+  work: () => T | Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (cause) {
@@ -137,7 +151,7 @@ async function readSource(
 /** Where the recorded weights are; undefined: where the model has them published. */
 async function findWeights(
   file: string,
-  { weights: { origin, checksum } }: Provenance,
+  { weights: { origin, checksum } }: ReplayRecord['provenance'],
   known: KnownModel,
   given: string | undefined,
 ): Promise<ModelChoice['weights']> {
@@ -153,7 +167,11 @@ async function findWeights(
 }
 
 /** @throws WeightsError if they are other weights than the recorded ones */
-function checkWeights(file: string, { weights: recorded }: Provenance, { weights: found }: Model): void {
+function checkWeights(
+  file: string,
+  { weights: recorded }: ReplayRecord['provenance'],
+  { weights: found }: Model,
+): void {
   const identity = ({ origin, checksum }: typeof recorded) => checksum ?? origin;
   if (identity(found) === identity(recorded)) return;
   throw new WeightsError(`not the weights that ${file} was made with`, {
@@ -164,7 +182,7 @@ function checkWeights(file: string, { weights: recorded }: Provenance, { weights
 }
 
 /** Of a device with just what WebGPU guarantees: as `--limits default`. */
-function limitsOf({ device: { limits } }: Provenance): 'adapter' | 'default' {
+function limitsOf({ device: { limits } }: ReplayRecord['provenance']): 'adapter' | 'default' {
   const isDefault =
     limits.maxBufferSize === DEFAULT_LIMITS.maxBufferSize &&
     limits.maxStorageBufferBindingSize === DEFAULT_LIMITS.maxStorageBufferBindingSize;
@@ -188,14 +206,31 @@ interface Replay {
   readonly replayed: Maker;
 }
 
+/** What the record's options came to this time. */
+interface MadeAgain {
+  readonly values: Float32Array;
+  readonly checksum: string;
+  readonly maker: Maker;
+}
+
+async function madeAgain(explained: OneExplanation | OneExplanation[]): Promise<MadeAgain> {
+  if (!Array.isArray(explained)) {
+    const { map, provenance } = explained;
+    return { values: map.data, checksum: provenance.map.checksum, maker: makerOf(provenance) };
+  }
+  const [a, b] = explained;
+  const values = Float32Array.from(differenceMap(a, b).data);
+  return { values, checksum: await checksumOf(values), maker: makerOf(a.provenance) };
+}
+
 function compare(
   file: string,
-  provenance: Provenance,
+  { provenance, difference }: ReplayRecord,
   recorded: RecordedMap | undefined,
-  { map, provenance: replayed }: Explanation,
+  { values, checksum, maker }: MadeAgain,
 ): Replay {
-  const isSame = replayed.map.checksum === provenance.map.checksum;
-  const greatestDifference = isSame ? 0 : recorded && relativeDifference(map.data, recorded.values);
+  const isSame = checksum === (difference ?? provenance).map.checksum;
+  const greatestDifference = isSame ? 0 : recorded && relativeDifference(values, recorded.values);
   const isClose = greatestDifference !== undefined && greatestDifference <= TOLERANCE;
   return {
     file,
@@ -204,11 +239,11 @@ function compare(
     tolerance: TOLERANCE,
     comparedWith: recorded?.file,
     recorded: makerOf(provenance),
-    replayed: makerOf(replayed),
+    replayed: maker,
   };
 }
 
-function makerOf({ library, adapter, device, kernels }: Provenance): Maker {
+function makerOf({ library, adapter, device, kernels }: Maker): Maker {
   return { library, adapter, device, kernels };
 }
 
@@ -236,7 +271,10 @@ function summarize(replay: Replay): string {
     different: `different: ${difference}${greatestDifference === undefined ? '' : `, more than ${TOLERANCE}`}`,
   };
   const maker = ({ library, adapter }: Maker) => `${library}, ${adapterTitle(adapter)}`;
-  const hasKernels = toJson(recorded.kernels) === toJson(replayed.kernels);
+  // Of a result among several layers, the record has kernels of the others' ways back as well.
+  const hasKernels = Object.entries(replayed.kernels).every(
+    ([name, choices]) => toJson({ ...recorded.kernels[name], ...choices }) === toJson(recorded.kernels[name]),
+  );
   return [
     `${file}: ${verdicts[replay.verdict]}`,
     `  recorded: ${maker(recorded)}`,

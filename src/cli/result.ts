@@ -1,6 +1,6 @@
 /** An explanation as files, as JSON, and in words. */
 import { join } from 'node:path';
-import { methodName } from '../custom-method.ts';
+import { methodName, methodOf } from '../custom-method.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import { encodeNpy } from '../image/npy.ts';
 import {
@@ -11,6 +11,7 @@ import {
   type Explanation,
   type Gpu,
   type Model,
+  type OneExplanation,
   PNG_KEYWORD,
 } from '../index.ts';
 import { encodePng } from '../node/image.ts';
@@ -30,8 +31,9 @@ export function resultStem(file: string | undefined): string {
 
 export interface ResultContext {
   readonly file: string | undefined;
-  /** Whether other classes are explained too, so that the class must be in the names. */
+  /** Whether other classes or layers are explained too, so that the class or the layer must be in the names. */
   readonly oneOfSeveralClasses: boolean;
+  readonly oneOfSeveralLayers: boolean;
   readonly folder: string;
   readonly flags: Pick<ExplainFlags, 'colorMap' | 'opacity' | 'boxes'>;
   readonly gpu: Gpu;
@@ -45,7 +47,7 @@ export interface ResultContext {
 /** What `--json` prints and the .json file holds; see toJson. */
 export interface ResultRecord
   extends Pick<
-      Explanation,
+      OneExplanation,
       | 'outcome'
       | 'classIndex'
       | 'logit'
@@ -61,6 +63,8 @@ export interface ResultRecord
   /** As it was given; none for the scene. */
   readonly image: string | undefined;
   readonly label: string | undefined;
+  /** With --contrast, the name of that class. */
+  readonly contrastLabel: string | undefined;
   readonly map: { readonly maps: number; readonly height: number; readonly width: number; readonly max: number };
   /** Regions where a map reaches `threshold` times its maximum; map by map, those of each as boxesOf() has them. */
   readonly boxes: { readonly threshold: number; readonly found: readonly ({ readonly map: number } & Box)[] };
@@ -78,24 +82,26 @@ interface ResultFiles {
   /** One for each map. */
   readonly overlays: readonly string[];
   readonly map: string;
+  /** Of methods at the input. */
+  readonly signed: string | undefined;
   readonly json: string;
 }
 
 /**
- * Writes STEM.METHOD.png (overlay), .npy (raw map) and .json, all of them or none. Of several maps, the first overlay
- * has that name and the next ones STEM.METHOD.map1.png and so on.
+ * Writes STEM.METHOD.png (overlay), .npy (raw map) and .json, all of them or none; of methods at the input also .signed.npy,
+ * what each value of the input adds, [channels, height, width]. Of several maps, the first overlay has that name and the next
+ * ones STEM.METHOD.map1.png and so on.
  */
-export async function writeResult(result: Explanation, context: ResultContext): Promise<ResultRecord> {
+export async function writeResult(result: OneExplanation, context: ResultContext): Promise<ResultRecord> {
   const { file, folder, flags, oneOfSeveralClasses, signal } = context;
   const classPart = oneOfSeveralClasses ? `.c${result.classIndex}` : '';
-  const base = `${resultStem(file)}${classPart}.${methodName(result.options.method)}`;
-  const [mapCount, height, width] = result.map.shape;
+  const base = `${resultStem(file)}${classPart}${layerPart(result, context)}.${methodName(result.options.method)}`;
+  const [mapCount] = result.map.shape;
 
   const threshold = typeof flags.boxes === 'number' ? flags.boxes : DEFAULT_THRESHOLD;
   const boxes = Array.from({ length: mapCount }, (_, map) => result.boxes({ map, threshold }));
 
-  const source = file === undefined ? { scene: DEMO_SCENE } : { file };
-  const replay = replayRecord(result.provenance, source, folder);
+  const replay = replayRecord(result.provenance, sourceOf(file), folder);
 
   const overlayStart = performance.now();
   const overlays = new Map<string, Uint8Array>();
@@ -103,12 +109,14 @@ export async function writeResult(result: Explanation, context: ResultContext): 
     const overlay = await result.overlay({ map, colorMap: flags.colorMap, opacity: flags.opacity });
     const picture = flags.boxes === undefined ? overlay : drawBoxes(overlay, boxes[map]!);
     const png = addPngText(await encodePng(picture), PNG_KEYWORD, toJson(replay));
-    overlays.set(`${base}${map === 0 ? '' : `.map${map}`}.png`, png);
+    overlays.set(overlayFile(base, map), png);
   }
   const overlayMs = performance.now() - overlayStart;
 
   const files = new Map<string, Uint8Array | string>(overlays);
-  files.set(`${base}.npy`, encodeNpy(result.map.data, mapCount === 1 ? [height, width] : [mapCount, height, width]));
+  files.set(`${base}.npy`, encodeNpy(result.map.data, arrayShape(result.map.shape)));
+  const isAtInput = methodOf(result.options.method).place === 'input';
+  if (isAtInput) files.set(`${base}.signed.npy`, encodeNpy(result.signed.data, result.signed.shape));
   const record = describeResult(
     result,
     { ...context, timings: { ...context.timings, ...result.timings, overlay: overlayMs } },
@@ -117,6 +125,7 @@ export async function writeResult(result: Explanation, context: ResultContext): 
     {
       overlays: [...overlays.keys()].map((name) => join(folder, name)),
       map: join(folder, `${base}.npy`),
+      signed: isAtInput ? join(folder, `${base}.signed.npy`) : undefined,
       json: join(folder, `${base}.json`),
     },
   );
@@ -125,13 +134,32 @@ export async function writeResult(result: Explanation, context: ResultContext): 
   return record;
 }
 
+/** What a layer adds to the names of its result's files. */
+export function layerPart({ options }: OneExplanation, { oneOfSeveralLayers }: ResultContext): string {
+  return oneOfSeveralLayers ? `.${options.layerName}` : '';
+}
+
+export function overlayFile(base: string, map: number): string {
+  return `${base}${map === 0 ? '' : `.map${map}`}.png`;
+}
+
+/** A single map is an array of its own. */
+export function arrayShape([maps, height, width]: OneExplanation['map']['shape']): number[] {
+  return maps === 1 ? [height, width] : [maps, height, width];
+}
+
+/** Where the picture is, or how it is drawn. */
+export function sourceOf(file: string | undefined) {
+  return file === undefined ? { scene: DEMO_SCENE } : { file };
+}
+
 /** JSON with null for what is undefined, so that every key is always there. */
 export function toJson(record: unknown, indent?: number): string {
   return JSON.stringify(record, (_, value) => (value === undefined ? null : value), indent);
 }
 
 function describeResult(
-  result: Explanation,
+  result: OneExplanation,
   { file, gpu, model, labels, timings }: ResultContext,
   boxes: ResultRecord['boxes'],
   replay: ReplayRecord,
@@ -144,6 +172,7 @@ function describeResult(
     outcome: result.outcome,
     classIndex: result.classIndex,
     label: labels?.[result.classIndex],
+    contrastLabel: labels?.[result.options.contrast ?? Number.NaN],
     logit: result.logit,
     predictions: result.predictions,
     completeness: result.completeness,
@@ -163,16 +192,18 @@ function describeResult(
 }
 
 /** What people want to know of a result. */
-export function summarize(result: Explanation, record: ResultRecord): string {
+export function summarize(result: OneExplanation, record: ResultRecord): string {
   const { options, outcome } = result;
   const image = record.image ?? 'the scene';
+  const { contrast } = options;
+  const rather = contrast === undefined ? '' : ` rather than ${classTitle(contrast, record.contrastLabel)}`;
   const explained = result.predictions.find(({ classIndex }) => classIndex === result.classIndex);
   const probability = explained ? `, ${percent(explained.probability)}` : '';
   const samples = options.nSamples > 0 ? `, n = ${options.nSamples}` : '';
   const preset = options.preset === undefined ? '' : `, preset ${options.preset}`;
   const lines = [
-    `${image}: ${classTitle(result.classIndex, record.label)}${probability}`,
-    `  ${methodName(options.method)}${preset} at ${options.layerName ?? 'the input'}${samples}; outcome: ${OUTCOMES[outcome]}`,
+    `${image}: ${classTitle(result.classIndex, record.label)}${probability}${rather}`,
+    `  ${methodName(options.method)}${preset} at ${layerTitle(options)}${samples}; outcome: ${OUTCOMES[outcome]}`,
   ];
   if (result.completeness) {
     const { attributed, gained } = result.completeness;
@@ -184,9 +215,15 @@ export function summarize(result: Explanation, record: ResultRecord): string {
     const others = result.droppedMass > 0 ? `; the others have ${percent(result.droppedMass)} together` : '';
     lines.push(`  ${options.score} over ${result.keptClasses} classes${others}`);
   }
-  const { overlays, map, json } = record.files;
-  for (const path of [...overlays, map, json]) lines.push(`  ${path}`);
+  const { overlays, map, signed, json } = record.files;
+  for (const path of [...overlays, map, ...(signed ? [signed] : []), json]) lines.push(`  ${path}`);
   return lines.join('\n');
+}
+
+/** 'block5_conv3', or 'block3_conv3, block5_conv3 (mean)'. */
+export function layerTitle(options: OneExplanation['options']): string {
+  if ('fusion' in options) return `${options.layerName.join(', ')} (${options.fusion})`;
+  return options.layerName ?? 'the input';
 }
 
 const OUTCOMES: Readonly<Record<Explanation['outcome'], string>> = {

@@ -54,6 +54,20 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ['σ that is no number', ['explain', '--std-dev', 'NaN'], /--std-dev.*NaN.*Expected a number/],
     ['negative σ', ['explain', '--std-dev', '-0.1'], /--std-dev: got -0\.1/],
     ['a class out of range', ['explain', '--class', '12'], /--class: got 12; allowed: a whole number from 0 to 11/],
+    [
+      'a contrast out of range',
+      ['explain', '--contrast', '12'],
+      /--contrast: got 12; allowed: a whole number from 0 to 11/,
+    ],
+    ['several contrasts', ['explain', '--contrast', '1,2'], /--contrast: got "1,2"; allowed: one class/],
+    ['an unknown contrast', ['explain', '--contrast', 'cat'], /--contrast: got "cat"; allowed: an index or a name/],
+    ['a difference of one class', ['explain', '--difference', '--class', '3'], /--difference: got "3".*two classes/],
+    [
+      'an unknown layer of several',
+      ['explain', '--layer', 'block5_conv3,x'],
+      /--layer: got "x"; allowed: block1_conv1/,
+    ],
+    ['one layer to fuse', ['explain', '--fusion', 'mean'], /--fusion: got "mean"; allowed: nothing for a single layer/],
     ['a name without labels', ['explain', '--class', 'cat', ...TINY], /--class: got "cat".*--labels/],
     ['a region outside of the map', ['explain', '--region', '0,0,14,3'], /--region: got 14.*14 × 14 cells/],
     ['a neuron outside of the map', ['explain', '--neurons', '0,0;3,14'], /--neurons: got 14.*14 × 14 cells/],
@@ -260,6 +274,71 @@ describe('explain', () => {
         .filter((name) => name.endsWith('.npy'))
         .sort(),
     ).toEqual(['photo.c3.grad-cam.npy', 'photo.c7.grad-cam.npy']);
+  });
+
+  it('gives a result for each layer, named by it, or one of all', async () => {
+    const args = ['photo.png', ...TINY, '--layer', 'block4_conv3,features.28', '--method', 'layer-cam', '--json'];
+    const { stdout } = await run(['explain', ...args, '--out', 'layers', '--class', '3,7']);
+    const results = stdout.trimEnd().split('\n');
+    expect(results.map((line) => JSON.parse(line).files.map)).toEqual(
+      ['c3', 'c7'].flatMap((name) =>
+        ['block4_conv3', 'block5_conv3'].map((layer) => join('layers', `photo.${name}.${layer}.layer-cam.npy`)),
+      ),
+    );
+    const fused = await run(['explain', ...args, '--out', 'fused', '--fusion', 'max']);
+    const result = JSON.parse(fused.stdout);
+    expect(result.map).toMatchObject({ maps: 1, height: 28, width: 28 });
+    expect(result.options).toMatchObject({ layerName: ['block4_conv3', 'block5_conv3'], fusion: 'max' });
+    expect(readdirSync('fused').sort()).toEqual(['photo.layer-cam.json', 'photo.layer-cam.npy', 'photo.layer-cam.png']);
+    const people = await run(['explain', ...args.slice(0, -1), '--out', 'fused', '--fusion', 'max']);
+    expect(people.stdout).toContain('layer-cam at block4_conv3, block5_conv3 (max)');
+  });
+
+  it('with --difference, what the first of two classes has more of', async () => {
+    const args = [
+      'photo.png',
+      ...TINY,
+      '--method',
+      'grad-cam',
+      '--class',
+      '3,7',
+      '--difference',
+      '--out',
+      'difference',
+    ];
+    const { stdout } = await run(['explain', ...args, '--json']);
+    const [a, b, difference] = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const valuesOf = ({ files: { map } }: { files: { map: string } }) =>
+      new Float32Array(Uint8Array.from(parseNpy(readFileSync(map), map).bytes).buffer);
+    const shares = [a, b].map((result) => valuesOf(result).map((value) => value / (result.map.max || 1)));
+    const values = valuesOf(difference);
+    for (const [i, value] of values.entries()) expect(value).toBeCloseTo(shares[0]![i]! - shares[1]![i]!, 5);
+    expect(difference).toMatchObject({
+      classIndex: [3, 7],
+      map: { maps: 1, height: 14, width: 14, min: Math.min(...values), max: Math.max(...values) },
+      files: { json: join('difference', 'photo.c3-minus-c7.grad-cam.json') },
+    });
+    const people = await run(['explain', ...args]);
+    expect(people.stdout).toMatch(
+      /photo\.png: class 3 minus class 7, from -?\d\.\d\d to \d\.\d\d\n {2}grad-cam at block5/,
+    );
+  });
+
+  it('writes what each value of the input adds, of methods there', async () => {
+    const args = ['explain', 'photo.png', ...TINY, '--out', 'signed', '--json', '--class', '3', '--contrast', '7'];
+    const { stdout } = await run([...args, '--method', 'gradient-x-input']);
+    const { files, options } = JSON.parse(stdout);
+    expect(files.signed).toBe(join('signed', 'photo.gradient-x-input.signed.npy'));
+    expect(parseNpy(readFileSync(files.signed), files.signed)).toMatchObject({ dtype: '<f4', shape: [3, 224, 224] });
+    expect(options).toMatchObject({ classIndex: 3, contrast: 7 });
+    const atLayer = JSON.parse((await run([...args, '--method', 'grad-cam', '--color-map', 'rdbu'])).stdout);
+    expect(atLayer.files.signed).toBeNull();
+    expect(readdirSync('signed').filter((name) => name.includes('signed'))).toHaveLength(1);
+    const people = await run([...args.filter((arg) => arg !== '--json'), '--method', 'grad-cam']);
+    expect(people.stdout).toContain('class 3 rather than class 7');
   });
 
   it('stacks the maps of several filters, and draws each', async () => {
