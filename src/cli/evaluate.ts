@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Option } from 'commander';
-import { methodOf } from '../custom-method.ts';
+import { methodName, methodOf } from '../custom-method.ts';
 import { OptionError } from '../errors.ts';
 import { DEFAULT_BOOTSTRAP } from '../evaluate/bootstrap.ts';
 import { evaluatePicture, type MethodVariant, type PictureEvaluation } from '../evaluate/evaluate.ts';
@@ -11,16 +11,17 @@ import { derivedSeed } from '../evaluate/seeds.ts';
 import { type Summary, Tally } from '../evaluate/tally.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import type { Model } from '../index.ts';
-import { COMPARED_METHODS, METHOD_TABLE, METHODS, type MethodName, takesLayer, takesPath } from '../methods.ts';
+import { COMPARED_METHODS, METHOD_TABLE, METHODS, takesLayer, takesPath } from '../methods.ts';
+import type { Graph } from '../network/graph.ts';
 import { Journal, settingsKey } from '../node/journal.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
-import type { ExplainOptions } from '../options.ts';
+import type { ExplainOptions, FusedOptions, FusionOptions, ResolvedOptions } from '../options.ts';
 import { SCENE_CLASSES } from '../scenes/scene.ts';
 import { VERSION } from '../version.ts';
 import type { Context } from './context.ts';
 import { methodsAsJson, toCsv, toTable } from './evaluate-report.ts';
 import { chooseSet, type Example, type ExampleSet, type SetFlags } from './evaluate-sets.ts';
-import { checkOptions } from './explain.ts';
+import { checkCall } from './explain.ts';
 import {
   commonOptions,
   DEFAULT_FOLDER,
@@ -28,10 +29,12 @@ import {
   explainOnlyOptions,
   explainOptions,
   idleFlagNotes,
+  layerOptions,
   parseIntegers,
   parseNumber,
 } from './flags.ts';
 import { findClasses } from './labels.ts';
+import { chooseMethods, type ListedMethod } from './method.ts';
 import { percent, toJson } from './result.ts';
 import { chooseModel, classCount, type ModelChoice, openGpu, openModel } from './setup.ts';
 
@@ -53,7 +56,17 @@ const FEW_PICTURES = 20;
 
 /** The options of `explain` that mean the same here. */
 const SHARED_OPTIONS = [
-  ...['layer', 'noiseScale', 'score', 'sampleWeights', 'preset', 'alphaNumerator', 'alphaDenominator', 'alphaEpsilon'],
+  ...[
+    'layer',
+    'fusion',
+    'noiseScale',
+    'score',
+    'sampleWeights',
+    'preset',
+    'alphaNumerator',
+    'alphaDenominator',
+    'alphaEpsilon',
+  ],
   ...['alphaGuard', 'alphaNormalization', 'alphaGradient', 'activations', 'batch'],
 ];
 
@@ -75,8 +88,9 @@ export function evaluateOptions(): Option[] {
     ),
     new Option('--class <index|label>', 'with --images: the class to explain (default: the most probable one)'),
     new Option(
-      '--methods <name,…>',
-      `methods; the others are compared with the first (default: ${COMPARED_METHODS.join(',')})`,
+      '--methods <name|file.mjs,…>',
+      'methods by name, or .mjs files that define them; the others are compared with the first ' +
+        `(default: ${COMPARED_METHODS.join(',')})`,
     ),
     new Option(
       '--samples <n,…>',
@@ -109,8 +123,8 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
   const folder = flags.out ?? DEFAULT_FOLDER;
   const choice = await chooseModel(flags, env, flags.images !== undefined);
   const classIndex = oneClass(flags.class, choice);
-  const variants = methodVariants(flags);
-  const options = variants.map((variant) => checkOptions({ ...variant.options, seed, classIndex }, choice.graph));
+  const variants = await methodVariants(flags);
+  const options = variants.map((variant) => optionsInForce({ ...variant.options, seed, classIndex }, choice.graph));
   const set = await chooseSet(flags, seed, classIndex);
   const traits = {
     isNoisy: options.some(({ nSamples }) => nSamples > 0),
@@ -133,7 +147,7 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
       version: VERSION,
       set: set.description,
       seed,
-      methods: variants.map(({ name }, m) => ({ name, options: options[m] })),
+      methods: variants.map(({ name, file }, m) => ({ name, file, options: options[m] })),
       threshold,
       thresholds: THRESHOLDS,
       model: {
@@ -181,7 +195,7 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
 interface EvaluationRun {
   readonly model: Model;
   readonly set: ExampleSet;
-  readonly variants: readonly MethodVariant[];
+  readonly variants: readonly ListedVariant[];
   readonly threshold: number;
   readonly seed: number;
 }
@@ -200,26 +214,47 @@ function oneClass(text: string | undefined, { labels }: ModelChoice): number | u
   return classes[0];
 }
 
-/** The methods of the call. Smoothing counts for the smooth methods only; the others take the clean picture. */
-function methodVariants(flags: EvaluateFlags): MethodVariant[] {
+type ListedVariant = MethodVariant & Pick<ListedMethod, 'file'>;
+
+/** One result's, whose layers may be several. */
+function optionsInForce(options: ExplainOptions | FusionOptions, graph: Graph): ResolvedOptions | FusedOptions {
+  const { asked, fusion } = checkCall(options, graph);
+  const [layers] = asked;
+  return fusion === undefined ? layers[0] : { ...layers[0], layerName: layers.map((each) => each.layerName!), fusion };
+}
+
+/**
+ * The methods of the call. Smoothing counts for the smooth methods only; the others take the clean picture. Several layers are
+ * as many methods, unless they are fused.
+ */
+async function methodVariants(flags: EvaluateFlags): Promise<ListedVariant[]> {
   const { samples: _, stdDev: __, ...shared } = flags;
   const common = explainOptions(shared);
-  const names = (flags.methods ?? COMPARED_METHODS.join(',')).split(',').map((name) => name.trim());
-  if (new Set(names).size !== names.length) throw new OptionError('--methods', flags.methods, 'each method once');
-  return names.flatMap((name): MethodVariant[] => {
-    if (!isMethod(name)) throw new OptionError('--methods', name, METHODS.join(', '));
-    const options = { ...common, method: name, layerName: takesLayer(METHOD_TABLE[name]) ? flags.layer : undefined };
-    if (!METHOD_TABLE[name].isSmooth) return [{ name, options: { ...options, nSamples: 0 } }];
-    const smoothings = smoothingsOf(flags);
-    return smoothings.map(({ nSamples, stdDev }) => ({
-      name: smoothings.length === 1 ? name : `${name} n=${nSamples}${nSamples === 0 ? '' : ` std-dev=${stdDev}`}`,
-      options: { ...options, nSamples, stdDev },
-    }));
+  const methods = await chooseMethods(flags.methods ?? COMPARED_METHODS.join(','), '--methods');
+  return methods.flatMap(({ method, file }) => {
+    const { isSmooth } = methodOf(method);
+    const smoothings = isSmooth ? smoothingsOf(flags) : [{ nSamples: 0, stdDev: undefined }];
+    const layers = takesLayer(methodOf(method)) ? layersOf(flags) : [{ layerName: undefined }];
+    return layers.flatMap((layer) =>
+      smoothings.map(({ nSamples, stdDev }) => {
+        const noise = `n=${nSamples}${nSamples === 0 ? '' : ` std-dev=${stdDev}`}`;
+        const parts = [
+          methodName(method),
+          ...(layers.length > 1 ? [`${layer.layerName}`] : []),
+          ...(smoothings.length > 1 ? [noise] : []),
+        ];
+        const options = { ...common, ...layer, method, nSamples, stdDev } as MethodVariant['options'];
+        return { name: parts.join(' '), file, options };
+      }),
+    );
   });
 }
 
-function isMethod(name: string): name is MethodName {
-  return METHODS.includes(name as MethodName);
+/** One by one, or all to be fused. */
+function layersOf(flags: EvaluateFlags) {
+  const { layerName, fusion } = layerOptions(flags);
+  if (fusion !== undefined) return [{ layerName, fusion }];
+  return [layerName].flat().map((name) => ({ layerName: name }));
 }
 
 /** Every n with every σ, each once; without noise there is no σ to tell apart. */

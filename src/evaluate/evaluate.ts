@@ -4,7 +4,7 @@ import { explain } from '../explain.ts';
 import type { Pixels } from '../image/picture.ts';
 import { upsampleToPicture } from '../image/upsample-to-picture.ts';
 import type { Model } from '../model.ts';
-import type { ExplainOptions } from '../options.ts';
+import type { ExplainOptions, FusionOptions } from '../options.ts';
 import { type GroundTruth, labelPixels } from './ground-truth.ts';
 import { measure } from './metrics.ts';
 import type { MapMeasures, PictureMeasures } from './tally.ts';
@@ -12,7 +12,7 @@ import type { MapMeasures, PictureMeasures } from './tally.ts';
 /** A method with its options, under the name that results have. */
 export interface MethodVariant {
   readonly name: string;
-  readonly options: ExplainOptions;
+  readonly options: ExplainOptions | FusionOptions;
 }
 
 export interface PictureEvaluation extends PictureMeasures {

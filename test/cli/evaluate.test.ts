@@ -83,6 +83,12 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ['a folder that is not there', ['--images', 'none', ...TINY], /--images: got "none"/],
     ['a folder without pictures', ['--images', '.', ...TINY], /--images: got "\."; allowed: a folder with pictures/],
     ['an unknown method', ['--methods', 'grad-cam,lime', ...SCENES(1)], /--methods: got "lime"; allowed: grad-cam, /],
+    ['a file that is not there', ['--methods', 'grad-cam,own.mjs', ...SCENES(1)], /--methods: got "own\.mjs".*module/],
+    [
+      'one layer to fuse',
+      ['--fusion', 'max', ...SCENES(1)],
+      /--fusion: got "max"; allowed: nothing for a single layer/,
+    ],
     ['a method twice', ['--methods', 'grad-cam,grad-cam', ...SCENES(1)], /--methods.*each method once/],
     ['negative n', ['--samples', '5,-1', ...SCENES(1)], /--samples: got -1; allowed: a whole number from 0/],
     ['σ that is no number', ['--std-dev', '0.1,x', ...SCENES(1)], /--std-dev.*0\.1,x.*Expected a number/],
@@ -157,6 +163,37 @@ describe('on scenes', () => {
     ]);
     expect(methods['smooth-grad-cam++ n=0'].energy.difference).toEqual({ value: 0, low: 0, high: 0 });
     expect(methods['smooth-grad-cam++ n=1 std-dev=0.1'].energy.value).not.toBe(methods['grad-cam++'].energy.value);
+  });
+
+  it('takes methods from files, and measures again when a file has changed', async () => {
+    const definition = (power: number) =>
+      `export default { name: 'own', weights: async ({ shape: [maps], gradients }) => {
+        const values = await gradients.array();
+        const cells = values.length / maps;
+        return Float32Array.from({ length: maps }, (_, k) => values[k * cells] ** ${power});
+      } };`;
+    writeFileSync('own.mjs', definition(1));
+    writeFileSync('layer.mjs', "export default { name: 'own-layer', map: 'max(d1, 0.0)' };");
+    const methods = ['--methods', 'layer-cam,layer.mjs,own.mjs', '--layer', 'block3_conv3'];
+    const args = [...SCENES(2), ...methods, '--json', '--out', 'files'];
+    const first = JSON.parse((await run(args)).stdout);
+    expect(Object.keys(first.methods)).toEqual(['layer-cam', 'own-layer', 'own']);
+    expect(first.methods['own-layer'].energy.value).toBeCloseTo(first.methods['layer-cam'].energy.value, 5);
+    expect(first.options[2]).toMatchObject({ name: 'own', file: expect.stringMatching(/^sha256-/) });
+    writeFileSync('own.mjs', definition(2));
+    const again = JSON.parse((await run(args)).stdout);
+    expect(again.journal).not.toBe(first.journal);
+  });
+
+  it('measures layers one by one, or fused', async () => {
+    const args = [...SCENES(2), '--methods', 'layer-cam,gradient', '--layer', 'block3_conv3,block5_conv3', '--json'];
+    const apart = JSON.parse((await run([...args, '--out', 'apart'])).stdout);
+    expect(Object.keys(apart.methods)).toEqual(['layer-cam block3_conv3', 'layer-cam block5_conv3', 'gradient']);
+    const fused = JSON.parse((await run([...args, '--fusion', 'max', '--out', 'fused'])).stdout);
+    expect(Object.keys(fused.methods)).toEqual(['layer-cam', 'gradient']);
+    const layerName = ['block3_conv3', 'block5_conv3'];
+    expect(fused.options[0].options).toMatchObject({ method: 'layer-cam', layerName, fusion: 'max' });
+    expect(fused.methods['layer-cam'].energy.value).not.toBe(apart.methods['layer-cam block3_conv3'].energy.value);
   });
 
   it('prints a table, and writes it as CSV', async () => {
