@@ -214,8 +214,13 @@ function isRandom(weights: LoadModelOptions['weights']): weights is RandomWeight
   return typeof weights === 'object' && 'random' in weights;
 }
 
-/** The network that was asked for, in the sizes that the file tells of where the call does not. */
-function networkOf(
+/**
+ * The network that was asked for, in the sizes that the file tells of where the call does not.
+ *
+ * @param asked undefined: the one that the file is of
+ * @throws WeightsError if the file is of another, or of none that the library knows
+ */
+export function networkOf(
   file: WeightsFile,
   asked: KnownModel | undefined,
   { width, classes, inputSize }: ModelVariant,

@@ -6,8 +6,8 @@ import { checkedPictures, chooseModel, openGpu, openModel } from './setup.ts';
 
 /** `gradcam classify IMAGE…`: the most probable classes of each picture. */
 export async function classifyCommand(files: readonly string[], flags: CommonFlags, context: Context): Promise<void> {
-  const { terminal, env, signal } = context;
-  const choice = await chooseModel(flags, env, true);
+  const { terminal, signal } = context;
+  const choice = await chooseModel(flags, context, true);
   const pictures = await checkedPictures(files);
   const gpu = await openGpu(flags);
   try {

@@ -117,11 +117,11 @@ export function evaluateOptions(): Option[] {
 
 /** What is wrong with the call is found before any work. */
 export async function evaluateCommand(flags: EvaluateFlags, context: Context): Promise<void> {
-  const { terminal, env, signal } = context;
+  const { terminal, signal } = context;
   const seed = flags.seed ?? 0;
   const threshold = checkThreshold(flags.threshold ?? DEFAULT_THRESHOLD);
   const folder = flags.out ?? DEFAULT_FOLDER;
-  const choice = await chooseModel(flags, env, flags.images !== undefined);
+  const choice = await chooseModel(flags, context, flags.images !== undefined);
   const classIndex = oneClass(flags.class, choice);
   const variants = await methodVariants(flags);
   const options = variants.map((variant) => optionsInForce({ ...variant.options, seed, classIndex }, choice.graph));
@@ -152,7 +152,7 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
       thresholds: THRESHOLDS,
       model: {
         name: model.name,
-        width: choice.width,
+        width: choice.variant.width,
         classes: model.classCount,
         weights: weightsIdentity(model),
         precision: model.weights.precision,

@@ -23,9 +23,9 @@ import { checkedPictures, chooseModel, classCount, openGpu, openModel, type Pict
 
 /** `gradcam explain [IMAGE…]`: a result for each picture, class and layer. What is wrong with the call is found before any work. */
 export async function explainCommand(files: readonly string[], flags: ExplainFlags, context: Context): Promise<void> {
-  const { terminal, env, signal } = context;
+  const { terminal, signal } = context;
   const folder = flags.out ?? DEFAULT_FOLDER;
-  const choice = await chooseModel(flags, env, files.length > 0);
+  const choice = await chooseModel(flags, context, files.length > 0);
   const options = {
     ...explainOptions(flags),
     ...layerOptions(flags),

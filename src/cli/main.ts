@@ -4,6 +4,7 @@ import { GradcamError, OptionError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { classifyCommand } from './classify.ts';
 import type { Context } from './context.ts';
+import { type ConvertFlags, convertCommand, convertOptions } from './convert.ts';
 import { type DoctorFlags, doctorCommand } from './doctor.ts';
 import { type EvaluateFlags, evaluateCommand, evaluateOptions } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
@@ -137,6 +138,15 @@ function buildProgram(context: Context): Command {
     .action((flags: DoctorFlags & { tuning?: boolean }) =>
       flags.tuning ? tuningReport(flags, context) : doctorCommand(flags, context),
     );
+
+  const convert = program
+    .command('convert')
+    .argument('[source]', 'weights as for --weights of explain (default: those that the model has published)')
+    .description('write weights as small files with an index, for a static host: in float32, float16 or 8 bits')
+    .action((source: string | undefined, flags: ConvertFlags) =>
+      translating({}, () => convertCommand(source, flags, context)),
+    );
+  for (const option of convertOptions()) convert.addOption(option);
 
   const tune = program
     .command('tune')

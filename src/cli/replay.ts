@@ -6,6 +6,7 @@ import {
   differenceMap,
   drawScene,
   explain,
+  type LoadModelOptions,
   type Model,
   type OneExplanation,
   type Pixels,
@@ -32,7 +33,7 @@ import {
   readRecord,
 } from './record.ts';
 import { toJson } from './result.ts';
-import { loadWithBar, type ModelChoice, openGpu, parseRandom } from './setup.ts';
+import { loadWithBar, openGpu, parseRandom } from './setup.ts';
 
 /** Greatest difference, as a share of the map's greatest value, of maps that count as equal. */
 const TOLERANCE = 1e-6;
@@ -154,7 +155,7 @@ async function findWeights(
   { weights: { origin, checksum } }: ReplayRecord['provenance'],
   known: KnownModel,
   given: string | undefined,
-): Promise<ModelChoice['weights']> {
+): Promise<LoadModelOptions['weights']> {
   if (given !== undefined) return parseRandom(given) ?? given;
   const [published] = known.sources;
   if (checksum !== undefined && checksum === published?.checksum) return undefined;

@@ -1,15 +1,26 @@
 /** What `explain` and `classify` need before they can begin: the checked call, a GPU, a model. */
-import { GpuUnavailableError, OptionError, WeightsError } from '../errors.ts';
+import { GpuUnavailableError, OptionError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { ImageInput, LoadModelOptions, Model, ModelName, RandomWeights } from '../index.ts';
+import type {
+  ImageInput,
+  LoadModelOptions,
+  Model,
+  ModelName,
+  ModelVariant,
+  RandomWeights,
+  WeightsFile,
+} from '../index.ts';
+import { networkOf } from '../model.ts';
 import { Graph } from '../network/graph.ts';
 import { BUILT_IN_MODEL, findModel, type KnownModel, modelTable, publishedSource } from '../network/models.ts';
 import type { Precision } from '../network/parameters.ts';
 import { quietEnvironment } from '../node/adapters.ts';
 import { chooseDawnAdapter, openDawnGpu } from '../node/dawn.ts';
+import { fileCache, nodeStore } from '../node/files.ts';
 import { checkPicture, readPicture } from '../node/image.ts';
 import { loadModel } from '../node/load-model.ts';
 import { drawScene, type Scene } from '../scenes/scene.ts';
+import { openWeights } from '../weights/source.ts';
 import type { Context } from './context.ts';
 import { type CommonFlags, DEFAULT_MODEL } from './flags.ts';
 import { labelsNear, readLabels } from './labels.ts';
@@ -38,49 +49,56 @@ export const SCENE: PictureSource = { file: undefined, read: async () => drawDem
 
 export interface ModelChoice {
   readonly known: KnownModel;
-  /** Whether the network was chosen for want of --model. */
-  readonly isDefault: boolean;
+  /** What tells the network from the published one. */
+  readonly variant: ModelVariant;
   /** The network, known before its weights are there. */
   readonly graph: Graph;
-  /** Where the weights are, or how they are drawn; undefined: where the model has them published. */
-  readonly weights: string | RandomWeights | undefined;
-  /** Scale of the channel counts, where it is not the published network's. */
-  readonly width: number | undefined;
+  /** The weights' file, or how they are drawn; undefined: where the model has them published. */
+  readonly weights: WeightsFile | RandomWeights | undefined;
   readonly precision: Precision | undefined;
   readonly labels: readonly string[] | undefined;
 }
 
 /**
  * Reads --model, --weights, --width, --precision and --labels, with what stands in for them where they are not given: for pictures of
- * the user's an ImageNet model, else the built-in one.
+ * the user's an ImageNet model, else the built-in one; for weights of the user's the network that they are of.
  */
 export async function chooseModel(
   flags: CommonFlags,
-  env: NodeJS.ProcessEnv,
+  { env, signal }: Pick<Context, 'env' | 'signal'>,
   hasPictures: boolean,
 ): Promise<ModelChoice> {
-  const isBuiltInMeant = !hasPictures && flags.weights === undefined;
-  const known = findModel(flags.model ?? (isBuiltInMeant ? BUILT_IN_MODEL : DEFAULT_MODEL));
-  const isBuiltIn = known.name === BUILT_IN_MODEL;
+  const named = flags.model === undefined ? undefined : findModel(flags.model);
+  const isBuiltInMeant = named === undefined && !hasPictures && flags.weights === undefined;
+  const isBuiltIn = isBuiltInMeant || named?.name === BUILT_IN_MODEL;
   const location = flags.weights ?? (isBuiltIn ? undefined : env.GRADCAM_WEIGHTS || undefined);
-  const weights = location === undefined ? undefined : (parseRandom(location) ?? location);
-  // Found now, not after the GPU: whether there are any.
-  if (weights === undefined) publishedSource(known);
-  if (flags.width !== undefined && typeof weights !== 'object') {
+  const random = location === undefined ? undefined : parseRandom(location);
+  if (flags.width !== undefined && random === undefined) {
     throw new OptionError('--width', flags.width, 'to be given with --weights random:SEED only');
   }
   const { width, precision } = flags;
-  const graph = new Graph(modelTable(known, { width }));
-  const isDefault = flags.model === undefined;
+  const file = location === undefined || random ? undefined : await lookIntoWeights(location, signal);
+  const { known, variant } = file
+    ? networkOf(file, named, {})
+    : { known: named ?? findModel(isBuiltInMeant ? BUILT_IN_MODEL : DEFAULT_MODEL), variant: { width } };
+  // Found now, not after the GPU: whether there are any.
+  if (location === undefined) publishedSource(known);
+  const graph = new Graph(modelTable(known, variant));
   return {
     known,
-    isDefault,
+    variant,
     graph,
-    weights,
-    width,
+    weights: random ?? file,
     precision,
-    labels: await chooseLabels(flags, env, known, weights, classCount(graph)),
+    labels: await chooseLabels(flags, env, known, random ?? location, file?.model?.labels, classCount(graph)),
   };
+}
+
+/** Opens weights for what their description tells; they are read later. */
+export async function lookIntoWeights(location: string, signal: AbortSignal): Promise<WeightsFile> {
+  const file = await openWeights(location, { store: nodeStore(), cache: fileCache(), signal });
+  await file.close();
+  return file;
 }
 
 export function classCount(graph: Graph): number {
@@ -101,19 +119,21 @@ async function chooseLabels(
   flags: CommonFlags,
   env: NodeJS.ProcessEnv,
   known: KnownModel,
-  weights: ModelChoice['weights'],
+  weights: string | RandomWeights | undefined,
+  ofWeights: readonly string[] | undefined,
   classes: number,
 ): Promise<readonly string[] | undefined> {
   if (flags.labels) return readLabelsOf('--labels', flags.labels, classes);
   // The classes of random weights are nothing that has a name.
   if (typeof weights === 'object') return undefined;
+  if (ofWeights) return ofWeights;
   if (known.labels) return known.labels;
   if (env.GRADCAM_LABELS) return readLabelsOf('GRADCAM_LABELS', env.GRADCAM_LABELS, classes);
   const near = weights === undefined ? undefined : await labelsNear(weights);
   return near?.length === classes ? near : undefined;
 }
 
-async function readLabelsOf(option: string, file: string, classes: number): Promise<readonly string[]> {
+export async function readLabelsOf(option: string, file: string, classes: number): Promise<readonly string[]> {
   const labels = await readLabels(option, file);
   if (labels.length === classes) return labels;
   throw new OptionError(option, file, `a file of ${classes} labels, one for each class; it has ${labels.length}`);
@@ -148,22 +168,17 @@ export function loadWithBar(
 
 export async function openModel(gpu: Gpu, choice: ModelChoice, context: Context): Promise<Model> {
   const { terminal } = context;
-  const { known, isDefault, weights, width, precision, labels } = choice;
-  if (typeof weights === 'object') {
-    const size = width === undefined ? '' : `, ${width} of the channels`;
+  const { known, variant, weights, precision, labels } = choice;
+  if (weights && 'random' in weights) {
+    const size = variant.width === undefined ? '' : `, ${variant.width} of the channels`;
     terminal.note(
       `${known.name} with random weights (seed ${weights.random}${size}): predictions and maps mean nothing. ` +
         'Name real weights with --weights.',
     );
   }
-  return loadWithBar(gpu, known.name, { weights, width, precision, labels }, context).catch((error) => {
-    if (error instanceof WeightsError && error.tensor !== undefined && isDefault) {
-      terminal.note(`The network is ${known.name}, as --model was not given; these weights may be another's.`);
-    }
-    throw error;
-  });
+  return loadWithBar(gpu, known.name, { weights, ...variant, precision, labels }, context);
 }
 
-function megabytes(bytes: number): string {
+export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(0)} MB`;
 }

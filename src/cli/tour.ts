@@ -30,11 +30,11 @@ export function tourOptions(): Option[] {
 }
 
 export async function tourCommand(flags: TourFlags, context: Context): Promise<void> {
-  const { terminal, env, signal } = context;
+  const { terminal, signal } = context;
   const started = performance.now();
   const folder = flags.out ?? DEFAULT_FOLDER;
   await checkOutputFolder('--out', folder);
-  const choice = await chooseModel({}, env, false);
+  const choice = await chooseModel({}, context, false);
   const gpu = await openGpu(flags);
   try {
     const model = await openModel(gpu, choice, context);

@@ -21,11 +21,14 @@ export function modelOfFile(file: WeightsFile): Pick<RecognisedModel, 'known' | 
   const { model } = file;
   const found = model ? describedModel(model) : recogniseModel(file);
   if (found) return found;
-  throw new WeightsError('these are weights of no network that the library knows', {
-    file: file.origin,
-    expected: MODELS.map(({ name }) => name).join(', '),
-    found: model ? model.name : `${file.tensors.size} tensors: ${[...file.tensors.keys()].slice(0, 4).join(', ')}, …`,
-  });
+  throw new WeightsError(
+    'these are weights of no network that the library knows; name the one that is meant to be told what differs',
+    {
+      file: file.origin,
+      expected: MODELS.map(({ name }) => name).join(', '),
+      found: model ? model.name : `${file.tensors.size} tensors: ${[...file.tensors.keys()].slice(0, 4).join(', ')}, …`,
+    },
+  );
 }
 
 function describedModel({ name, width, classes, inputSize }: DescribedModel) {

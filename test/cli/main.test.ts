@@ -34,8 +34,8 @@ describe('bad calls end with 2, one message, and nothing done', () => {
   it.each([
     [
       'an unknown command',
-      ['convert'],
-      /unknown command 'convert'\nCommands: explain, classify, replay, evaluate, tour, doctor, tune, models/,
+      ['transmogrify'],
+      /unknown command 'transmogrify'\nCommands: explain, classify, replay, evaluate, tour, doctor, convert, tune, models/,
     ],
     ['an unknown option', ['explain', '--foo'], /unknown option '--foo'/],
     ['classify without a picture', ['classify'], /missing required argument 'image'/],
