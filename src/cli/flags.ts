@@ -246,7 +246,8 @@ export function explainOnlyOptions(): Option[] {
     ),
     new Option(
       '--layer <name,…>',
-      'layers to explain, a result each: block5_conv3, features.28 … (default: the last convolution)',
+      'layers to explain, a result each: block5_conv3, features.28 … (default: the last convolution; for cam the layer ' +
+        'that is pooled)',
     ),
     new Option('--fusion <how>', 'with several layers: one result, of their fused maps').choices(FUSIONS),
     new Option('--class <index|label,…>', 'classes to explain, a result each (default: the most probable one)'),

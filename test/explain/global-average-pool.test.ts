@@ -21,10 +21,12 @@ import {
 } from '../network/small-vgg.ts';
 import { roundToFloat16 } from '../reference/float16.ts';
 import { tensor } from '../reference/tensor.ts';
-import { assertExplains } from './oracle.ts';
+import { assertExplains, referenceOf } from './oracle.ts';
 
 /** 32 maps of 4 × 4 cells. */
 const GAP = smallVgg({ name: 'vgg16', head: 'gap', inputSize: 64, channels: 2, seed: 31 });
+/** The same in 2 × 2 cells: the oracle takes its time. */
+const SMALL_GAP = smallVgg({ name: 'vgg16', head: 'gap', channels: 2, seed: 33 });
 /** 16 maps of 2 × 2 cells, the last pooling's. */
 const AVG = smallVgg({ name: 'vgg11', head: 'avg', inputSize: 64, channels: 2, seed: 32 });
 const POOLED_LAYER = { gap: 'cam_conv', avg: 'block5_pool' } as const;
@@ -33,6 +35,7 @@ const SMOOTH = { nSamples: 3, stdDev: 0.1, seed: 4 } as const;
 
 const CELLS = { gap: 16, avg: 4 } as const;
 const NETWORKS = { gap: GAP, avg: AVG } as const;
+const SMALL_NETWORKS = { gap: SMALL_GAP, avg: AVG } as const;
 const HEADS = ['gap', 'avg'] as const;
 
 /** w_k^c of each map. */
@@ -170,7 +173,7 @@ describe('a network that ends in a global average pooling', () => {
     ['avg', ['block5_pool', 'block5_conv2', 'block3_pool']],
   ] as const) {
     gpuTest(`is explained by every method as the oracle does it (${head})`, async (gpu) => {
-      const vgg = NETWORKS[head];
+      const vgg = SMALL_NETWORKS[head];
       using model = await loadSmallVgg(gpu, vgg, 'torchvision');
       const methods = METHODS.filter((method) => method !== 'cam');
       const cases = methods.flatMap((method, m): ExplainOptions[] => {
@@ -186,13 +189,26 @@ describe('a network that ends in a global average pooling', () => {
     });
 
     gpuTest(`is explained by every score as the oracle does it (${head})`, async (gpu) => {
-      const vgg = NETWORKS[head];
+      const vgg = SMALL_NETWORKS[head];
       using model = await loadSmallVgg(gpu, vgg, 'torchvision');
       for (const score of ['logit', 'sigmoid', 'softmax', 'log-softmax'] as const) {
         for (const method of ['grad-cam', 'grad-cam++'] as const) {
           const options = { method, score, layerName: layerNames[0], maxDroppedShare: 0, classIndex: 5 };
           await assertExplains(model, { vgg, layout: 'torchvision', picture: PICTURE }, options);
         }
+      }
+    });
+
+    gpuTest(`is explained at several layers at once, the pooled one on the way (${head})`, async (gpu) => {
+      const vgg = SMALL_NETWORKS[head];
+      using model = await loadSmallVgg(gpu, vgg);
+      const call = { method: 'hires-cam', ...SMOOTH, nSamples: 2, classIndex: [6, 2] } as const;
+      for (const { signed, options, classIndex } of await explain(model, PICTURE, { ...call, layerName: layerNames })) {
+        const { layerName } = options;
+        const reference = { vgg, layout: 'torchvision', picture: PICTURE } as const;
+        const expected = referenceOf(reference, { ...call, layerName, classIndex }).signed;
+        const what = `${layerName} for ${classIndex}`;
+        assertClose(signed.data, expected.data, { what, tolerance: 1e-4, shape: expected.shape });
       }
     });
 
