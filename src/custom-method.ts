@@ -38,11 +38,13 @@ export type MethodDefinition = MethodTexts &
     | {
         /** L = ReLU(Σ_k W_k A_k): W_k is the expression's sum over the cells of map k, or made by the function. */
         readonly weights: string | WeightsFunction;
+        /** None beside `weights`. */
         readonly map?: undefined;
       }
     | {
         /** L = ReLU(Σ_k w_k ⊙ A_k): the expression is w_k in each cell. */
         readonly map: string;
+        /** None beside `map`. */
         readonly weights?: undefined;
       }
   );

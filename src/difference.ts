@@ -11,7 +11,8 @@ import { largestSize, normalizedMaps } from './image/normalize.ts';
  * It compares two answers, and is no answer of the network to why it is a rather than b: that is the option `contrast` of
  * explain().
  *
- * @param a, b results; where there are several maps, as many in both
+ * @param a a result; where there are several maps, as many as in `b`
+ * @param b another one
  * @throws OptionError for results of two pictures, or of two parts of one
  */
 export function differenceMap(

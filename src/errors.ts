@@ -26,7 +26,9 @@ export class GpuUnavailableError extends GradcamError {
 export class LimitError extends GradcamError {
   /** Name of the WebGPU limit, or 'memory'. */
   readonly limit: string;
+  /** In the unit of the limit: bytes for memory and buffers. */
   readonly needed: number;
+  /** In the same unit. */
   readonly available: number;
 
   constructor(what: string, detail: { limit: string; needed: number; available: number }, options?: ErrorOptions) {
@@ -43,7 +45,9 @@ export class WeightsError extends GradcamError {
   readonly file: string;
   /** Name of the tensor at fault, where one is. */
   readonly tensor: string | undefined;
+  /** What should be there, in words. */
   readonly expected: string | undefined;
+  /** What is there instead. */
   readonly found: string | undefined;
 
   constructor(
@@ -65,7 +69,9 @@ export class WeightsError extends GradcamError {
 
 /** An option of a call is out of range, unknown, or does not go with the others. */
 export class OptionError extends GradcamError {
+  /** Its name. */
   readonly option: string;
+  /** What was given; undefined where the option is missing. */
   readonly value: unknown;
   /** What would have been accepted, in words. */
   readonly allowed: string;

@@ -16,18 +16,23 @@ import type { KernelChoices, ResolvedOptions, SelectionOptions } from './options
 import { SCORE_TABLE } from './scores.ts';
 import { VERSION } from './version.ts';
 
+/** One class's place in a classification. */
 export interface Prediction {
+  /** Index into the logits, from 0. */
   readonly classIndex: number;
   /** The class's name, where the model was given labels. */
   readonly label: string | undefined;
   /** Softmax of the logits, 0 … 1. */
   readonly probability: number;
+  /** S, the score before the softmax. */
   readonly logit: number;
 }
 
 /** Heat maps, row-major [maps, height, width]. */
 export interface HeatMaps {
+  /** The values; maps one after the other. */
   readonly data: Float32Array;
+  /** How many maps, and the cells of each. */
   readonly shape: readonly [maps: number, height: number, width: number];
 }
 
@@ -40,37 +45,56 @@ export interface Timings {
   readonly prepare: number;
   /** From the picture's way into the network until the GPU is done; the first call also compiles the kernels here. */
   readonly compute: number;
+  /** The read-back of the maps. */
   readonly read: number;
+  /** From the call to the result; more than the sum of the stages. */
   readonly total: number;
   /** Of `compute`, on the GPU itself, with the option `timestamps` and where the device can tell. */
   readonly gpu?: number;
 }
 
+/** How a map was made: enough to make it again, and to tell whether it is the same. */
 export interface Provenance<Options = ResolvedOptions> {
+  /** 'gradcam-webgpu' and its version. */
   readonly library: string;
+  /** As loadModel takes it. */
   readonly model: string;
   /** The network's sizes, as loadModel takes them. */
   readonly variant: ModelVariant;
+  /** Which weights, by their checksum. */
   readonly weights: WeightsRecord;
+  /** Which picture, by its pixels. */
   readonly picture: {
+    /** Pixels. */
     readonly width: number;
+    /** Pixels. */
     readonly height: number;
     /** 'sha256-<hex>' of its bytes in R, G, B, A order, row by row; A is 255 where it was given without. */
     readonly checksum: string;
   };
+  /** The options in force. */
   readonly options: Options;
   /** The class that was explained, chosen or given. */
   readonly classIndex: number;
+  /** What the kernels ran on. */
   readonly adapter: Gpu['adapterInfo'];
   /** What else of the device kernels are chosen and batches are split by. */
   readonly device: {
-    readonly limits: { readonly maxBufferSize: number; readonly maxStorageBufferBindingSize: number };
+    /** In bytes. */
+    readonly limits: {
+      /** Of one buffer. */
+      readonly maxBufferSize: number;
+      /** Of what a kernel sees of a buffer. */
+      readonly maxStorageBufferBindingSize: number;
+    };
+    /** What the choice of kernels depends on. */
     readonly traits: KernelTraits;
   };
   /** Of each convolution that was computed; the option `kernels` takes them again. */
   readonly kernels: KernelChoices;
   /** What came out. */
   readonly map: {
+    /** [maps, height, width] */
     readonly shape: HeatMaps['shape'];
     /** 'sha256-<hex>' of its float32 values, little-endian, in their order. */
     readonly checksum: string;
@@ -87,7 +111,11 @@ export interface Completeness {
   readonly gap: number;
 }
 
-/** @typeParam Options what was in force */
+/**
+ * A map with what it shows and how it came about, and other views of the same numbers.
+ *
+ * @typeParam Options what was in force
+ */
 export interface Explanation<Options = ResolvedOptions> {
   /**
    * The map L, ≥ 0, raw: not normalised, at the layer's own resolution. Several with filters one by one. Of a method at the
@@ -101,9 +129,11 @@ export interface Explanation<Options = ResolvedOptions> {
   readonly signed: HeatMaps;
   /** Of the clean picture, the most probable first. */
   readonly predictions: readonly Prediction[];
+  /** The class that was explained, chosen or given. */
   readonly classIndex: number;
   /** S of the explained class on the clean picture. */
   readonly logit: number;
+  /** What kind of map it is; a map is never NaN. */
   readonly outcome: Outcome;
   /** Of integrated gradients alone. */
   readonly completeness: Completeness | undefined;
@@ -112,17 +142,20 @@ export interface Explanation<Options = ResolvedOptions> {
    * feature maps, whichever `filters` are shown. 0 of 0 for methods without α.
    */
   readonly alphaZeroCells: number;
+  /** All cells of all feature maps, for methods with α. */
   readonly alphaCells: number;
   /**
    * With score softmax or log-softmax and a method with α, the most classes whose gradients a sample took, and the largest
    * probability that a sample's other classes had together; see the option maxDroppedShare. Else undefined, and 0.
    */
   readonly keptClasses: number | undefined;
+  /** 0 … 1; see keptClasses. */
   readonly droppedMass: number;
   /** The rectangle of the picture that the maps cover, in its pixels; with fit 'pad' it reaches beyond the picture. */
   readonly view: View;
   /** The options in force, defaults filled in. */
   readonly options: Options;
+  /** How long it took. */
   readonly timings: Timings;
   /** Everything needed to make the map again, and to tell whether it is the same. */
   readonly provenance: Provenance<Options>;
@@ -149,6 +182,7 @@ export interface Explanation<Options = ResolvedOptions> {
   topFilters(k: number, within?: Pick<SelectionOptions, 'subset' | 'region'>): Promise<FilterContribution[]>;
   /** Frees what combine() and topFilters() need on the GPU; the result's own numbers stay. */
   release(): void;
+  /** As release(), at the end of a `using`. */
   [Symbol.dispose](): void;
 }
 

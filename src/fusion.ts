@@ -41,7 +41,10 @@ const FUSE: Readonly<Record<Fusion, (values: readonly number[]) => number>> = {
 export function fuseMaps(
   maps: readonly HeatMaps[],
   fusion: Fusion,
-): HeatMaps & { readonly data: Float32Array<ArrayBuffer> } {
+): HeatMaps & {
+  /** 0 … 1, maps one after the other. */
+  readonly data: Float32Array<ArrayBuffer>;
+} {
   if (!FUSIONS.includes(fusion)) throw new OptionError('fusion', fusion, FUSIONS.join(', '));
   const counts = new Set(maps.map(({ shape: [count] }) => count));
   if (counts.size !== 1) {

@@ -24,28 +24,48 @@ export {
   WeightsError,
 } from './errors.ts';
 export { classify, explain, gradCamPlusSmooth, type OneExplanation } from './explain.ts';
-export type { CombinedMaps, Explanation, HeatMaps, Prediction, Provenance, Timings } from './explanation.ts';
+export type {
+  CombinedMaps,
+  Completeness,
+  Explanation,
+  HeatMaps,
+  Prediction,
+  Provenance,
+  Timings,
+} from './explanation.ts';
 export { type FusedExplanation, fuseMaps } from './fusion.ts';
 export type { CandidateTiming, Tuning } from './gpu/contest.ts';
-export { type AdapterInfo, Gpu, type GpuRequestOptions } from './gpu/gpu.ts';
+export { type AdapterInfo, Gpu, type GpuMemory, type GpuRequestOptions, type KernelTraits } from './gpu/gpu.ts';
 export { TUNE_MODES, type TuneMode, type TunerOptions, type TuningStore } from './gpu/tuner.ts';
-export { type Box, type BoxOptions, boxesOf, drawBoxes, type MapPlace } from './image/boxes.ts';
+export { type Box, type BoxOptions, boxesOf, drawBoxes, type MapPlace, type PictureSize } from './image/boxes.ts';
 export { COLOR_MAPS, type ColorMapName, DIVERGING_COLOR_MAPS } from './image/color-map.ts';
 export type { View } from './image/fit.ts';
 export type { OverlayImage, OverlayOptions } from './image/overlay.ts';
 export type { ImageInput, Pixels } from './image/picture.ts';
 export { addPngText, PNG_KEYWORD, pngText } from './image/png-text.ts';
-export { METHOD_TABLE, METHODS, type Method, type MethodName } from './methods.ts';
+export {
+  type InputMethod,
+  type LayerMethod,
+  METHOD_TABLE,
+  METHODS,
+  type Method,
+  type MethodName,
+  type ReluRule,
+} from './methods.ts';
 export {
   AUTO_MODEL,
   type LoadModelOptions,
   loadModel,
   Model,
+  type ModelLayer,
   type RandomWeights,
   type WeightsRecord,
 } from './model.ts';
+export type { FeatureShape } from './network/graph.ts';
 export { type KnownModel, MODELS, type ModelName, type ModelSource, type ModelVariant } from './network/models.ts';
 export { PRECISIONS, type Precision } from './network/parameters.ts';
+export type { TuneProgress } from './network/tune.ts';
+export type { ChannelScaling } from './ops/preprocess.ts';
 export {
   type AnyExplainOptions,
   type Cell,
@@ -61,6 +81,7 @@ export {
   type Fusion,
   type FusionClassesOptions,
   type FusionOptions,
+  type KernelChoice,
   type KernelChoices,
   type ResolvedOptions,
   type SelectionOptions,
@@ -74,7 +95,14 @@ export {
   type PresetOptions,
 } from './presets.ts';
 export { explainProgressively, type ProgressiveOptions, type ProgressiveStep } from './progressive.ts';
-export { drawScene, SCENE_CLASSES, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';
+export {
+  drawScene,
+  type PixelBox,
+  SCENE_CLASSES,
+  type Scene,
+  type SceneInstance,
+  type SceneOptions,
+} from './scenes/scene.ts';
 export { SCORE_TABLE, SCORES, type Score, type ScoreName } from './scores.ts';
 export { type Trace, type TraceOptions, trace } from './trace.ts';
 export type { TracedLayer, TracedTensor } from './traced.ts';
@@ -83,9 +111,19 @@ export { VERSION } from './version.ts';
 export type {
   ByteSource,
   ByteStore,
+  CacheWriter,
   DescribedModel,
+  Encoding,
   LoadProgress,
+  OpenOptions,
+  OpenWeightsOptions,
+  Sha256,
+  StreamOptions,
+  TensorInfo,
   WeightsCache,
+  WeightsDtype,
   WeightsFile,
+  WeightsLocation,
+  WeightsPiece,
 } from './weights/source.ts';
 export { openWeights } from './weights/source.ts';

@@ -1,6 +1,7 @@
 /** The methods: one row says all that tells one from another. It drives the API, the command line, docs and tests. */
 
 interface MethodBase {
+  /** For people. */
   readonly title: string;
   /** Noisy copies are part of the method: where methods are compared, it takes some and the others none. */
   readonly isSmooth: boolean;
@@ -15,6 +16,7 @@ interface MethodBase {
 
 /** A method that weights the feature maps of a layer. */
 export interface LayerMethod extends MethodBase {
+  /** Where its map is. */
   readonly place: 'layer';
   /** What the feature maps are weighted with; weightDispatches() in maps.ts knows how each is made. */
   readonly weights:
@@ -56,11 +58,17 @@ export type ReluRule = 'gradient' | 'guided' | 'deconvnet';
  * `map` one value for each cell.
  */
 export interface InputMethod extends MethodBase {
+  /** Where its map is. */
   readonly place: 'input';
+  /** None: there are no feature maps. */
   readonly weights?: undefined;
+  /** None. */
   readonly masks?: undefined;
+  /** None. */
   readonly expression?: undefined;
+  /** Always. */
   readonly needsGradient: true;
+  /** How the gradient passes ReLUs. */
   readonly rule: ReluRule;
   /**
    * What the gradient is multiplied with: the input; or, 'path', what the input has beyond a baseline, with the gradient
@@ -71,6 +79,7 @@ export interface InputMethod extends MethodBase {
   readonly reduce: 'largest' | 'sum';
 }
 
+/** What tells a method from others: one that weights feature maps, or one that attributes the score to the input. */
 export type Method = LayerMethod | InputMethod;
 
 const TABLE = {
@@ -242,8 +251,10 @@ const TABLE = {
   },
 } as const satisfies Readonly<Record<string, Method>>;
 
+/** One of METHODS. */
 export type MethodName = keyof typeof TABLE;
 
+/** Every method by its name: title, equation, source, and what it is made of. */
 export const METHOD_TABLE: Readonly<Record<MethodName, Method>> = TABLE;
 
 /** Whether the method has to do with a layer, which an option names. */
@@ -264,6 +275,7 @@ export function takesPath(method: Method): boolean {
   return method.place === 'input' && method.factor === 'path';
 }
 
+/** Names of the methods, in the order of the docs. */
 export const METHODS = Object.keys(TABLE) as readonly MethodName[];
 
 /** Those that the paper compares: what the tour and an evaluation begin with. */

@@ -57,26 +57,52 @@ const LOAD_OPTIONS: OptionNames<LoadModelOptions> = {
 
 /** Which weights a model has, and how it holds them. */
 export interface WeightsRecord {
+  /** URL or path of the file. */
   readonly origin: string;
+  /** Of the file. */
   readonly format: string;
+  /** 'sha256-<hex>' of the weights as they were read. */
   readonly checksum: string | undefined;
   /** As loadModel was given it. */
   readonly precision: Precision;
 }
 
-export class Model {
-  readonly gpu: Gpu;
+/** A layer of a model whose feature maps can be explained. */
+export interface ModelLayer {
+  /** Its own name. */
   readonly name: string;
+  /** [maps, height, width] */
+  readonly shape: FeatureShape;
+  /** @internal */
+  readonly node: GraphNode;
+}
+
+/** A network with its weights on a GPU, made by loadModel(). */
+export class Model {
+  /** Where the weights are. */
+  readonly gpu: Gpu;
+  /** As loadModel was given it. */
+  readonly name: string;
+  /** @internal */
   readonly graph: Graph;
+  /** @internal */
   readonly parameters: Parameters;
+  /** What becomes of the pixels in front of the network. */
   readonly preprocessing: ChannelScaling;
+  /** Names of the classes in index order, if they are known. */
   readonly labels: readonly string[] | undefined;
+  /** Which weights they are. */
   readonly weights: WeightsRecord;
-  /** What the last explanations left on the GPU. */
+  /**
+   * What the last explanations left on the GPU.
+   *
+   * @internal
+   */
   readonly recentMaps = new RecentMaps();
   readonly #width: number | undefined;
   #isDisposed = false;
 
+  /** @internal */
   constructor(
     gpu: Gpu,
     table: NetworkTable,
@@ -105,6 +131,7 @@ export class Model {
     return this.graph.input.shape;
   }
 
+  /** How many classes there are. */
   get classCount(): number {
     return this.graph.shape(this.graph.logits.name)[0];
   }
@@ -138,7 +165,7 @@ export class Model {
    * @param name default: the last convolution
    * @throws OptionError listing the layers.
    */
-  resolveLayer(name?: string): { name: string; shape: FeatureShape; node: GraphNode } {
+  resolveLayer(name?: string): ModelLayer {
     const node = this.graph.layer(name);
     return { name: node.name, shape: this.graph.shape(node.name), node };
   }
@@ -156,6 +183,7 @@ export class Model {
     throw new DisposedError(`the model ${this.name} was disposed: its weights are gone. Load it again.`, { cause });
   }
 
+  /** As dispose(), at the end of a `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -22,6 +22,10 @@ import {
 import { SCORE_TABLE, SCORES, type ScoreName } from './scores.ts';
 
 export const FITS = ['squash', 'crop', 'pad'] as const;
+/**
+ * How a picture is brought to the model's input size: 'squash' resizes each axis on its own, 'crop' takes the centre,
+ * 'pad' adds a border.
+ */
 export type Fit = (typeof FITS)[number];
 
 export const BASELINES = ['black', 'mean'] as const;
@@ -30,6 +34,7 @@ export type Baseline = (typeof BASELINES)[number];
 /** A cell of a feature map: [row, column], from 0. */
 export type Cell = readonly [row: number, column: number];
 
+/** How explain() makes a map, and how it goes about it. */
 export interface ExplainOptions {
   /** One of METHODS, or one that defineMethod() made. Default 'smooth-grad-cam++'. */
   method?: AnyMethod;
@@ -133,7 +138,9 @@ export interface ExplainOptions {
    * made again on another adapter would differ in its last bits. Default: what is fastest, by timings or by rule.
    */
   kernels?: KernelChoices;
+  /** Stops the work between two batches with an AbortError. */
   signal?: AbortSignal;
+  /** Called after each batch, and within one as far as is known. */
   onProgress?: (progress: ExplainProgress) => void;
 }
 
@@ -147,14 +154,18 @@ export interface ExplainClassesOptions extends Omit<ExplainOptions, 'classIndex'
   classIndex: readonly number[];
 }
 
+/** How maps of several layers can become one; see fuseMaps(). */
 export const FUSIONS = ['mean', 'max', 'product'] as const;
+/** One of FUSIONS. */
 export type Fusion = (typeof FUSIONS)[number];
 
 /** For several layers in one call, an explanation each: layer by layer, with several classes class by class. */
 export interface ExplainLayersOptions extends Omit<ExplainOptions, 'layerName' | 'classIndex'> {
   /** Names or aliases of layers, at least one, none twice. */
   layerName: readonly string[];
+  /** As in ExplainOptions and in ExplainClassesOptions. */
   classIndex?: number | readonly number[];
+  /** None: with one, see FusionOptions. */
   fusion?: undefined;
 }
 
@@ -168,6 +179,7 @@ export interface FusionOptions extends Omit<ExplainOptions, 'layerName' | keyof 
 
 /** For several layers and several classes in one call, an explanation for each class. */
 export interface FusionClassesOptions extends Omit<FusionOptions, 'classIndex'> {
+  /** The classes to explain, at least one, none twice. */
   classIndex: readonly number[];
 }
 
@@ -182,8 +194,16 @@ export type AnyExplainOptions =
 /** What was in force where the maps of several layers were fused. */
 export type FusedOptions = Omit<ResolvedOptions, 'layerName'> & Pick<FusionOptions, 'layerName' | 'fusion'>;
 
-/** Names of kernels by convolution and direction. */
-export type KernelChoices = Readonly<Record<string, { readonly forward?: string; readonly 'grad-input'?: string }>>;
+/** Names of kernels by convolution. */
+export type KernelChoices = Readonly<Record<string, KernelChoice>>;
+
+/** Names of a convolution's kernels by direction. */
+export interface KernelChoice {
+  /** From its input to its output. */
+  readonly forward?: string;
+  /** From the gradient of its output to that of its input. */
+  readonly 'grad-input'?: string;
+}
 
 /** Those of ResolvedOptions, then those that do not change the result. */
 const EXPLAIN_OPTIONS: OptionNames<ExplainOptions & Pick<FusionOptions, 'fusion'>> = {
@@ -223,40 +243,51 @@ const EXPLAIN_OPTIONS: OptionNames<ExplainOptions & Pick<FusionOptions, 'fusion'
   onProgress: true,
 };
 
+/** How far an explanation has come. */
 export interface ExplainProgress {
   /** Forward passes finished: those of noisy or masked copies, and the clean picture's. */
   done: number;
+  /** Forward passes in all. */
   total: number;
 }
 
-/** The options after defaults: what was in force. */
-export interface ResolvedOptions extends Conventions {
-  method: AnyMethod;
-  /** None of methods at the input, but Guided Grad-CAM. */
-  layerName: string | undefined;
-  nSamples: number;
-  stdDev: number;
-  noiseScale: 'relative' | 'absolute';
-  seed: number;
-  steps: number;
-  baseline: Baseline;
-  score: ScoreName;
-  maxDroppedShare: number;
-  sampleWeights: 'uniform' | 'score';
-  /** The one that was named; the options beside it hold what came of it. */
-  preset: PresetName | undefined;
-  filters: readonly number[] | undefined;
-  combineFilters: 'each' | 'sum';
-  region: boolean;
-  subset: readonly Cell[] | undefined;
-  classIndex: number | undefined;
-  contrast: number | undefined;
-  fit: Fit;
-  batch: number | undefined;
-  topK: number;
-}
+/** Options that have a default. */
+type WithDefault = Required<
+  Pick<
+    ExplainOptions,
+    | 'method'
+    | 'nSamples'
+    | 'stdDev'
+    | 'noiseScale'
+    | 'seed'
+    | 'steps'
+    | 'baseline'
+    | 'score'
+    | 'maxDroppedShare'
+    | 'sampleWeights'
+    | 'combineFilters'
+    | 'region'
+    | 'fit'
+    | 'topK'
+  >
+>;
 
-export const DEFAULT_OPTIONS = {
+/** The same with a place for each, undefined where nothing was given. */
+type OrUndefined<Options> = { [Name in keyof Required<Options>]: Options[Name & keyof Options] };
+
+/**
+ * The options after defaults: what was in force. `layerName` is undefined for methods at the input, but Guided Grad-CAM; what
+ * came of a `preset` is in the options beside it.
+ */
+export interface ResolvedOptions
+  extends Conventions,
+    WithDefault,
+    OrUndefined<
+      Pick<ExplainOptions, 'layerName' | 'preset' | 'filters' | 'subset' | 'classIndex' | 'contrast' | 'batch'>
+    > {}
+
+/** What an option is that is not given. */
+export const DEFAULT_OPTIONS: Readonly<WithDefault & Conventions> = {
   method: 'smooth-grad-cam++',
   nSamples: 0,
   stdDev: 0.15,
@@ -272,7 +303,7 @@ export const DEFAULT_OPTIONS = {
   region: false,
   fit: 'squash',
   topK: 5,
-} as const satisfies Partial<ExplainOptions>;
+};
 
 /** More copies than this are surely a slip; the standard error falls with √n only. */
 export const MAX_SAMPLES = 10_000;

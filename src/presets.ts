@@ -13,31 +13,45 @@ export const ACTIVATIONS = ['clean', 'mean', 'last'] as const;
 
 /** How α comes of the moments. See ExplainOptions for what each value means. */
 export interface AlphaConventions {
+  /** N of α. */
   readonly alphaNumerator: (typeof ALPHA_NUMERATORS)[number];
+  /** What α divides N by. */
   readonly alphaDenominator: (typeof ALPHA_DENOMINATORS)[number];
+  /** What is added to the denominator. */
   readonly alphaEpsilon: number;
+  /** Which cells keep their α. */
   readonly alphaGuard: (typeof ALPHA_GUARDS)[number];
+  /** What α is divided by in the end. */
   readonly alphaNormalization: (typeof ALPHA_NORMALIZATIONS)[number];
 }
 
 /** All in which those programs differ up to the map. */
 export interface Conventions extends AlphaConventions {
+  /** Which gradient α weights. */
   readonly alphaGradient: (typeof ALPHA_GRADIENTS)[number];
+  /** Which feature maps are summed. */
   readonly activations: (typeof ACTIVATIONS)[number];
 }
 
 /** What a preset sets: every convention, and what else its program fixes. */
 export interface PresetOptions extends Conventions {
+  /** The one that the program computes. */
   readonly method: MethodName;
+  /** The one that its formula is made for. */
   readonly score: 'exp';
+  /** Where its noise has another one than usual. */
   readonly noiseScale?: 'relative' | 'absolute';
+  /** Likewise. */
   readonly stdDev?: number;
 }
 
+/** A program, or a paper, whose arithmetic the options reproduce. */
 export interface Preset {
+  /** For people. */
   readonly title: string;
   /** The program's file, or the paper's equation, that the options reproduce. */
   readonly source: string;
+  /** What it sets. */
   readonly options: PresetOptions;
   /** With noisy copies, where the program computes otherwise then. */
   readonly noisyOptions?: Partial<PresetOptions>;
@@ -122,10 +136,13 @@ const TABLE = {
   },
 } as const satisfies Readonly<Record<string, Preset>>;
 
+/** One of PRESETS. */
 export type PresetName = keyof typeof TABLE;
 
+/** Every preset by its name. */
 export const PRESET_TABLE: Readonly<Record<PresetName, Preset>> = TABLE;
 
+/** Names of the presets. */
 export const PRESETS = Object.keys(TABLE) as readonly PresetName[];
 
 /** What the preset sets for a call with `nSamples` noisy copies. */

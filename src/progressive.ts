@@ -14,6 +14,7 @@ import type { Batch } from './network/split.ts';
 import { MOMENT_FLOATS } from './ops/moments.ts';
 import { type ExplainOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 
+/** What explain() takes for one class and layer, and when to stop. */
 export interface ProgressiveOptions extends ExplainOptions {
   /**
    * Stops once the largest standard error of a cell is at most this share of the map's largest value, above 0 and below 1,
@@ -28,9 +29,11 @@ export interface ProgressiveOptions extends ExplainOptions {
 export interface ProgressiveStep {
   /** Noisy copies so far, of `total`. */
   readonly samples: number;
+  /** Noisy copies that were asked for. */
   readonly total: number;
   /** The map of the copies so far, behind its ReLU and before it. */
   readonly map: HeatMaps;
+  /** The same before the ReLU. */
   readonly signed: HeatMaps;
   /**
    * Of each cell of `signed`, by batch means; undefined before the second batch, and once the map of a batch alone is beyond

@@ -4,8 +4,11 @@
  * u = g_c − ḡ, −v and −m3: with ḡ = Σ_j p_j g_j over all classes, v = Σ_j p_j (g_j − ḡ)², m3 = Σ_j p_j (g_j − ḡ)³.
  */
 
+/** A function Y of the logits. */
 export interface Score {
+  /** x, what Y is a function of. */
   readonly of: 'logit' | 'log-softmax';
+  /** φ. */
   readonly outer: 'exp' | 'identity' | 'sigmoid';
   /** The score and its first three derivatives in one cell. */
   readonly equation: string;
@@ -51,8 +54,11 @@ const TABLE = {
   },
 } as const satisfies Readonly<Record<string, Score>>;
 
+/** One of SCORES. */
 export type ScoreName = keyof typeof TABLE;
 
+/** Every score by its name, with its derivatives. */
 export const SCORE_TABLE: Readonly<Record<ScoreName, Score>> = TABLE;
 
+/** Names of the scores. */
 export const SCORES = Object.keys(TABLE) as readonly ScoreName[];

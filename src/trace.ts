@@ -60,6 +60,7 @@ export interface Trace {
   readonly predictions: readonly Prediction[];
   /** Destroys the buffers of all layers. More than once does no harm. */
   release(): void;
+  /** As release(), at the end of a `using`. */
   [Symbol.dispose](): void;
 }
 

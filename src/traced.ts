@@ -23,6 +23,7 @@ export interface TracedTensor {
 export interface TracedLayer {
   /** The layer's own name, such as 'block5_conv3'. */
   readonly name: string;
+  /** [maps, height, width] */
   readonly shape: TracedTensor['shape'];
   /** A, the feature maps of the clean picture; with `activations: 'mean'`, their mean over the noisy copies. */
   readonly activations: TracedTensor;

@@ -5,6 +5,7 @@ import { type TunedJob, type TuneOptions, tuneJob, tuneWhenIdle } from './networ
 import { checkOptionNames } from './option-names.ts';
 import { type ExplainOptions, resolveOptions } from './options.ts';
 
+/** Which explanations to time the kernels for. */
 export interface TuneKernelsOptions extends TuneOptions, Pick<ExplainOptions, 'layerName' | 'nSamples'> {}
 
 /**

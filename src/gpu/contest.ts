@@ -17,6 +17,7 @@ export interface Contestant<Name extends string = string> {
 
 /** How one candidate did. */
 export interface CandidateTiming<Name extends string = string> {
+  /** The kernel's. */
   readonly name: Name;
   /** Of one run each, in milliseconds, in the order in which they were timed; none where it was disqualified before. */
   readonly ms: readonly number[];

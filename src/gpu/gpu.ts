@@ -13,13 +13,26 @@ import { GpuTimer } from './timing.ts';
 import { Tuner, type TunerOptions } from './tuner.ts';
 import { browserTuningStore } from './tuning-store.ts';
 
+/** What an adapter says of itself; a text is empty where it says nothing. */
 export interface AdapterInfo {
+  /** Such as 'nvidia' or 'mesa'. */
   readonly vendor: string;
+  /** The family of chips, such as 'ampere'. */
   readonly architecture: string;
+  /** The vendor's name or number of the chip. */
   readonly device: string;
+  /** For people. */
   readonly description: string;
   /** A software adapter: correct, and a hundred times slower than a GPU. */
   readonly isFallback: boolean;
+}
+
+/** Bytes of GPU buffers. */
+export interface GpuMemory {
+  /** Of those that exist. */
+  readonly currentBytes: number;
+  /** The most since the last call began. */
+  readonly peakBytes: number;
 }
 
 /** What ops need to know to choose a kernel. */
@@ -30,6 +43,7 @@ export interface KernelTraits {
   readonly isSoftware: boolean;
 }
 
+/** How Gpu.request() finds a device. */
 export interface GpuRequestOptions extends TunerOptions {
   /** An adapter chosen already; by default the one that `gpu` gives. */
   adapter?: GPUAdapter;
@@ -37,6 +51,7 @@ export interface GpuRequestOptions extends TunerOptions {
   gpu?: GPU;
   /** 'adapter' (default) asks for what the adapter can do; 'default' stays at WebGPU's guaranteed limits. */
   limits?: 'adapter' | 'default';
+  /** As WebGPU's own: 'low-power' or 'high-performance'. Default: the browser decides. */
   powerPreference?: GPUPowerPreference;
 }
 
@@ -56,13 +71,23 @@ const OPTIONAL_FEATURES = ['subgroups', 'timestamp-query'] as const;
 /** Sustained flops per millisecond assumed before the first measurement: low, so that the first submits are short. */
 const FIRST_PACE = { software: 2e6, hardware: 1e8 };
 
+/** A device with all that was made on it: pipelines, buffers, timings of kernels. Models are loaded to one. */
 export class Gpu {
+  /** For commands and buffers of your own. */
   readonly device: GPUDevice;
+  /** What the adapter says of itself. */
   readonly adapterInfo: AdapterInfo;
+  /** What the choice of kernels depends on. */
   readonly traits: KernelTraits;
+  /** @internal */
   readonly tuner: Tuner;
-  /** What is done between jobs. */
+  /**
+   * What is done between jobs.
+   *
+   * @internal
+   */
   readonly idle = new IdleWork();
+  /** @internal */
   readonly pool: BufferPool;
   readonly #pipelines: PipelineCache;
   readonly #encoder: Encoder;
@@ -148,40 +173,57 @@ export class Gpu {
     return new Gpu(device, info, false, options);
   }
 
+  /** What the device grants. */
   get limits(): GPUSupportedLimits {
     return this.device.limits;
   }
 
+  /** Names of WebGPU's optional features that the device has. */
   get features(): ReadonlySet<string> {
     return this.device.features;
   }
 
-  get memory(): { readonly currentBytes: number; readonly peakBytes: number } {
+  /** What the buffers made here take. */
+  get memory(): GpuMemory {
     return { currentBytes: this.pool.currentBytes, peakBytes: this.pool.peakBytes };
   }
 
-  /** How many pipelines exist. */
+  /**
+   * How many pipelines exist.
+   *
+   * @internal
+   */
   get pipelineCount(): number {
     return this.#pipelines.size;
   }
 
+  /** @internal */
   compile(kernel: Kernel): Promise<CompiledKernel> {
     return this.#pipelines.get(kernel);
   }
 
-  /** A buffer of its own, for what outlives a job (weights). */
+  /**
+   * A buffer of its own, for what outlives a job (weights).
+   *
+   * @internal
+   */
   createBuffer(label: string, bytes: number, use?: BufferUse): GPUBuffer {
     this.#throwIfLost();
     return this.pool.create(label, bytes, use);
   }
 
-  /** A buffer of its own, holding `data`. */
+  /**
+   * A buffer of its own, holding `data`.
+   *
+   * @internal
+   */
   upload(label: string, data: Float32Array | Uint32Array): GPUBuffer {
     const buffer = this.createBuffer(label, data.byteLength);
     this.write(buffer, data);
     return buffer;
   }
 
+  /** @internal */
   write(buffer: GPUBuffer, data: Float32Array | Uint32Array | Uint8Array | Uint8ClampedArray, offset = 0): void {
     this.device.queue.writeBuffer(buffer, offset, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   }
@@ -190,6 +232,8 @@ export class Gpu {
    * Runs dispatches in order.
    *
    * @throws AbortError between submits, LimitError when memory runs out, DeviceLostError, ShaderError.
+   *
+   * @internal
    */
   run(
     dispatches: readonly Dispatch[],
@@ -211,6 +255,8 @@ export class Gpu {
    * Reads slices back in one copy and one map; each result is a copy of its own.
    *
    * @throws LimitError when memory runs out, DeviceLostError
+   *
+   * @internal
    */
   async read(slices: readonly BufferSlice[], purpose?: Purpose): Promise<ArrayBuffer[]> {
     const sizes = slices.map(({ buffer, offset = 0, size }) => size ?? buffer.size - offset);
@@ -250,6 +296,7 @@ export class Gpu {
     }
   }
 
+  /** @internal */
   async readFloats(slice: BufferSlice): Promise<Float32Array> {
     return new Float32Array((await this.read([slice]))[0]);
   }
@@ -258,6 +305,8 @@ export class Gpu {
    * Runs `work` inside error scopes and turns what they catch into the library's errors. Scopes are a stack of the
    * device, so that guarded pieces of work wait for each other. Work must not call guard, run or read and wait for them:
    * they would wait for it. Buffers that are made where memory runs out do not outlive the error.
+   *
+   * @internal
    */
   guard<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#guarded.then(() => this.#runGuarded(work));
@@ -304,6 +353,7 @@ export class Gpu {
     if (this.#owned) this.device.destroy();
   }
 
+  /** As dispose(), at the end of a `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -20,6 +20,10 @@ export interface KernelChooser {
 
 /** 'off': by rule. 'cached': by the timings that were kept, else by rule. 'full': what has none is timed when the GPU is idle. */
 export const TUNE_MODES = ['off', 'cached', 'full'] as const;
+/**
+ * Whether kernels are chosen by rule ('off'), by timings that were kept ('cached'), or by such that are made meanwhile
+ * ('full').
+ */
 export type TuneMode = (typeof TUNE_MODES)[number];
 
 /**
@@ -27,10 +31,13 @@ export type TuneMode = (typeof TUNE_MODES)[number];
  * and write the same key meanwhile.
  */
 export interface TuningStore {
+  /** The text under the key, if there is one. */
   read(key: string): Promise<string | undefined>;
+  /** Keeps the text in place of an older one. */
   write(key: string, text: string): Promise<void>;
 }
 
+/** How kernels are chosen among those that compute the same. */
 export interface TunerOptions {
   /** Default 'cached'. */
   tune?: TuneMode;

@@ -8,6 +8,7 @@ import { upsampleToPicture } from './upsample-to-picture.ts';
 /** Grad-CAM's own: 'binarize with threshold of 15 % of the max intensity' (Selvaraju et al. 2017, section 4.1). */
 export const DEFAULT_THRESHOLD = 0.15;
 
+/** Which regions count, and of which map. */
 export interface BoxOptions {
   /** Which of the maps, from 0. Default 0. */
   map?: number;
@@ -19,9 +20,18 @@ export interface BoxOptions {
   minArea?: number;
 }
 
+/** Of a picture, in pixels. */
+export interface PictureSize {
+  /** Columns. */
+  readonly width: number;
+  /** Rows. */
+  readonly height: number;
+}
+
 /** Where maps lie: the picture's size in pixels, and the rectangle of it that they cover. */
 export interface MapPlace {
-  readonly picture: { readonly width: number; readonly height: number };
+  /** Its size. */
+  readonly picture: PictureSize;
   /** In picture pixels; with fit 'pad' it reaches beyond the picture. Default: the whole picture. */
   readonly view?: View;
 }
@@ -36,6 +46,7 @@ export interface Box {
   readonly score: number;
   /** Mean and largest value of the map in the region, as shares of its largest value on the picture. */
   readonly mean: number;
+  /** The largest value there, as such a share. */
   readonly max: number;
 }
 

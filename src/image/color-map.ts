@@ -10,9 +10,11 @@ import {
 } from 'd3-scale-chromatic';
 import { OptionError } from '../errors.ts';
 
+/** Names of colour maps from least to most. */
 export const COLOR_MAPS = ['inferno', 'magma', 'plasma', 'turbo', 'viridis'] as const;
 /** For signed maps, white at zero: purple below it and orange above, or blue and red. */
 export const DIVERGING_COLOR_MAPS = ['puor', 'rdbu'] as const;
+/** One of COLOR_MAPS or of DIVERGING_COLOR_MAPS. */
 export type ColorMapName = (typeof COLOR_MAPS)[number] | (typeof DIVERGING_COLOR_MAPS)[number];
 /** Red for much and blue for little, as in the papers' figures. */
 export const DEFAULT_COLOR_MAP: ColorMapName = 'turbo';

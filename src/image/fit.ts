@@ -8,9 +8,13 @@ const CROP_SCALE = 256 / 224;
 
 /** A rectangle of the picture, in its pixels; with fit 'pad' it reaches beyond the picture. */
 export interface View {
+  /** Its left edge; below 0 outside the picture. */
   readonly left: number;
+  /** Its upper edge. */
   readonly top: number;
+  /** From its left edge to its right one. */
   readonly width: number;
+  /** From its upper edge to its lower one. */
   readonly height: number;
 }
 

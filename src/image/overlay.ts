@@ -9,6 +9,7 @@ import { type ColorMapName, colorTable, DEFAULT_COLOR_MAP, isDiverging } from '.
 import type { View } from './fit.ts';
 import type { Picture } from './picture.ts';
 
+/** How a map is drawn over the picture. */
 export interface OverlayOptions {
   /** Which of the maps, from 0. Default 0. */
   map?: number;
@@ -30,8 +31,11 @@ export const DEFAULT_OPACITY = 0.5;
 
 /** RGBA pixels as canvases take them: `new ImageData(data, width, height)`. */
 export interface OverlayImage {
+  /** Four bytes a pixel, row by row, opaque. */
   readonly data: Uint8ClampedArray<ArrayBuffer>;
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
 }
 

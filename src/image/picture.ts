@@ -3,8 +3,11 @@ import { describeValue, ImageError } from '../errors.ts';
 
 /** Row-major 8-bit pixels: RGBA, or RGB where `data` has three bytes a pixel. Alpha is ignored. */
 export interface Pixels {
+  /** Three or four bytes a pixel, from the top left. */
   readonly data: Uint8Array | Uint8ClampedArray;
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
 }
 

@@ -6,6 +6,7 @@ import { VGG_NAMES, type VggName, type VggOptions, vgg } from './vgg.ts';
 
 type VggVariant = VggName | `${VggName}-bn`;
 
+/** One of MODELS by its name. */
 export type ModelName = VggVariant | `${VggVariant}-avg` | 'vgg16-gap' | typeof BUILT_IN_MODEL;
 
 /** The model whose weights are in the package. */
@@ -15,22 +16,31 @@ export const BUILT_IN_MODEL = 'vgg16-scenes';
 export interface ModelVariant {
   /** Multiplies the channels of every hidden layer; above 0 and up to 4. */
   readonly width?: number;
+  /** How many classes there are, at least 1. */
   readonly classes?: number;
   /** Side of the square input, a multiple of 32. */
   readonly inputSize?: number;
 }
 
+/** Where weights are published. */
 export interface ModelSource {
+  /** Of the .safetensors file or the model.json. */
   readonly url: string;
+  /** Of the file. */
   readonly format: 'safetensors' | 'tfjs-layers';
   /** 'sha256-<hex>', where known. */
   readonly checksum?: string;
+  /** Whose weights they are, for people. */
   readonly note: string;
 }
 
+/** A network that can be named. */
 export interface KnownModel {
+  /** As loadModel takes it. */
   readonly name: ModelName;
+  /** For people. */
   readonly title: string;
+  /** How many classes the published network has. */
   readonly classes: number;
   /** Names of the classes, where the library knows them. */
   readonly labels?: readonly string[];
@@ -40,7 +50,11 @@ export interface KnownModel {
   readonly bytes: number;
   /** The first is the default; none where no weights are published that could be read here. */
   readonly sources: readonly ModelSource[];
-  /** The published network; `options` change what they name. See modelTable, which checks them. */
+  /**
+   * The published network; `options` change what they name. See modelTable, which checks them.
+   *
+   * @internal
+   */
   table(options?: Omit<VggOptions, 'batchNorm' | 'head'>): NetworkTable;
 }
 
@@ -151,6 +165,7 @@ const POOLED_MODELS: readonly KnownModel[] = [
   ),
 ];
 
+/** The networks that can be named: the built-in one first. */
 export const MODELS: readonly KnownModel[] = [SCENES_MODEL, ...IMAGENET_MODELS, ...POOLED_MODELS];
 
 /**

@@ -41,7 +41,9 @@ export interface NeededWeights {
   readonly form: WeightsForm;
 }
 
+/** How weights can be held on the GPU. */
 export const PRECISIONS = ['f32', 'f16-storage'] as const;
+/** One of PRECISIONS. */
 export type Precision = (typeof PRECISIONS)[number];
 export const DEFAULT_PRECISION: Precision = 'f32';
 
@@ -52,7 +54,9 @@ export interface LoadOptions {
    * are smaller as they are, and stay. Default 'f32'.
    */
   precision?: Precision;
+  /** Called as bytes come in. */
   onProgress?: (progress: LoadProgress) => void;
+  /** Stops the load with an AbortError. */
   signal?: AbortSignal;
 }
 

@@ -21,14 +21,18 @@ export interface TunedJob {
   readonly samples: number;
 }
 
+/** How far the timing has come. */
 export interface TuneProgress {
   /** Shapes timed, of those that have to be. */
   readonly done: number;
+  /** Shapes that have to be timed. */
   readonly total: number;
 }
 
 export interface TuneOptions {
+  /** Stops the timing with an AbortError; what has been timed is kept. */
   signal?: AbortSignal;
+  /** Called after each shape. */
   onProgress?: (progress: TuneProgress) => void;
   /** Times also what has timings already. Default false. */
   again?: boolean;

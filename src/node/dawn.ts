@@ -16,6 +16,7 @@ import {
 import { adapterNames, UNKNOWN_ADAPTER_FLAG } from './probe.ts';
 import { tuningFiles } from './tuning-files.ts';
 
+/** How requestNodeGpu() finds a device. */
 export interface NodeGpuOptions extends TunerOptions {
   /** Text that the adapter's vendor, architecture, device or description must hold, in any case. Default: the best. */
   adapter?: string;

@@ -7,8 +7,11 @@ import { formatShape, parseNpy } from '../image/npy.ts';
 
 /** 8-bit pixels in R, G, B or R, G, B, A order, row by row from the top left. */
 export interface Picture {
+  /** Three or four bytes a pixel. */
   readonly data: Uint8Array | Uint8ClampedArray;
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
 }
 

@@ -10,7 +10,11 @@ export function tuningFolder(): string {
   return join(cacheFolder(), 'tuning');
 }
 
-/** @param folder made when the first timings are kept */
+/**
+ * A store of kernels' timings in files.
+ *
+ * @param folder made when the first timings are kept; default: `tuning` in GRADCAM_CACHE or the system's cache folder
+ */
 export function tuningFiles(folder: string = tuningFolder()): TuningStore {
   const nameOf = (key: string) => `${key}.json`;
   return {

@@ -11,9 +11,13 @@ const VERTICAL = source('preprocess', verticalSource, { libs: [resizeLib] });
 
 /** What a model's training did to 8-bit channels v: (v · scale - mean) / std, per channel in the model's own order. */
 export interface ChannelScaling {
+  /** The order of the channels in the input. */
   readonly channelOrder: 'rgb' | 'bgr';
+  /** What the bytes are multiplied by first. */
   readonly scale: number;
+  /** What is subtracted then, a value for each channel in the order of the input. */
   readonly mean: readonly [number, number, number];
+  /** What the difference is divided by. */
   readonly std: readonly [number, number, number];
 }
 

@@ -12,18 +12,35 @@ import { SHAPE_CLASSES, type Shape } from './shapes.ts';
 /** Names of the classes in index order. They differ in shape; colour and texture say nothing of the class. */
 export const SCENE_CLASSES: readonly string[] = SHAPE_CLASSES.map(({ name }) => name);
 
+/** An object of a scene, as far as it can be seen. */
 export interface SceneInstance {
   /** Index into SCENE_CLASSES. */
   readonly classIndex: number;
   /** [height * width], row by row: 1 where this object is visible. */
   readonly mask: Uint8Array;
-  /** Of the visible part, in pixels; right and bottom edges are left + width and top + height. */
-  readonly box: { readonly left: number; readonly top: number; readonly width: number; readonly height: number };
+  /** Of the visible part. */
+  readonly box: PixelBox;
 }
 
-export interface Scene {
-  readonly seed: number;
+/** The smallest box around something, in whole pixels: it ends in front of left + width and top + height. */
+export interface PixelBox {
+  /** Column of its first pixels. */
+  readonly left: number;
+  /** Row of its first pixels. */
+  readonly top: number;
+  /** Columns. */
   readonly width: number;
+  /** Rows. */
+  readonly height: number;
+}
+
+/** A drawn picture with its truth, to the pixel. It is a picture as explain() takes them. */
+export interface Scene {
+  /** What it was drawn from. */
+  readonly seed: number;
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
   readonly height: number;
   /** R, G, B, A with 8 bits each, row by row from the top left. */
   readonly data: Uint8ClampedArray<ArrayBuffer>;
@@ -33,6 +50,7 @@ export interface Scene {
   readonly instances: readonly SceneInstance[];
 }
 
+/** What of a scene is not left to its seed. */
 export interface SceneOptions {
   /** Side of the picture in pixels, 32 … 2048. Default 224. */
   size?: number;

@@ -10,10 +10,13 @@ export interface WeightsCache {
   get(key: string): Promise<ByteSource | undefined>;
   /** Begins an entry of `size` bytes, where known. Nobody sees it before `commit`; it takes an older one's place. */
   put(key: string, size: number | undefined): Promise<CacheWriter>;
+  /** Forgets the entry, if there is one. */
   delete(key: string): Promise<void>;
 }
 
+/** An entry that is being written. */
 export interface CacheWriter {
+  /** Appends bytes. */
   write(bytes: Uint8Array): Promise<void>;
   /** Makes the entry visible, whole. */
   commit(): Promise<void>;

@@ -6,8 +6,18 @@ export type WeightsDtype = 'float32' | 'float16' | 'bfloat16' | 'uint8' | 'uint1
 
 /** How a tensor's elements become float32. Quantised ones are `q · scale + min`. */
 export type Encoding =
-  | { readonly dtype: 'float32' | 'float16' | 'bfloat16' }
-  | { readonly dtype: 'uint8' | 'uint16'; readonly scale: number; readonly min: number };
+  | {
+      /** As it is. */
+      readonly dtype: 'float32' | 'float16' | 'bfloat16';
+    }
+  | {
+      /** Of q. */
+      readonly dtype: 'uint8' | 'uint16';
+      /** The step between two values. */
+      readonly scale: number;
+      /** The value of q = 0. */
+      readonly min: number;
+    };
 
 /** A tensor, or a part of one, as it lies in the file, little-endian and row-major. */
 export interface StoredTensor {

@@ -2,6 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 
 /** An incremental SHA-256. */
 export interface Sha256 {
+  /** Appends bytes. */
   update(bytes: Uint8Array): unknown;
   /** Lower-case hexadecimal; nothing may be added afterwards. */
   hex(): string;

@@ -37,13 +37,17 @@ export interface IndexDescription {
 export interface DescribedModel {
   /** As loadModel takes it. */
   readonly name: string;
+  /** As in ModelVariant. */
   readonly width?: number;
+  /** As in ModelVariant. */
   readonly classes?: number;
+  /** As in ModelVariant. */
   readonly inputSize?: number;
   /** Names of the classes in index order. */
   readonly labels?: readonly string[];
   /** What other programs need besides: whose layout of weights it is, and which pixels the network expects. */
   readonly convention?: string;
+  /** As in Model. */
   readonly preprocessing?: unknown;
 }
 

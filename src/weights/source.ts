@@ -23,7 +23,9 @@ export type { ByteSource, ByteStore, OpenOptions } from './store.ts';
 
 /** What the file says of a tensor. */
 export interface TensorInfo {
+  /** As the file has it. */
   readonly name: string;
+  /** As the file has it. */
   readonly shape: readonly number[];
   /** As stored. */
   readonly encoding: Encoding;
@@ -33,6 +35,7 @@ export interface TensorInfo {
 
 /** Consecutive elements of a tensor; the caller's to keep. */
 export class WeightsPiece {
+  /** Which tensor the elements are of. */
   readonly tensor: TensorInfo;
   /** Index of the first element, row-major. */
   readonly offset: number;
@@ -58,6 +61,7 @@ export class WeightsPiece {
   }
 }
 
+/** How far a load has come. */
 export interface LoadProgress {
   /** Bytes of weights that have come in this pass. */
   readonly loadedBytes: number;
@@ -67,17 +71,21 @@ export interface LoadProgress {
   readonly file: string;
 }
 
+/** What is read of a file, and how. */
 export interface StreamOptions {
   /** Which tensors to yield; the bytes of others are read over. Default: all. */
   wanted?: (name: string) => boolean;
   /** Upper bound on a piece's elements. Default 2^20, 4 MiB. */
   pieceElements?: number;
+  /** Stops the reading with an AbortError. */
   signal?: AbortSignal;
+  /** Called as bytes come in. */
   onProgress?: (progress: LoadProgress) => void;
 }
 
 /** An opened weights file: what it holds is known, its tensors' bytes are still to be read. */
 export interface WeightsFile {
+  /** Of the file. */
   readonly format: 'tfjs-layers' | 'safetensors';
   /** URL or path of the file that was opened. */
   readonly origin: string;
@@ -113,6 +121,7 @@ export interface WeightsFile {
  */
 export type WeightsLocation = string | URL | File | Iterable<File> | ArrayLike<File>;
 
+/** Where a file is looked for and kept, and what it must be. */
 export interface OpenWeightsOptions {
   /** Where a location that is named is looked for; files that are given are read themselves. Default: `fetch`. */
   store?: ByteStore;

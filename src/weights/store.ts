@@ -7,11 +7,15 @@ export const INDEX_NAME = 'model.safetensors.index.json';
 
 /** An open file: its size where known for sure, and its bytes. */
 export interface ByteSource {
+  /** Bytes. */
   readonly size: number | undefined;
+  /** To be read once. */
   readonly stream: ReadableStream<Uint8Array>;
 }
 
+/** What a store is told of a file that it opens. */
 export interface OpenOptions {
+  /** Stops the reading. */
   readonly signal?: AbortSignal;
   /** What the file must have, in hexadecimal: for a cache, which keeps it by that. */
   readonly sha256?: string;
@@ -28,6 +32,7 @@ export interface ByteStore {
   locate(location: string): Promise<string>;
   /** The location of a file named relative to another, as a model.json names its shards. */
   resolve(base: string, relative: string): string;
+  /** Opens a file that locate() or resolve() named. */
   open(location: string, options: OpenOptions): Promise<ByteSource>;
   /** The runtime's own SHA-256, if it is faster than one in JavaScript. */
   createSha256?(): Sha256;
