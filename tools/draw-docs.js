@@ -7,11 +7,14 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { METHOD_TABLE, METHODS } from '../dist/index.js';
+import { METHOD_TABLE, METHODS, SCENE_CLASSES } from '../dist/index.js';
 import { root } from './run-on-adapter.js';
 
 /** As many as the tour takes. */
 const SAMPLES = 8;
+const FUSED_LAYERS = 'block3_conv3,block4_conv3,block5_conv3';
+/** What is in the scene. */
+const COMPARED_CLASSES = ['tree', 'house'];
 
 const docs = join(root, 'docs');
 const pictures = join(docs, 'methods');
@@ -27,6 +30,12 @@ try {
     gradcam('explain', '--method', method, '--samples', `${samples}`, '--out', results);
     await copyPixels(join(results, `scene.${method}.png`), join(pictures, `${method}.png`));
   }
+  gradcam('explain', '--method', 'layer-cam', '--layer', FUSED_LAYERS, '--fusion', 'mean', '--out', results);
+  await copyPixels(join(results, 'scene.layer-cam.png'), join(pictures, 'fusion.png'));
+  const compared = ['--class', COMPARED_CLASSES.join(), '--difference', '--samples', `${SAMPLES}`];
+  gradcam('explain', '--method', 'grad-cam', ...compared, '--out', results);
+  const [a, b] = COMPARED_CLASSES.map((label) => SCENE_CLASSES.indexOf(label));
+  await copyPixels(join(results, `scene.c${a}-minus-c${b}.grad-cam.png`), join(pictures, 'difference.png'));
 } finally {
   rmSync(results, { recursive: true });
 }
