@@ -16,7 +16,7 @@ import {
 /** Parts of src, the lowest first. A part imports from those above it in this table, and never from its neighbours. */
 const LEVELS = [
   ['version.ts', 'errors.ts', 'methods.ts', 'scores.ts', 'traced.ts'],
-  ['option-names.ts', 'presets.ts'],
+  ['option-names.ts', 'class-names.ts', 'presets.ts'],
   ['custom-method.ts'],
   ['options.ts', 'gpu', 'weights', 'scenes'],
   ['ops'],
@@ -37,7 +37,7 @@ const LEVELS = [
 /** Packages that the build puts into dist/index.js; the core needs no other. */
 const BUNDLED = [/^wgsl-preprocessor\//, /^d3-scale-chromatic$/, /^@noble\/hashes\//];
 
-const ENTRIES = ['src/element.ts', 'src/index.ts', 'src/node.ts'];
+const ENTRIES = ['src/index.ts', 'src/node.ts'];
 
 const SOURCES = filesBelow('src', '.ts');
 const GRAPH = importGraph(SOURCES);

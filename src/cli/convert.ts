@@ -1,5 +1,6 @@
 /** `gradcam convert`: weights for a static host, and what their rounding does to the network's answers. */
 import { InvalidArgumentError, Option } from 'commander';
+import { classTitle } from '../class-names.ts';
 import { OptionError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { type Explanation, explain, type Model } from '../index.ts';
@@ -17,7 +18,7 @@ import { STORED_PRECISIONS, type StoredPrecision } from '../weights/encode.ts';
 import type { WeightsFile } from '../weights/source.ts';
 import type { Context } from './context.ts';
 import { type CommonFlags, commonOptions, parseNumber } from './flags.ts';
-import { classTitle, labelsNear } from './labels.ts';
+import { labelsNear } from './labels.ts';
 import { percent, toJson } from './result.ts';
 import {
   checkedPictures,

@@ -1,5 +1,6 @@
 /** The difference of two results as files, as JSON, and in words: what --difference adds to them. */
 import { join } from 'node:path';
+import { classTitle } from '../class-names.ts';
 import { methodName } from '../custom-method.ts';
 import { isDiverging } from '../image/color-map.ts';
 import { encodeNpy } from '../image/npy.ts';
@@ -8,7 +9,6 @@ import { encodePng } from '../node/image.ts';
 import { writeFilesAtomically } from '../node/output.ts';
 import { checksumOf } from '../weights/sha256.ts';
 import { DEFAULT_DIVERGING_COLOR_MAP } from './flags.ts';
-import { classTitle } from './labels.ts';
 import { type ReplayRecord, replayRecord } from './record.ts';
 import {
   arrayShape,

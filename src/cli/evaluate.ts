@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Option } from 'commander';
+import { findClasses } from '../class-names.ts';
 import { methodName, methodOf } from '../custom-method.ts';
 import { OptionError } from '../errors.ts';
 import { DEFAULT_BOOTSTRAP } from '../evaluate/bootstrap.ts';
@@ -33,7 +34,6 @@ import {
   parseIntegers,
   parseNumber,
 } from './flags.ts';
-import { findClasses } from './labels.ts';
 import { chooseMethods, type ListedMethod } from './method.ts';
 import { percent, toJson } from './result.ts';
 import { chooseModel, classCount, type ModelChoice, openGpu, openModel } from './setup.ts';

@@ -1,3 +1,4 @@
+import { findClasses, findOneClass } from '../class-names.ts';
 import { methodOf } from '../custom-method.ts';
 import { OptionError } from '../errors.ts';
 import { explain } from '../index.ts';
@@ -16,7 +17,6 @@ import {
 import type { Context } from './context.ts';
 import { summarizeDifference, writeDifference } from './difference.ts';
 import { DEFAULT_FOLDER, type ExplainFlags, explainOptions, idleFlagNotes, layerOptions } from './flags.ts';
-import { findClasses, findOneClass } from './labels.ts';
 import { chooseMethod } from './method.ts';
 import { resultStem, summarize, toJson, writeResult } from './result.ts';
 import { checkedPictures, chooseModel, classCount, openGpu, openModel, type PictureSource, SCENE } from './setup.ts';

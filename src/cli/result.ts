@@ -1,5 +1,6 @@
 /** An explanation as files, as JSON, and in words. */
 import { join } from 'node:path';
+import { classTitle } from '../class-names.ts';
 import { methodName, methodOf } from '../custom-method.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import { encodeNpy } from '../image/npy.ts';
@@ -17,7 +18,6 @@ import {
 import { encodePng } from '../node/image.ts';
 import { stemOf, writeFilesAtomically } from '../node/output.ts';
 import type { ExplainFlags } from './flags.ts';
-import { classTitle } from './labels.ts';
 import { type ReplayRecord, replayRecord } from './record.ts';
 import { DEMO_SCENE } from './setup.ts';
 
