@@ -1,4 +1,6 @@
-/** The page's entry: the engine that explains in a worker, and the element that shows it. */
+/** The page's entry: the engine that explains in a worker, and the element <gradcam-view>, which is defined here. */
+import { GradcamView } from './element/view.ts';
+
 export {
   Engine,
   type EngineInput,
@@ -17,10 +19,22 @@ export type {
   ExplanationRecord,
   LayerRecord,
   LoadRequest,
+  MemoryError,
   ModelRecord,
   PictureSource,
   PngOptions,
   StepRecord,
 } from './element/protocol.ts';
 export { RemoteExplanation } from './element/remote-explanation.ts';
+export { GradcamView, type GradcamViewEvents, type ViewProgress, type ViewState } from './element/view.ts';
 export type { CachedFile, WeightsStore } from './element/weights-store.ts';
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'gradcam-view': GradcamView;
+  }
+}
+
+// Where there is a page, and another copy of the package has not been faster.
+if (globalThis.customElements && !customElements.get('gradcam-view'))
+  customElements.define('gradcam-view', GradcamView);

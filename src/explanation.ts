@@ -279,8 +279,17 @@ export function finish(
   };
 }
 
-/** What the maps were in front of their ReLU, if they have one. */
-function signedMaps({ signed, rectified }: RawResult, shape: HeatMaps['shape'], method: Method): HeatMaps {
+/**
+ * What the maps were in front of their ReLU, if they have one.
+ *
+ * @param result its values, of a method at the input channel by channel before the ReLU
+ * @param shape of the maps behind it
+ */
+export function signedMaps(
+  { signed, rectified }: { readonly signed: Float32Array; readonly rectified: Float32Array },
+  shape: HeatMaps['shape'],
+  method: Method,
+): HeatMaps {
   if (method.place === 'layer') return { data: signed, shape };
   if (method.reduce === 'largest') return { data: rectified, shape };
   const sums = new Float32Array(rectified.length);

@@ -17,6 +17,7 @@ import type {
   LoadRequest,
   ModelRecord,
   PictureRecord,
+  RemoteApi,
   StepRecord,
 } from './protocol.ts';
 import { RemoteExplanation } from './remote-explanation.ts';
@@ -32,7 +33,10 @@ export type EngineInput = EngineImage | OpenedPicture;
 
 export interface ExplainHooks {
   signal?: AbortSignal;
-  /** Once it has fired, a growing explanation ends with the batch under way; its result is that of the copies so far. */
+  /**
+   * Once it has fired, a growing explanation ends with the batch under way; its result is that of the copies so far. Another
+   * one ends with an AbortError.
+   */
   stop?: AbortSignal;
   onProgress?(progress: ExplainProgress): void;
   /** The map so far, after each batch of noisy copies; never where the method or n = 0 leaves nothing to grow. */
@@ -94,17 +98,21 @@ export class Engine extends EventTarget {
       );
     });
     this.#api = wrap<EngineApi>(this.#worker);
-    this.#call(
-      this.#api.configure(
+    this.#tell((api) =>
+      api.configure(
         device,
-        proxy((event) => this.#hear(event)),
+        proxy((event: EngineEvent) => this.#hear(event)),
       ),
-    ).catch(() => {});
+    );
   }
 
-  /** The page's one engine, started when it is first asked for. It outlives whoever uses it. */
-  static shared(): Engine {
-    if (!shared || shared.#failure) shared = new Engine({});
+  /**
+   * The page's one engine, started when it is first asked for, and anew after it broke down. It outlives whoever uses it.
+   *
+   * @param options for the start; a page that has some asks before the first element does
+   */
+  static shared(options: EngineStartOptions = {}): Engine {
+    if (!shared || shared.#failure) shared = new Engine(options);
     return shared;
   }
 
@@ -119,7 +127,7 @@ export class Engine extends EventTarget {
    * @throws GpuUnavailableError where there is no WebGPU
    */
   ready(): Promise<DeviceState> {
-    return this.#call(this.#api.ready());
+    return this.#ask((api) => api.ready());
   }
 
   /**
@@ -134,8 +142,8 @@ export class Engine extends EventTarget {
     const { weights, labels } = request;
     const built = weights === undefined ? builtInRequest(request.model) : { weights: absolute(weights) };
     const located = { ...request, ...built, labels: absolute(labels) };
-    const record = await this.#task(signal, { onProgress }, (task) => this.#api.load(task, located));
-    return { ...record, release: once(() => this.#api.unload(record.key)) };
+    const record = await this.#task(signal, { onProgress }, (api, task) => api.load(task, located));
+    return { ...record, release: once(() => this.#tell((api) => api.unload(record.key))) };
   }
 
   /**
@@ -150,8 +158,8 @@ export class Engine extends EventTarget {
     { signal, previewSide = DEFAULT_PREVIEW_SIDE }: { signal?: AbortSignal; previewSide?: number } = {},
   ): Promise<OpenedPicture> {
     const sent = typeof image === 'string' || image instanceof URL ? { url: absolute(String(image)) } : image;
-    const record = await this.#task(signal, {}, (task) => this.#api.openPicture(task, sent, previewSide));
-    return { ...record, release: once(() => this.#api.closePicture(record.id)) };
+    const record = await this.#task(signal, {}, (api, task) => api.openPicture(task, sent, previewSide));
+    return { ...record, release: once(() => this.#tell((api) => api.closePicture(record.id))) };
   }
 
   /** The most probable classes, best first. Errors as those of the library's classify(). */
@@ -160,7 +168,7 @@ export class Engine extends EventTarget {
     image: EngineInput,
     { signal, ...options }: ClassifyOptions = {},
   ): Promise<Prediction[]> {
-    return this.#task(signal, {}, (task) => this.#api.classify(task, model.key, referenceTo(image), options));
+    return this.#task(signal, {}, (api, task) => api.classify(task, model.key, referenceTo(image), options));
   }
 
   /**
@@ -177,14 +185,14 @@ export class Engine extends EventTarget {
     { signal, stop, onProgress, onStep }: ExplainHooks = {},
   ): Promise<RemoteExplanation> {
     const grows = onStep !== undefined;
-    const { id, record } = await this.#task(signal, { onProgress, onStep, stop }, (task) =>
-      this.#api.explain(task, model.key, referenceTo(image), options, grows),
+    const { id, record } = await this.#task(signal, { onProgress, onStep, stop }, (api, task) =>
+      api.explain(task, model.key, referenceTo(image), options, grows),
     );
-    return new RemoteExplanation(id, record, this.#api, (reply) => this.#call(reply));
+    return new RemoteExplanation(id, record, (work) => this.#ask(work));
   }
 
   memory(): Promise<EngineMemory> {
-    return this.#call(this.#api.memory());
+    return this.#ask((api) => api.memory());
   }
 
   /** Ends the worker and frees the device. Calls under way end with a DisposedError. */
@@ -215,15 +223,15 @@ export class Engine extends EventTarget {
   async #task<T>(
     signal: AbortSignal | undefined,
     hooks: { onProgress?(progress: never): void; onStep?(step: StepRecord): void; stop?: AbortSignal },
-    work: (task: number) => Promise<T>,
+    work: (api: RemoteApi, task: number) => Promise<T>,
   ): Promise<T> {
     throwIfAborted(signal);
     const task = ++this.#lastTask;
-    const abort = () => void this.#api.abort(task);
-    const stop = () => void this.#api.stop(task);
+    const abort = () => this.#tell((api) => api.abort(task));
+    const stop = () => this.#tell((api) => api.stop(task));
     this.#watched.set(task, hooks);
     try {
-      const reply = this.#call(work(task));
+      const reply = this.#ask((api) => work(api, task));
       signal?.addEventListener('abort', abort);
       hooks.stop?.addEventListener('abort', stop);
       if (hooks.stop?.aborted) stop();
@@ -235,8 +243,15 @@ export class Engine extends EventTarget {
     }
   }
 
-  #call<T>(reply: Promise<T>): Promise<T> {
-    return this.#failure ? Promise.reject(this.#failure) : Promise.race([reply, this.#broken]);
+  /** The worker's answer, or what is wrong with the worker. */
+  async #ask<T>(work: (api: RemoteApi) => Promise<T>): Promise<T> {
+    if (this.#failure) throw this.#failure;
+    return Promise.race([work(this.#api), this.#broken]);
+  }
+
+  /** For what has no answer, and means nothing to a worker that is gone. */
+  #tell(work: (api: RemoteApi) => Promise<unknown>): void {
+    this.#ask(work).catch(() => {});
   }
 }
 
@@ -255,10 +270,10 @@ function referenceTo(image: EngineInput): ImageReference {
   return 'preview' in image ? { opened: image.id } : image;
 }
 
-function once(work: () => unknown): () => void {
+function once(work: () => void): () => void {
   let isDone = false;
   return () => {
-    if (!isDone) void work();
+    if (!isDone) work();
     isDone = true;
   };
 }

@@ -1,7 +1,7 @@
 /** The worker's side of the engine: pictures, models and results by name, and one piece of GPU work after the other. */
 import { transfer } from 'comlink';
 import { methodOf } from '../custom-method.ts';
-import { AbortError, DeviceLostError, LimitError, ReleasedError, throwIfAborted } from '../errors.ts';
+import { AbortError, DeviceLostError, LimitError, OptionError, ReleasedError, throwIfAborted } from '../errors.ts';
 import type { Picture } from '../image/picture.ts';
 import {
   type Box,
@@ -9,18 +9,19 @@ import {
   type ClassifyOptions,
   type CombinedMaps,
   classify,
-  type Explanation,
   explain,
   explainProgressively,
   type FilterContribution,
   type HeatMaps,
   type Model,
+  type OneExplanation,
   type OverlayOptions,
   type Prediction,
+  type ProgressiveOptions,
   type SelectionOptions,
 } from '../index.ts';
 import { takesPath } from '../methods.ts';
-import { type ExplainOptions, resolveOptions } from '../options.ts';
+import { type AnyExplainOptions, type ResolvedOptions, resolveCall } from '../options.ts';
 import { obstacleToGrowth, usualBatch } from '../progressive.ts';
 import { untilAborted } from './abort.ts';
 import { DeviceKeeper, stateOf } from './device-keeper.ts';
@@ -37,6 +38,7 @@ import type {
   ExplanationRecord,
   ImageReference,
   LoadRequest,
+  MemoryError,
   ModelRecord,
   PictureRecord,
   PngOptions,
@@ -54,7 +56,7 @@ interface Task {
 }
 
 interface KeptResult {
-  explanation: Explanation;
+  explanation: OneExplanation;
   /** The one it was made with: on another device it has to be made again. */
   model: Model;
   readonly key: string;
@@ -268,8 +270,10 @@ export class EngineHost implements EngineApi {
     return this.#withModel(kept.key, async (model) => {
       if (kept.model !== model) {
         const { options, classIndex, provenance } = kept.explanation;
-        const again = { ...options, classIndex, kernels: provenance.kernels, keep: true };
-        kept.explanation = await this.#inTurn(new AbortController().signal, () => explain(model, kept.picture, again));
+        const again = { ...options, classIndex, kernels: provenance.kernels, keep: true } as AnyExplainOptions;
+        kept.explanation = await this.#inTurn(new AbortController().signal, () =>
+          explainOne(model, kept.picture, again),
+        );
         kept.model = model;
       }
       return work(kept);
@@ -290,15 +294,21 @@ export class EngineHost implements EngineApi {
     options: EngineOptions,
     grows: boolean,
     task: Task,
-  ): Promise<Explanation> {
+  ): Promise<OneExplanation> {
     const { tolerance, ...plain } = options;
-    const resolved = resolveOptions(plain, model);
-    const growing = tolerance !== undefined || (grows && !obstacleToGrowth(resolved));
+    const { asked, fusion, isList } = resolveCall(plain as AnyExplainOptions, model);
+    if (isList)
+      throw new OptionError('fusion', fusion, 'mean, max or product where there are several layers; one class');
+    const [[resolved]] = asked;
+    const growing = tolerance !== undefined || (grows && !fusion && !obstacleToGrowth(resolved));
+    // There is no map so far to keep.
+    if (!growing) task.stop.addEventListener('abort', () => this.abort(task.id));
+    if (!growing && task.stop.aborted) this.abort(task.id);
     const attempt = (batch: number | undefined) =>
       growing
-        ? this.#grow(model, picture, { ...options, batch }, task)
-        : explain(model, picture, {
-            ...plain,
+        ? this.#grow(model, picture, { ...options, batch } as ProgressiveOptions, task)
+        : explainOne(model, picture, {
+            ...(plain as AnyExplainOptions),
             batch,
             signal: task.signal,
             onProgress: (progress) => this.#tell({ type: 'explain-progress', task: task.id, progress }),
@@ -306,19 +316,22 @@ export class EngineHost implements EngineApi {
     try {
       return await attempt(options.batch);
     } catch (error) {
-      const batch = options.batch ?? (growing ? usualBatch(resolved.nSamples)! : copiesOf(model, plain));
-      const isMemory = error instanceof LimitError && error.limit === 'memory';
-      if (!isMemory || batch === 1) throw error;
-      return attempt(Math.ceil(batch / 2));
+      if (!isMemoryShort(error)) throw error;
+      const batch = options.batch ?? (growing ? usualBatch(resolved.nSamples)! : copiesOf(model, resolved));
+      if (batch === 1) throw withBatch(error, 1);
+      const half = Math.ceil(batch / 2);
+      return await attempt(half).catch((cause) => {
+        throw isMemoryShort(cause) ? withBatch(cause, half) : cause;
+      });
     }
   }
 
   async #grow(
     model: Model,
     picture: Picture,
-    options: EngineOptions,
+    options: ProgressiveOptions,
     { id, signal, stop }: Task,
-  ): Promise<Explanation> {
+  ): Promise<OneExplanation> {
     const onProgress = (progress: { done: number; total: number }) =>
       this.#tell({ type: 'explain-progress', task: id, progress });
     for await (const { result, ...step } of explainProgressively(model, picture, {
@@ -335,16 +348,29 @@ export class EngineHost implements EngineApi {
   }
 }
 
+function isMemoryShort(error: unknown): error is LimitError {
+  return error instanceof LimitError && error.limit === 'memory';
+}
+
+function withBatch(error: LimitError, batch: number): MemoryError {
+  return Object.assign(error, { batch });
+}
+
+/** @param options of one class, and of one layer or with fusion: then the result is one */
+function explainOne(model: Model, picture: Picture, options: AnyExplainOptions): Promise<OneExplanation> {
+  return explain(model, picture, options) as Promise<OneExplanation>;
+}
+
 /** Copies of the picture that one dispatch may take at most. */
-function copiesOf(model: Model, options: ExplainOptions): number {
-  const resolved = resolveOptions(options, model);
-  const method = methodOf(resolved.method);
-  if (method.masks) return model.resolveLayer(resolved.layerName).shape[0];
-  return 1 + (takesPath(method) ? resolved.steps : resolved.nSamples);
+function copiesOf(model: Model, { method: name, layerName, steps, nSamples }: ResolvedOptions): number {
+  const method = methodOf(name);
+  if (method.masks) return model.resolveLayer(layerName).shape[0];
+  return 1 + (takesPath(method) ? steps : nSamples);
 }
 
 /** What can be sent: all but the calls. */
-function recordOf(explanation: Explanation): ExplanationRecord {
-  const values = Object.entries(explanation).filter(([, value]) => typeof value !== 'function');
-  return Object.fromEntries(values) as unknown as ExplanationRecord;
+function recordOf(explanation: OneExplanation): ExplanationRecord {
+  const values = Object.fromEntries(Object.entries(explanation).filter(([, value]) => typeof value !== 'function'));
+  if ('layers' in explanation) values.layers = explanation.layers.map(recordOf);
+  return values as unknown as ExplanationRecord;
 }

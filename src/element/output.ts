@@ -1,14 +1,14 @@
 /** A result as pictures to show and to keep. */
-import { addPngText, drawBoxes, type Explanation, type OverlayOptions, PNG_KEYWORD } from '../index.ts';
+import { addPngText, drawBoxes, type OneExplanation, type OverlayOptions, PNG_KEYWORD } from '../index.ts';
 import type { PngOptions } from './protocol.ts';
 
-export async function drawOverlayBitmap(explanation: Explanation, options?: OverlayOptions): Promise<ImageBitmap> {
+export async function drawOverlayBitmap(explanation: OneExplanation, options?: OverlayOptions): Promise<ImageBitmap> {
   const { data, width, height } = await explanation.overlay(options);
   return createImageBitmap(new ImageData(data, width, height));
 }
 
 /** The overlay as a PNG file with the record that `gradcam replay` reads. */
-export async function encodePng(explanation: Explanation, { boxes, source, ...options }: PngOptions): Promise<Blob> {
+export async function encodePng(explanation: OneExplanation, { boxes, source, ...options }: PngOptions): Promise<Blob> {
   const overlay = await explanation.overlay(options);
   const found = boxes ? explanation.boxes({ map: options.map, ...boxes }) : [];
   const { data, width, height } = drawBoxes(overlay, found);

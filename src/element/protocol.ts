@@ -9,9 +9,12 @@ import type {
   ExplainProgress,
   Explanation,
   FilterContribution,
+  Fusion,
   GpuRequestOptions,
   HeatMaps,
+  LimitError,
   LoadProgress,
+  OneExplanation,
   OverlayOptions,
   Pixels,
   Precision,
@@ -98,10 +101,11 @@ export interface PictureRecord {
 export type ImageReference = EngineImage | { readonly url: string } | { readonly opened: number };
 
 /** The numbers of an Explanation, without its calls. */
-export type ExplanationRecord = Omit<
-  Explanation,
-  'upsample' | 'overlay' | 'boxes' | 'combine' | 'topFilters' | 'release' | typeof Symbol.dispose
->;
+export type ExplanationRecord = Omit<OneExplanation, ExplanationCall> & {
+  /** Of fused maps, each layer's own result. */
+  readonly layers?: readonly Omit<Explanation, ExplanationCall>[];
+};
+type ExplanationCall = 'upsample' | 'overlay' | 'boxes' | 'combine' | 'topFilters' | 'release' | typeof Symbol.dispose;
 
 /** A step of a growing explanation; the result comes when it is the last. */
 export type StepRecord = Omit<ProgressiveStep, 'result'>;
@@ -116,7 +120,19 @@ export interface PngOptions extends OverlayOptions {
   source?: PictureSource;
 }
 
-export type EngineOptions = Omit<ExplainOptions, 'signal' | 'onProgress'> & Pick<ProgressiveOptions, 'tolerance'>;
+/** What explain() takes for one result, and `tolerance` of explainProgressively(). */
+export type EngineOptions = Omit<ExplainOptions, 'layerName' | 'signal' | 'onProgress'> &
+  Pick<ProgressiveOptions, 'tolerance'> & {
+    /** Several layers go with `fusion`. */
+    layerName?: string | readonly string[];
+    fusion?: Fusion;
+  };
+
+/** An explanation did not fit the memory, not with half the samples a dispatch either. */
+export interface MemoryError extends LimitError {
+  /** Samples a dispatch that were tried last. */
+  readonly batch: number;
+}
 
 export interface EngineMemory {
   /** Bytes of the GPU buffers. */
@@ -162,7 +178,7 @@ export interface EngineApi {
   ): Promise<{ id: number; record: ExplanationRecord }>;
   /** Ends a call with an AbortError. */
   abort(task: number): void;
-  /** Ends a growing explanation with the batch that is under way: its result is that of the copies so far. */
+  /** Ends a growing explanation with the batch that is under way: its result is that of the copies so far. Aborts another. */
   stop(task: number): void;
   combine(id: number, selection: SelectionOptions): Promise<CombinedMaps>;
   topFilters(
@@ -178,3 +194,10 @@ export interface EngineApi {
   memory(): Promise<EngineMemory>;
   dispose(): void;
 }
+
+/** The same as the page sees it: every answer takes a message. */
+export type RemoteApi = {
+  readonly [Call in keyof EngineApi]: (
+    ...args: Parameters<EngineApi[Call]>
+  ) => Promise<Awaited<ReturnType<EngineApi[Call]>>>;
+};

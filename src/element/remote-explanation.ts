@@ -1,5 +1,4 @@
 /** A result whose feature maps are in the worker. */
-import type { Remote } from 'comlink';
 import { encodeNpy } from '../image/npy.ts';
 import type {
   Box,
@@ -10,7 +9,10 @@ import type {
   OverlayOptions,
   SelectionOptions,
 } from '../index.ts';
-import type { EngineApi, ExplanationRecord, PictureSource, PngOptions } from './protocol.ts';
+import type { ExplanationRecord, PictureSource, PngOptions, RemoteApi } from './protocol.ts';
+
+/** The worker's answer to a call. */
+type Ask = <T>(work: (api: RemoteApi) => Promise<T>) => Promise<T>;
 
 /** A result that the page has lost sight of need not be kept in the worker. */
 const forgotten = new FinalizationRegistry((release: () => void) => release());
@@ -26,53 +28,46 @@ export interface RemoteExplanation extends ExplanationRecord {}
 export class RemoteExplanation {
   /** Its number in the engine. */
   readonly id: number;
-  readonly #api: Remote<EngineApi>;
-  readonly #call: <T>(reply: Promise<T>) => Promise<T>;
+  readonly #ask: Ask;
   readonly #release: () => void;
 
-  /** @param call adds to a reply that the worker may break down */
-  constructor(
-    id: number,
-    record: ExplanationRecord,
-    api: Remote<EngineApi>,
-    call: <T>(reply: Promise<T>) => Promise<T>,
-  ) {
+  /** @param ask gives the worker's answers */
+  constructor(id: number, record: ExplanationRecord, ask: Ask) {
     Object.assign(this, record);
     this.id = id;
-    this.#api = api;
-    this.#call = call;
-    this.#release = () => void call(api.release(id)).catch(() => {});
+    this.#ask = ask;
+    this.#release = () => void ask((api) => api.release(id)).catch(() => {});
     forgotten.register(this, this.#release, this);
   }
 
   /** Maps of other feature maps or cells, without the network. */
   combine(selection: SelectionOptions = {}): Promise<CombinedMaps> {
-    return this.#call(this.#api.combine(this.id, selection));
+    return this.#ask((api) => api.combine(this.id, selection));
   }
 
   /** The k feature maps that add most to the map, best first. */
   topFilters(k: number, within?: Pick<SelectionOptions, 'subset' | 'region'>): Promise<FilterContribution[]> {
-    return this.#call(this.#api.topFilters(this.id, k, within));
+    return this.#ask((api) => api.topFilters(this.id, k, within));
   }
 
   /** Boxes, in pixels of the picture, around the regions where a map is high; the best first. */
   boxes(options?: BoxOptions): Promise<Box[]> {
-    return this.#call(this.#api.boxes(this.id, options));
+    return this.#ask((api) => api.boxes(this.id, options));
   }
 
   /** The maps enlarged bilinearly, by default to the model's input size. */
   upsample(size?: { height: number; width: number }): Promise<HeatMaps> {
-    return this.#call(this.#api.upsample(this.id, size));
+    return this.#ask((api) => api.upsample(this.id, size));
   }
 
   /** The heat map over the whole picture, at the picture's size. */
   overlay(options?: OverlayOptions): Promise<ImageBitmap> {
-    return this.#call(this.#api.overlay(this.id, options));
+    return this.#ask((api) => api.overlay(this.id, options));
   }
 
   /** The overlay as a PNG file with the record of how it was made, for `gradcam replay`. */
   png(options?: PngOptions): Promise<Blob> {
-    return this.#call(this.#api.png(this.id, options));
+    return this.#ask((api) => api.png(this.id, options));
   }
 
   /** The raw maps as NumPy's .npy file: float32 [height, width], or [maps, height, width] with several. */

@@ -1,0 +1,617 @@
+/** <gradcam-view>: a picture with the heat map that explains it, in any page. */
+
+import { findOneClass } from '../class-names.ts';
+import { type AnyMethod, methodOf } from '../custom-method.ts';
+import { AbortError, ImageError, OptionError, ReleasedError } from '../errors.ts';
+import { signedMaps } from '../explanation.ts';
+import { isDiverging } from '../image/color-map.ts';
+import { fitPicture, viewOf } from '../image/fit.ts';
+import type {
+  CombinedMaps,
+  ExplainProgress,
+  HeatMaps,
+  ImageInput,
+  LoadProgress,
+  Prediction,
+  SelectionOptions,
+} from '../index.ts';
+import { DEFAULT_OPTIONS, resolveFit } from '../options.ts';
+import { untilAborted } from './abort.ts';
+import {
+  ATTRIBUTES,
+  type AttributeName,
+  type AttributeProperties,
+  DEFAULT_MODEL,
+  defineProperties,
+  readLook,
+  readOptions,
+  readSelection,
+  type Stage,
+} from './attributes.ts';
+import { Engine, type LoadedModel, type OpenedPicture } from './engine.ts';
+import { drawHeat, drawLegend, type MapGround } from './heat-canvas.ts';
+import { Held } from './held.ts';
+import { buildParts, type Parts } from './parts.ts';
+import type { EngineImage, EngineOptions, LoadRequest, StepRecord } from './protocol.ts';
+import type { RemoteExplanation } from './remote-explanation.ts';
+import { type Complaint, captionOf, complaintOf, DEVICE_LOST, describeMap, placeOfMost } from './words.ts';
+
+export interface ViewProgress {
+  readonly stage: 'loading' | 'explaining';
+  /** Bytes of weights, or passes through the network. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** By name, what addEventListener() hands out; 'error' is an ErrorEvent. */
+export interface GradcamViewEvents {
+  progress: CustomEvent<ViewProgress>;
+  step: CustomEvent<StepRecord>;
+  result: CustomEvent<RemoteExplanation>;
+  combine: CustomEvent<CombinedMaps>;
+  error: ErrorEvent;
+}
+
+/** What the element is doing, also as a CSS state: `gradcam-view:state(explaining)`. */
+export type ViewState = 'empty' | 'ready' | 'loading' | 'explaining' | 'done' | 'failed';
+
+/** Where there are no pages, as on a server that renders some, the module can be imported all the same. */
+const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
+
+export interface GradcamView extends Omit<AttributeProperties, 'weights' | 'labels'> {
+  addEventListener<Name extends keyof GradcamViewEvents>(
+    type: Name,
+    listener: (this: GradcamView, event: GradcamViewEvents[Name]) => unknown,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+/**
+ * Shows a picture and, with the attribute `auto` or after explain(), the heat map over it. The work is done by the page's one
+ * Engine, in a worker, one element after the other. A change of an attribute does anew what depends on it and no more: another
+ * opacity needs no GPU, other feature maps no network.
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: defineProperties() makes what the interface declares
+export class GradcamView extends Base {
+  static readonly observedAttributes = Object.keys(ATTRIBUTES);
+
+  readonly #parts: Parts = buildParts(this);
+  readonly #states = this.attachInternals().states as Set<string> | undefined;
+  readonly #opened = new Held<OpenedPicture>();
+  readonly #model = new Held<LoadedModel>();
+  /** The page's choice. */
+  #engine: Engine | undefined;
+  /** The one that everything held is in, and whose events are heard. */
+  #used: Engine | undefined;
+  #picture: ImageInput | OpenedPicture | undefined;
+  #weights: LoadRequest['weights'];
+  #labels: readonly string[] | undefined;
+  #options: EngineOptions = {};
+  #state: ViewState = 'empty';
+  /** What changed since the last look at it. */
+  #stale = new Set<Stage | 'presence'>();
+  #isScheduled = false;
+  #running: { readonly abort: AbortController; readonly stop: AbortController } | undefined;
+  #result: RemoteExplanation | undefined;
+  /** The result is this element's own, to be released. */
+  #ownsResult = false;
+  /** The maps on the screen, with where they lie. */
+  #shown: { readonly maps: ShownMaps; readonly ground: MapGround } | undefined;
+  #combines = 0;
+  #complaint: Complaint | undefined;
+  /** Whether the map could not be drawn as the attributes say, which every step of a growing map would say again. */
+  #isLookWrong = false;
+
+  constructor() {
+    super();
+    this.#parts.retry.addEventListener('click', () => this.#retry());
+    this.#setState('empty');
+  }
+
+  /** The engine that does the work. Default: the page's one. */
+  get engine(): Engine {
+    return this.#engine ?? Engine.shared();
+  }
+
+  set engine(engine: Engine | undefined | null) {
+    this.#engine = engine ?? undefined;
+    this.#changed('picture');
+  }
+
+  /** The picture, in place of `src`: any that explain() takes, or one that Engine.open() has opened, which stays the page's. */
+  get picture(): ImageInput | OpenedPicture | undefined {
+    return this.#picture;
+  }
+
+  set picture(picture: ImageInput | OpenedPicture | undefined | null) {
+    this.#picture = picture ?? undefined;
+    this.#changed('picture');
+  }
+
+  /** An address, as the attribute, or the files of a file input or a dropped folder. */
+  get weights(): LoadRequest['weights'] {
+    return this.#weights ?? this.getAttribute('weights') ?? undefined;
+  }
+
+  set weights(weights: LoadRequest['weights'] | null) {
+    this.#weights = typeof weights === 'string' ? undefined : (weights ?? undefined);
+    if (typeof weights === 'string') this.setAttribute('weights', weights);
+    else this.removeAttribute('weights');
+    this.#changed('model');
+  }
+
+  /** Names of the classes, or, as the attribute, the address of a JSON array of them. */
+  get labels(): LoadRequest['labels'] {
+    return this.#labels ?? this.getAttribute('labels') ?? undefined;
+  }
+
+  set labels(labels: LoadRequest['labels'] | null) {
+    this.#labels = typeof labels === 'string' ? undefined : (labels ?? undefined);
+    if (typeof labels === 'string') this.setAttribute('labels', labels);
+    else this.removeAttribute('labels');
+    this.#changed('model');
+  }
+
+  /** Options of explain() that have no attribute, or instead of them; attributes come first. */
+  get options(): EngineOptions {
+    return this.#options;
+  }
+
+  set options(options: EngineOptions | undefined | null) {
+    this.#options = options ?? {};
+    this.#changed('options');
+  }
+
+  get state(): ViewState {
+    return this.#state;
+  }
+
+  /** The last explanation; with the next one, it is released. One that is set is shown, and stays the page's. */
+  get result(): RemoteExplanation | undefined {
+    return this.#result;
+  }
+
+  set result(result: RemoteExplanation | undefined | null) {
+    this.#running?.abort.abort();
+    this.#dropResult();
+    if (!result) return;
+    // A picture that was set before is that of the result.
+    this.#takeStale();
+    this.#result = result;
+    this.#showResult(result);
+  }
+
+  /** The model, once it is loaded. */
+  get loadedModel(): LoadedModel | undefined {
+    return this.#model.current;
+  }
+
+  /**
+   * Explains the picture by the attributes as they are now. One that is under way ends with an AbortError.
+   *
+   * @throws as Engine.open(), load() and explain(); what is thrown is also an 'error' event, but for AbortError
+   */
+  async explain(): Promise<RemoteExplanation> {
+    this.#takeStale();
+    this.#running?.abort.abort();
+    const running = { abort: new AbortController(), stop: new AbortController() };
+    this.#running = running;
+    const engine = this.#useEngine();
+    this.#say(undefined);
+    this.#setState('loading');
+    const isCurrent = () => this.#running === running;
+    try {
+      const { signal } = running.abort;
+      const [picture, model] = await untilAborted(Promise.all([this.#openPicture(), this.#loadModel()]), signal);
+      const options = this.#optionsFor(model);
+      this.#setState('explaining');
+      const result = await engine.explain(model, picture, options, {
+        signal,
+        stop: running.stop.signal,
+        onProgress: ({ done, total }: ExplainProgress) => this.#progress({ stage: 'explaining', done, total }),
+        onStep: (step) => {
+          if (!isCurrent()) return;
+          this.#show(shownMaps(step, options.method), groundOf(picture, model, options));
+          this.dispatchEvent(new CustomEvent('step', { detail: step }));
+        },
+      });
+      this.#dropResult();
+      this.#result = result;
+      this.#ownsResult = true;
+      this.#showResult(result);
+      this.dispatchEvent(new CustomEvent('result', { detail: result }));
+      return result;
+    } catch (error) {
+      if (isCurrent()) this.#fail(error);
+      throw error;
+    } finally {
+      if (isCurrent()) {
+        this.#running = undefined;
+        this.#hideBar();
+      }
+    }
+  }
+
+  /** The most probable classes of the picture, best first. Errors as those of explain(). */
+  async classify({ topK }: { topK?: number } = {}): Promise<Prediction[]> {
+    this.#takeStale();
+    const engine = this.#useEngine();
+    try {
+      const [picture, model] = await Promise.all([this.#openPicture(), this.#loadModel()]);
+      return await engine.classify(model, picture, { topK, fit: this.#optionsFor(model).fit });
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Shows the map of other feature maps or cells, without running the network again.
+   *
+   * @throws ReleasedError without a result, OptionError
+   */
+  async combine(selection: SelectionOptions = {}): Promise<CombinedMaps> {
+    const result = this.#result;
+    if (!result) throw new ReleasedError('there is no result to make other maps of: call explain() first');
+    const turn = ++this.#combines;
+    const combined = await result.combine(selection);
+    if (turn === this.#combines && result === this.#result) {
+      this.#show(shownMaps(combined, result.options.method), { picture: result.provenance.picture, view: result.view });
+      this.dispatchEvent(new CustomEvent('combine', { detail: combined }));
+    }
+    return combined;
+  }
+
+  /** Ends what is under way: of a growing explanation, the map so far becomes the result. */
+  stop(): void {
+    if (!this.#running) return;
+    if (this.#model.current && this.#opened.current) {
+      this.#running.stop.abort();
+      return;
+    }
+    this.#running.abort.abort();
+    if (!this.#model.current) this.#model.drop();
+  }
+
+  connectedCallback(): void {
+    for (const name of PROPERTIES) this.#adopt(name);
+    this.#changed('presence');
+  }
+
+  disconnectedCallback(): void {
+    // An element that is only moved is back by then.
+    queueMicrotask(() => {
+      if (!this.isConnected) this.#free();
+    });
+  }
+
+  attributeChangedCallback(name: AttributeName, before: string | null, after: string | null): void {
+    if (before === after) return;
+    if (name === 'weights' && after !== null) this.#weights = undefined;
+    if (name === 'labels' && after !== null) this.#labels = undefined;
+    this.#changed(ATTRIBUTES[name].stage);
+  }
+
+  /** A property that was set before the element was defined hides its accessor. */
+  #adopt(name: string): void {
+    if (!Object.hasOwn(this, name)) return;
+    const own = this as unknown as Record<string, unknown>;
+    const value = own[name];
+    delete own[name];
+    own[name] = value;
+  }
+
+  #changed(stage: Stage | 'presence'): void {
+    if (stage === 'none') return;
+    this.#stale.add(stage);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      if (this.isConnected) this.#update();
+    });
+  }
+
+  /** Does anew what depends on what has changed. */
+  #update(): void {
+    const isRunning = this.#running !== undefined;
+    const stale = this.#takeStale();
+    const isOther = stale.has('picture') || stale.has('model') || stale.has('options');
+    const isMissing = !this.#result && (stale.has('presence') || stale.has('selection'));
+    if (stale.has('look') || stale.has('presence')) this.#paint();
+    if (this.auto && this.#hasPicture() && (isOther || isMissing)) {
+      this.explain().catch(() => {}); // reported where it failed
+      return;
+    }
+    if (stale.has('picture') || stale.has('presence')) void this.#showPicture();
+    if (stale.has('selection') && this.#result && !isRunning) void this.#select();
+  }
+
+  /** What has changed since the last look, with what was made of it thrown away. */
+  #takeStale(): ReadonlySet<Stage | 'presence'> {
+    const stale = this.#stale;
+    this.#stale = new Set();
+    if (stale.has('picture') || stale.has('model')) {
+      this.#running?.abort.abort();
+      this.#running = undefined;
+      this.#dropResult();
+      this.#say(undefined);
+    }
+    if (stale.has('picture')) this.#opened.drop();
+    if (stale.has('model')) this.#model.drop();
+    return stale;
+  }
+
+  #hasPicture(): boolean {
+    return this.#picture !== undefined || this.hasAttribute('src');
+  }
+
+  async #showPicture(): Promise<void> {
+    if (!this.#hasPicture()) {
+      this.#parts.picture.width = 0;
+      this.#setState('empty');
+      return;
+    }
+    this.#useEngine();
+    try {
+      await this.#openPicture();
+      if (!this.#running) this.#setState(this.#result ? 'done' : 'ready');
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #select(): Promise<void> {
+    try {
+      await this.combine(readSelection(this));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #openPicture(): Promise<OpenedPicture> {
+    return this.#opened.get(async (signal) => {
+      const source = this.#picture ?? this.src;
+      if (source === undefined)
+        throw new OptionError('src', undefined, 'the address of a picture, or the property picture');
+      const opened = isOpened(source)
+        ? { ...source, release: () => {} }
+        : await this.engine.open(await toSendable(source), { signal });
+      if (!signal.aborted) this.#drawPicture(opened);
+      return opened;
+    });
+  }
+
+  #loadModel(): Promise<LoadedModel> {
+    return this.#model.get((signal) => {
+      const request: LoadRequest = {
+        model: this.model ?? DEFAULT_MODEL,
+        weights: this.weights,
+        labels: this.labels,
+        precision: this.precision as LoadRequest['precision'],
+      };
+      const onProgress = ({ loadedBytes: done, totalBytes: total }: LoadProgress) =>
+        this.#progress({ stage: 'loading', done, total });
+      return this.engine.load(request, { signal, onProgress });
+    });
+  }
+
+  /** The attributes, with classes by name as their index. */
+  #optionsFor(model: LoadedModel): EngineOptions {
+    const { classIndex, contrast } = this;
+    return {
+      ...this.#options,
+      ...readOptions(this),
+      ...(classIndex && { classIndex: findOneClass(classIndex, model.labels, 'class-index') }),
+      ...(contrast && { contrast: findOneClass(contrast, model.labels, 'contrast') }),
+    };
+  }
+
+  #drawPicture({ preview, width, height }: OpenedPicture): void {
+    const { picture, stage } = this.#parts;
+    stage.style.aspectRatio = `${width} / ${height}`;
+    picture.width = preview.width;
+    picture.height = preview.height;
+    picture.getContext('2d')?.drawImage(preview, 0, 0);
+    this.#describe();
+  }
+
+  #showResult(result: RemoteExplanation): void {
+    this.#parts.caption.textContent = captionOf(result);
+    this.#setState('done');
+    this.#show(shownMaps(result, result.options.method), { picture: result.provenance.picture, view: result.view });
+  }
+
+  #show(maps: ShownMaps, ground: MapGround): void {
+    this.#shown = { maps, ground };
+    this.#paint();
+  }
+
+  #paint(): void {
+    try {
+      this.#draw();
+      if (this.#isLookWrong) {
+        this.#isLookWrong = false;
+        this.#say(undefined);
+        this.#setState(this.#result ? 'done' : 'ready');
+      }
+    } catch (error) {
+      const isNew = !this.#isLookWrong;
+      this.#isLookWrong = true;
+      this.#fail(error, isNew);
+    }
+  }
+
+  /** @throws OptionError */
+  #draw(): void {
+    const { map, scale } = this.#parts;
+    const { opacity, colorMap, mapIndex } = readLook(this);
+    drawLegend(scale, colorMap);
+    map.style.opacity = String(opacity);
+    map.hidden = !this.#shown;
+    if (this.#shown) {
+      const { ground } = this.#shown;
+      const maps = this.#shown.maps[isDiverging(colorMap) ? 'signed' : 'rectified'];
+      const count = maps.shape[0];
+      if (!Number.isInteger(mapIndex) || mapIndex < 0 || mapIndex >= count) {
+        throw new OptionError('map-index', mapIndex, `a whole number from 0 to ${count - 1}`);
+      }
+      drawHeat(map, maps, mapIndex, ground, colorMap);
+    }
+    this.#describe();
+  }
+
+  #describe(): void {
+    const { image, caption } = this.#parts;
+    const place = this.#shown && this.#placeOfMost(this.#shown);
+    image.setAttribute('aria-label', describeMap(this.alt, caption.textContent || undefined, place));
+  }
+
+  #placeOfMost({ maps, ground }: { readonly maps: ShownMaps; readonly ground: MapGround }): string | undefined {
+    return placeOfMost(maps.rectified, this.mapIndex ?? 0, ground.view, ground.picture);
+  }
+
+  #progress(progress: ViewProgress): void {
+    const { bar, done } = this.#parts;
+    const share = progress.total > 0 ? Math.min(1, progress.done / progress.total) : 0;
+    bar.hidden = false;
+    bar.setAttribute('aria-label', progress.stage === 'loading' ? 'Loading the model' : 'Explaining');
+    bar.setAttribute('aria-valuenow', String(Math.round(100 * share)));
+    done.style.transform = `scaleX(${share})`;
+    this.dispatchEvent(new CustomEvent('progress', { detail: progress }));
+  }
+
+  #hideBar(): void {
+    this.#parts.bar.hidden = true;
+  }
+
+  /** @param isNew whether the page has not heard of it yet */
+  #fail(error: unknown, isNew = true): void {
+    if (error instanceof AbortError) {
+      this.#setState(this.#result ? 'done' : this.#opened.current ? 'ready' : 'empty');
+      return;
+    }
+    this.#say(complaintOf(error));
+    this.#setState('failed');
+    if (!isNew) return;
+    const message = error instanceof Error ? error.message : String(error);
+    this.dispatchEvent(new ErrorEvent('error', { error, message }));
+  }
+
+  #say(complaint: Complaint | undefined): void {
+    const { message, words, retry } = this.#parts;
+    this.#complaint = complaint;
+    message.toggleAttribute('data-empty', !complaint);
+    words.textContent = complaint?.text ?? '';
+    retry.hidden = !complaint?.retry;
+    retry.textContent = complaint?.retry ?? '';
+  }
+
+  #retry(): void {
+    const batch = this.#complaint?.batch;
+    if (batch !== undefined) this.batch = batch;
+    this.explain().catch(() => {}); // reported where it failed
+  }
+
+  #setState(state: ViewState): void {
+    this.#states?.delete(this.#state);
+    this.#state = state;
+    this.#states?.add(state);
+    this.#parts.stage.setAttribute('aria-busy', String(state === 'loading' || state === 'explaining'));
+  }
+
+  #dropResult(): void {
+    if (this.#ownsResult) this.#result?.release();
+    this.#result = undefined;
+    this.#ownsResult = false;
+    this.#shown = undefined;
+    this.#combines++;
+    this.#parts.map.hidden = true;
+    this.#parts.caption.textContent = '';
+  }
+
+  #free(): void {
+    this.#running?.abort.abort();
+    this.#dropResult();
+    this.#opened.drop();
+    this.#model.drop();
+    this.#hearFrom(undefined);
+    for (const canvas of [this.#parts.picture, this.#parts.map]) canvas.width = 0;
+    this.#setState('empty');
+  }
+
+  readonly #hear = (event: Event): void => {
+    if (event.type === 'device-lost') this.#say({ text: DEVICE_LOST });
+    // Where it did not come back, whatever needs it says so.
+    else if (this.#complaint?.text === DEVICE_LOST) this.#say(undefined);
+  };
+
+  /** Where the page chose another engine, or its one broke down and was started anew, nothing that is held is any good. */
+  #useEngine(): Engine {
+    const { engine } = this;
+    if (this.#used && engine !== this.#used) {
+      this.#opened.drop();
+      this.#model.drop();
+    }
+    this.#hearFrom(engine);
+    return engine;
+  }
+
+  #hearFrom(engine: Engine | undefined): void {
+    for (const type of ['device-lost', 'recovered', 'device-gone']) {
+      this.#used?.removeEventListener(type, this.#hear);
+      engine?.addEventListener(type, this.#hear);
+    }
+    this.#used = engine;
+  }
+}
+
+const PROPERTIES = [
+  ...new Set([...Object.values(ATTRIBUTES).map(({ property }) => property), 'picture', 'engine', 'options', 'result']),
+];
+
+if (globalThis.HTMLElement) defineProperties(GradcamView.prototype);
+
+/** Maps behind their ReLU, and for colours that diverge before it. */
+interface ShownMaps {
+  readonly rectified: HeatMaps;
+  readonly signed: HeatMaps;
+}
+
+function shownMaps({ map, signed }: Pick<CombinedMaps, 'map' | 'signed'>, method?: AnyMethod): ShownMaps {
+  const values = { rectified: map.data, signed: signed.data };
+  return { rectified: map, signed: signedMaps(values, map.shape, methodOf(method ?? DEFAULT_OPTIONS.method)) };
+}
+
+function isOpened(source: ImageInput | OpenedPicture | string): source is OpenedPicture {
+  return typeof source === 'object' && 'preview' in source;
+}
+
+/** @throws ImageError for what is no picture */
+async function toSendable(source: ImageInput | string): Promise<EngineImage | string> {
+  if (typeof source === 'string' || source instanceof Blob || source instanceof ImageBitmap) return source;
+  if (typeof source === 'object' && source !== null && 'data' in source) {
+    const { data, width, height } = source;
+    return { data, width, height };
+  }
+  try {
+    if (source instanceof HTMLImageElement) await source.decode();
+    return await createImageBitmap(source);
+  } catch (cause) {
+    throw new ImageError(`the picture cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Where the map of a picture lies before its result says so. */
+function groundOf(
+  picture: OpenedPicture,
+  { inputShape: [, height, width] }: LoadedModel,
+  { fit }: EngineOptions,
+): MapGround {
+  return { picture, view: viewOf(fitPicture(resolveFit(fit), picture, { height, width })) };
+}
