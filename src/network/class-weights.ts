@@ -24,8 +24,9 @@ export function classWeightsScratch(graph: Graph, convention: Convention, worksp
 }
 
 /**
- * weights[k] = w_k^c, c the class that `index` (one u32) names; with `contrast`, a class, less its own. The matrix times a one-hot vector adds zeros to one weight,
- * which changes no bit of it, and reads every format and slicing that matrices are held in.
+ * weights[k] = w_k^c, c the class that `index` (one u32) names; with `contrast`, a class, less its own. The matrix times a
+ * one-hot vector adds zeros to one weight, which changes no bit of it, and reads every format and slicing that matrices are
+ * held in.
  */
 export function classWeights(
   { traits, graph, parameters }: RunContext,

@@ -130,38 +130,24 @@ const IMAGENET_MODELS = VARIANTS.map((variant): KnownModel => {
 });
 
 /** A network that ends in a global average pooling, for weights of the user's own. */
-function pooledModel(
-  name: ModelName,
-  title: string,
-  parameters: number,
-  options: Pick<VggOptions, 'head' | 'batchNorm'> & { readonly base: VggName },
-): KnownModel {
-  const { base, ...own } = options;
-  return {
-    name,
-    title,
-    classes: 1000,
-    parameters,
-    bytes: parameters * 4,
-    sources: [],
-    table: (given) => vgg(base, { ...given, ...own }),
-  };
+function pooledModel(row: Pick<KnownModel, 'name' | 'title' | 'parameters' | 'table'>): KnownModel {
+  return { ...row, classes: 1000, bytes: row.parameters * 4, sources: [] };
 }
 
 const POOLED_MODELS: readonly KnownModel[] = [
-  pooledModel(
-    'vgg16-gap',
-    "VGGnet-GAP, the CAM paper's VGG-16 with a global average pooling, 1000 classes",
-    PARAMETERS.vgg16 - CLASSIFIER_PARAMETERS + GAP_PARAMETERS,
-    { base: 'vgg16', head: 'gap' },
-  ),
+  pooledModel({
+    name: 'vgg16-gap',
+    title: "VGGnet-GAP, the CAM paper's VGG-16 with a global average pooling, 1000 classes",
+    parameters: PARAMETERS.vgg16 - CLASSIFIER_PARAMETERS + GAP_PARAMETERS,
+    table: (options) => vgg('vgg16', { ...options, head: 'gap' }),
+  }),
   ...VARIANTS.map((variant) =>
-    pooledModel(
-      `${variantName(variant)}-avg`,
-      `${variantTitle(variant)} and a global average pooling of its last maps, 1000 classes`,
-      PARAMETERS[variant.name] - CLASSIFIER_PARAMETERS + AVG_PARAMETERS,
-      { base: variant.name, head: 'avg', batchNorm: variant.batchNorm },
-    ),
+    pooledModel({
+      name: `${variantName(variant)}-avg`,
+      title: `${variantTitle(variant)} and a global average pooling of its last maps, 1000 classes`,
+      parameters: PARAMETERS[variant.name] - CLASSIFIER_PARAMETERS + AVG_PARAMETERS,
+      table: (options) => vgg(variant.name, { ...options, batchNorm: variant.batchNorm, head: 'avg' }),
+    }),
   ),
 ];
 

@@ -30,7 +30,8 @@ const PREPROCESSING: Record<Convention, ChannelScaling> = {
  * What stands behind the last block:
  *   'classifier' two hidden fully connected layers, as published;
  *   'avg' the mean of each of its pooled maps, as Keras's `include_top=False, pooling='avg'` leaves it;
- *   'gap' in place of its pooling another convolution, then the mean of each of its maps: VGGnet-GAP of Zhou et al. 2016.
+ *   'gap' in place of its pooling another convolution, then the mean of each of its maps: VGGnet-GAP of Zhou et al. 2016. The
+ *     authors' Caffe model cuts this convolution into two groups, which in one are zeros between the halves.
  * The logits come from one more fully connected layer in each case.
  */
 export type VggHead = 'classifier' | 'avg' | 'gap';

@@ -42,6 +42,21 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ['an unknown model', ['explain', '--model', 'resnet'], /--model: got "resnet"; allowed: vgg16-scenes, vgg11, /],
     ['an unknown layer', ['explain', '--layer', 'conv9'], /--layer: got "conv9"; allowed: block1_conv1, /],
     ['an unknown method', ['explain', '--method', 'lime'], /--method.*lime.*grad-cam\+\+.*or a \.mjs file/],
+    [
+      'a method for another kind of network',
+      ['explain', '--method', 'cam'],
+      /--method: got "cam"; allowed: hires-cam or grad-cam: .*global average pooling/,
+    ],
+    [
+      'a layer that CAM has no weights for',
+      ['explain', '--model', 'vgg11-avg', '--method', 'cam', '--layer', 'block5_conv2', ...TINY],
+      /--layer: got "block5_conv2"; allowed: block5_pool: CAM/,
+    ],
+    [
+      'a network without published weights',
+      ['explain', '--model', 'vgg16-gap'],
+      /--weights: not given; needed: a file of your own/,
+    ],
     ['a file that is not there', ['explain', '--method', 'lime.mjs'], /--method: got "lime\.mjs".*Cannot find module/],
     ['a file without a method', ['explain', '--method', 'empty.mjs'], /--method: got "empty\.mjs".*default export/],
     [
