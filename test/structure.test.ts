@@ -35,7 +35,7 @@ const LEVELS = [
 ];
 
 /** Packages that the build puts into dist/index.js; the core needs no other. */
-const BUNDLED = [/^wgsl-preprocessor\//, /^d3-scale-chromatic$/, /^@noble\/hashes\//];
+const BUNDLED = [/^wgsl-preprocessor\//, /^@noble\/hashes\//];
 
 const ENTRIES = ['src/index.ts', 'src/node.ts'];
 

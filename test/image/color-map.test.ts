@@ -1,3 +1,4 @@
+import * as chromatic from 'd3-scale-chromatic';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.ts';
 import {
@@ -22,6 +23,23 @@ describe('colorTable', () => {
       for (let c = 0; c < 3; c++) expect(Math.abs(color[c]! - colors[i - 1]![c]!)).toBeLessThanOrEqual(16);
     }
     expect(new Set(table).size).toBeGreaterThan(200);
+  });
+
+  it.each([
+    ['inferno', chromatic.interpolateInferno],
+    ['magma', chromatic.interpolateMagma],
+    ['plasma', chromatic.interpolatePlasma],
+    ['turbo', chromatic.interpolateTurbo],
+    ['viridis', chromatic.interpolateViridis],
+    ['puor', chromatic.interpolatePuOr],
+    ['rdbu', (share: number) => chromatic.interpolateRdBu(1 - share)],
+  ] as const)("%s has d3's colours", (name, interpolate) => {
+    for (const [i, word] of colorTable(name).entries()) {
+      const color = interpolate(i / 255);
+      const hex = color.match(/[0-9a-f]{2}/g)?.map((channel) => Number.parseInt(channel, 16));
+      const decimal = color.match(/\d+/g)?.map(Number);
+      expect(channels(word).slice(0, 3)).toEqual(color.startsWith('#') ? hex : decimal);
+    }
   });
 
   // Of matplotlib, which these maps come from, at 0 and 1.
