@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { strippedWgsl } from './tools/strip-wgsl.ts';
 
 const entry = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -37,7 +38,7 @@ function keepAddresses(): Plugin {
 
 /** The library build: one ES module per public entry, WGSL inlined as text, run-time dependencies left outside. */
 export default defineConfig({
-  plugins: [keepAddresses()],
+  plugins: [keepAddresses(), strippedWgsl()],
   build: {
     target: 'es2022',
     outDir: 'dist',
