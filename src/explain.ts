@@ -234,7 +234,7 @@ export async function* explainInBatches(
   const endJob = beginJob(model, needsGradient ? target : undefined, masked?.count ?? rows);
   let isFinished = false;
   try {
-    if (place === 'layer') model.recentMaps.makeRoom(sumOf(targets.map((name) => bytesToKeep(model, name, common))));
+    if (place === 'layer') model.recentMaps.makeRoom(targets.map((name) => bytesToKeep(model, name, common)));
     const jobs = await prepareJobs(model, asked, plan, targets, workspace, lasting);
     const [job] = jobs;
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
@@ -315,7 +315,7 @@ export async function* explainInBatches(
       const inForce = hasPath ? asked[i] : { ...asked[i], nSamples: samples };
       return finish(model, picture, record, input.view, inForce, jobs[i].weighted, kept[i], result, timings);
     });
-    if (keep === undefined) for (const each of kept) model.recentMaps.add(each);
+    if (keep === undefined) model.recentMaps.add(kept);
     if (keep === false) for (const each of kept) each.release();
     isFinished = true;
     return explanations;

@@ -1,7 +1,7 @@
 /** The maps of several layers as one. */
 import type { Outcome } from './cam/outcome.ts';
 import { OptionError } from './errors.ts';
-import type { Explanation, HeatMaps } from './explanation.ts';
+import type { Explanation, HeatMaps, Timings } from './explanation.ts';
 import { boxesOf } from './image/boxes.ts';
 import { largestSize, normalizedMaps } from './image/normalize.ts';
 import { upsampleMaps } from './image/upsample.ts';
@@ -86,6 +86,7 @@ export async function fuse(model: Model, layers: readonly Explanation[], fusion:
     alphaZeroCells: layers.reduce((sum, { alphaZeroCells }) => sum + alphaZeroCells, 0),
     alphaCells: layers.reduce((sum, { alphaCells }) => sum + alphaCells, 0),
     options,
+    timings: sumOfTimings(layers),
     provenance: { ...provenance, options, map: { shape: map.shape, checksum: await checksumOf(map.data) } },
     upsample: (size = { height: model.inputShape[1], width: model.inputShape[2] }) =>
       upsampleMaps(model.gpu, map, size),
@@ -96,6 +97,17 @@ export async function fuse(model: Model, layers: readonly Explanation[], fusion:
     release,
     [Symbol.dispose]: release,
   };
+}
+
+/** Layers of one pass have the same timings; passes follow each other. */
+function sumOfTimings(layers: readonly Explanation[]): Timings {
+  return [...new Set(layers.map(({ timings }) => timings))].reduce((sum, pass) => ({
+    prepare: sum.prepare + pass.prepare,
+    compute: sum.compute + pass.compute,
+    read: sum.read + pass.read,
+    total: sum.total + pass.total,
+    gpu: sum.gpu === undefined || pass.gpu === undefined ? undefined : sum.gpu + pass.gpu,
+  }));
 }
 
 /** A fused map is empty for the reason that all layers' are, or because no cell is in all of them. */

@@ -220,17 +220,21 @@ const RECENT_BYTES = 32 * 2 ** 20;
 export class RecentMaps {
   #recent: KeptMaps[] = [];
 
-  /** Releases the oldest, so that others of `bytes` are within the bounds. */
-  makeRoom(bytes: number): void {
+  /** Releases the oldest, so that others of as many `bytes` each are within the bounds. */
+  makeRoom(bytes: readonly number[]): void {
     this.#recent = this.#recent.filter(({ isReleased }) => !isReleased);
-    const used = () => this.#recent.reduce((sum, kept) => sum + kept.bytes, 0);
-    while (this.#recent.length > 0 && (this.#recent.length >= RECENT_RESULTS || used() + bytes > RECENT_BYTES)) {
-      this.#recent.shift()?.release();
-    }
+    while (this.#recent.length > 0 && !this.#hasRoomFor(bytes)) this.#recent.shift()?.release();
   }
 
-  add(kept: KeptMaps): void {
-    this.#recent.push(kept);
+  /** Those of one call. Where they exceed the bounds by themselves, the first of them go at once, but never the last. */
+  add(kept: readonly KeptMaps[]): void {
+    this.#recent.push(...kept);
+    while (this.#recent.length > 1 && !this.#hasRoomFor([])) this.#recent.shift()?.release();
+  }
+
+  #hasRoomFor(bytes: readonly number[]): boolean {
+    const sizes = [...this.#recent.map((kept) => kept.bytes), ...bytes];
+    return sizes.length <= RECENT_RESULTS && sizes.reduce((sum, each) => sum + each, 0) <= RECENT_BYTES;
   }
 
   releaseAll(): void {

@@ -137,6 +137,16 @@ describe('what a result keeps', () => {
     held.release();
   });
 
+  modelTest('is that of the last eight of a call with more', async (model) => {
+    const layerName = model.layerNames.filter((name) => name.startsWith('block')).slice(-9);
+    const results = await explain(model, PICTURE, { layerName });
+    await assertRejects(() => results[0]!.combine(), ReleasedError, /last 8 results .* keep: true/);
+    assertSameBits((await results[1]!.combine()).signed.data, results[1]!.signed.data);
+    const held = await explain(model, PICTURE, { layerName, keep: true });
+    assertSameBits((await held[0]!.combine()).signed.data, held[0]!.signed.data);
+    for (const each of held) each.release();
+  });
+
   modelTest('goes with release(), more than once, and is not kept with keep: false', async (model) => {
     const result = await explainPicture(model);
     result.release();

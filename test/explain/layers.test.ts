@@ -34,8 +34,8 @@ describe('several layers in one call', () => {
     { method: 'grad-cam', ...SMOOTH },
     { method: 'layer-cam', score: 'softmax', ...SMOOTH, layers: ['block4_conv2', 'block3_pool'] },
     { method: 'smooth-grad-cam++', score: 'softmax', maxDroppedShare: 0, layers: ['block5_conv2', 'block4_pool'] },
-    { method: 'xgrad-cam', ...SMOOTH, sampleWeights: 'score', activations: 'mean' },
-    { method: 'eigen-cam' },
+    { method: 'xgrad-cam', ...SMOOTH, sampleWeights: 'score', activations: 'mean', layers: LAYERS.slice(1, 3) },
+    { method: 'eigen-cam', layers: LAYERS.slice(2, 4) },
   ];
   for (const { layers = LAYERS, ...options } of thorough ? cases : cases.filter((_, i) => i % 2 === 0)) {
     modelTest(`give the oracle’s map at each: ${JSON.stringify(options)}`, async (model) => {
@@ -150,15 +150,22 @@ describe('fusion', () => {
     await assertRejects(() => one!.layers[1]!.topFilters(2), ReleasedError, /no longer on the GPU/);
   });
 
-  gpuTest('of maps that are zero is empty, for the layers’ own reason where they share it', async (gpu) => {
-    using model = await loadSmallVgg(gpu, VGG);
-    const layerName = ['block2_conv1', 'block4_conv2'];
-    const degenerate = await explain(model, PICTURE, { layerName, fusion: 'max', score: 'logit' });
-    expect(degenerate.outcome).toBe('degenerate');
-    expect(degenerate.alphaZeroCells).toBe(degenerate.alphaCells);
-    expect(degenerate.alphaCells).toBe(degenerate.layers[0]!.alphaCells + degenerate.layers[1]!.alphaCells);
-    expect(degenerate.map.data.every((value) => value === 0)).toBe(true);
-  });
+  gpuTest(
+    'of maps that are zero is empty, for the layers’ own reason where they share it, and adds up the passes',
+    async (gpu) => {
+      using model = await loadSmallVgg(gpu, VGG);
+      const layerName = ['block2_conv1', 'block4_conv2'];
+      const degenerate = await explain(model, PICTURE, { layerName, fusion: 'max', score: 'logit' });
+      expect(degenerate.outcome).toBe('degenerate');
+      expect(degenerate.alphaZeroCells).toBe(degenerate.alphaCells);
+      expect(degenerate.alphaCells).toBe(degenerate.layers[0]!.alphaCells + degenerate.layers[1]!.alphaCells);
+      expect(degenerate.map.data.every((value) => value === 0)).toBe(true);
+      expect(degenerate.timings).toEqual(degenerate.layers[0]!.timings);
+      const passes = await explain(model, PICTURE, { layerName, fusion: 'max', method: 'ablation-cam' });
+      const compute = passes.layers.reduce((sum, { timings }) => sum + timings.compute, 0);
+      expect(passes.timings.compute).toBe(compute);
+    },
+  );
 
   gpuTest('of maps takes their number and their sizes as they are', async () => {
     const heat = (values: number[], shape: [number, number, number]) => ({ data: Float32Array.from(values), shape });
