@@ -23,6 +23,7 @@ export {
   ShaderError,
   WeightsError,
 } from './errors.ts';
+export { type Agreement, agreementOf } from './evaluate/agreement.ts';
 export { classify, explain, gradCamPlusSmooth, type OneExplanation } from './explain.ts';
 export type {
   CombinedMaps,
