@@ -16,9 +16,6 @@ import { chooseModel, drawDemoScene, openGpu, openModel } from './setup.ts';
 /** Noisy copies of the smooth methods. */
 const SAMPLES = 8;
 
-/** Pictures in a row. */
-const COLUMNS = 4;
-
 export type TourFlags = Pick<ExplainFlags, 'adapter' | 'limits' | 'out' | 'quiet'>;
 
 export function tourOptions(): Option[] {
@@ -43,6 +40,7 @@ export async function tourCommand(flags: TourFlags, context: Context): Promise<v
     terminal.print(`A drawn scene: ${counts}.`);
 
     const pictures = [scene];
+    const headings = [['The scene']];
     for (const method of COMPARED_METHODS) {
       const { title, isSmooth } = METHOD_TABLE[method];
       const nSamples = isSmooth ? SAMPLES : DEFAULT_OPTIONS.nSamples;
@@ -51,12 +49,14 @@ export async function tourCommand(flags: TourFlags, context: Context): Promise<v
         const seen = result.predictions.map((p) => `${p.label} ${percent(p.probability)}`);
         terminal.print(`${model.name} sees: ${seen.join(', ')}`);
       }
-      const samples = nSamples > 0 ? ` with ${nSamples} noisy copies` : '';
-      terminal.print(`  ${title}${samples}: ${(result.timings.total / 1000).toFixed(2)} s`);
+      const samples = nSamples > 0 ? [`${nSamples} noisy copies`] : [];
+      terminal.print(`  ${[title, ...samples].join(' with ')}: ${(result.timings.total / 1000).toFixed(2)} s`);
       pictures.push({ ...scene, ...(await result.overlay()) });
+      headings.push([title, ...samples]);
     }
     const name = 'scene.methods.png';
-    await writeFilesAtomically(folder, new Map([[name, await encodePng(sideBySide(pictures, COLUMNS))]]), signal);
+    const sheet = await encodePng(sideBySide(pictures, { headings }));
+    await writeFilesAtomically(folder, new Map([[name, sheet]]), signal);
     terminal.print(`The scene and the methods, side by side: ${join(folder, name)}`);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     terminal.print(`${seconds} s on ${adapterTitle(gpu.adapterInfo)}`);
