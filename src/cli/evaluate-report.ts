@@ -2,6 +2,7 @@
 import type { Estimate } from '../evaluate/bootstrap.ts';
 import { HIT_COVERAGE } from '../evaluate/metrics.ts';
 import { METRICS, type MethodSummary, type Metric, type Summary } from '../evaluate/tally.ts';
+import { alignColumns } from './table.ts';
 
 /** The map's share of its maximum that a metric cuts at; undefined for those that do not cut. */
 function thresholdOf(metric: Metric, method: MethodSummary, threshold: number): number | undefined {
@@ -103,14 +104,4 @@ function share(value: number): string {
 function signedShare(value: number): string {
   const text = share(value);
   return value > 0 && Number(text) > 0 ? `+${text}` : Number(text) === 0 ? share(0) : text;
-}
-
-function alignColumns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -12,7 +12,7 @@ import { derivedSeed } from '../evaluate/seeds.ts';
 import { type Summary, Tally } from '../evaluate/tally.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import type { Model } from '../index.ts';
-import { COMPARED_METHODS, METHOD_TABLE, METHODS, takesLayer, takesPath } from '../methods.ts';
+import { COMPARED_METHODS, METHOD_TABLE, METHODS, takesLayer } from '../methods.ts';
 import type { Graph } from '../network/graph.ts';
 import { Journal, settingsKey } from '../node/journal.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
@@ -22,13 +22,14 @@ import { VERSION } from '../version.ts';
 import type { Context } from './context.ts';
 import { methodsAsJson, toCsv, toTable } from './evaluate-report.ts';
 import { chooseSet, type Example, type ExampleSet, type SetFlags } from './evaluate-sets.ts';
-import { checkCall } from './explain.ts';
+import { callTraits, checkCall } from './explain.ts';
 import {
   commonOptions,
   DEFAULT_FOLDER,
   type ExplainFlags,
   explainOnlyOptions,
   explainOptions,
+  FIGURE_SMOOTHING,
   idleFlagNotes,
   layerOptions,
   parseIntegers,
@@ -45,9 +46,6 @@ export interface EvaluateFlags extends Omit<ExplainFlags, 'samples' | 'stdDev'>,
   threshold?: number;
   csv?: string;
 }
-
-/** Of the smooth methods; n = 5 and σ = 0.3 are those of the paper's figures. */
-const DEFAULT_SMOOTHING = { samples: [5], stdDev: [0.3] } as const;
 
 const SMOOTH_METHODS = METHODS.filter((name) => METHOD_TABLE[name].isSmooth).join(', ');
 
@@ -71,7 +69,7 @@ const SHARED_OPTIONS = [
 ];
 
 export function evaluateOptions(): Option[] {
-  const { samples, stdDev } = DEFAULT_SMOOTHING;
+  const { samples, stdDev } = FIGURE_SMOOTHING;
   return [
     new Option('--scenes <n>', 'measure on so many drawn scenes, each with its main class').argParser(parseNumber),
     new Option('--instances <n>', 'with --scenes: objects of the main class, 1 to 4 (default: drawn)').argParser(
@@ -126,14 +124,8 @@ export async function evaluateCommand(flags: EvaluateFlags, context: Context): P
   const variants = await methodVariants(flags);
   const options = variants.map((variant) => optionsInForce({ ...variant.options, seed, classIndex }, choice.graph));
   const set = await chooseSet(flags, seed, classIndex);
-  const traits = {
-    isNoisy: options.some(({ nSamples }) => nSamples > 0),
-    hasAlpha: options.some(({ method }) => methodOf(method).weights === 'alpha'),
-    hasGradient: options.some(({ method }) => methodOf(method).needsGradient),
-    hasPath: options.some(({ method }) => takesPath(methodOf(method))),
-  };
   // The seed is also that of the scenes and of the resampling.
-  for (const note of idleFlagNotes({ ...flags, seed: undefined }, traits)) terminal.note(note);
+  for (const note of idleFlagNotes({ ...flags, seed: undefined }, callTraits(options))) terminal.note(note);
   await checkOutputFolder('--out', folder);
   if (flags.csv !== undefined) await checkCsv(flags.csv);
   if (flags.scenes !== undefined) checkSceneClasses(choice, context);
@@ -259,8 +251,8 @@ function layersOf(flags: EvaluateFlags) {
 
 /** Every n with every σ, each once; without noise there is no σ to tell apart. */
 function smoothingsOf(flags: EvaluateFlags): Required<Pick<ExplainOptions, 'nSamples' | 'stdDev'>>[] {
-  const samples = [...new Set(flags.samples ?? DEFAULT_SMOOTHING.samples)];
-  const stdDevs = [...new Set(flags.stdDev ?? DEFAULT_SMOOTHING.stdDev)];
+  const samples = [...new Set(flags.samples ?? [FIGURE_SMOOTHING.samples])];
+  const stdDevs = [...new Set(flags.stdDev ?? [FIGURE_SMOOTHING.stdDev])];
   return samples.flatMap((nSamples) =>
     (nSamples === 0 ? stdDevs.slice(0, 1) : stdDevs).map((stdDev) => ({ nSamples, stdDev })),
   );

@@ -16,7 +16,14 @@ import {
 } from '../options.ts';
 import type { Context } from './context.ts';
 import { summarizeDifference, writeDifference } from './difference.ts';
-import { DEFAULT_FOLDER, type ExplainFlags, explainOptions, idleFlagNotes, layerOptions } from './flags.ts';
+import {
+  type CallTraits,
+  DEFAULT_FOLDER,
+  type ExplainFlags,
+  explainOptions,
+  idleFlagNotes,
+  layerOptions,
+} from './flags.ts';
 import { chooseMethod } from './method.ts';
 import { resultStem, summarize, toJson, writeResult } from './result.ts';
 import { checkedPictures, chooseModel, classCount, openGpu, openModel, type PictureSource, SCENE } from './setup.ts';
@@ -34,18 +41,11 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
     contrast: flags.contrast === undefined ? undefined : findOneClass(flags.contrast, choice.labels, '--contrast'),
   } as AnyExplainOptions;
   const { asked, fusion } = checkCall(options, choice.graph);
-  const [[{ nSamples, method }]] = asked;
   if (flags.difference && asked.length !== 2) {
     throw new OptionError('--difference', flags.class, 'to be given with two classes, such as --class 285,281');
   }
   const layers = fusion === undefined ? asked[0].length : 1;
-  const traits = {
-    isNoisy: nSamples > 0,
-    hasAlpha: methodOf(method).weights === 'alpha',
-    hasGradient: methodOf(method).needsGradient,
-    hasPath: takesPath(methodOf(method)),
-  };
-  for (const note of idleFlagNotes(flags, traits)) terminal.note(note);
+  for (const note of idleFlagNotes(flags, callTraits(asked.flat()))) terminal.note(note);
   await checkOutputFolder('--out', folder);
   checkStems(files);
   const pictures: PictureSource[] = files.length > 0 ? await checkedPictures(files) : [SCENE];
@@ -116,8 +116,18 @@ function contextOf(graph: Graph): OptionContext {
   };
 }
 
+/** @param options in force, of all explanations of the call */
+export function callTraits(options: readonly Pick<ResolvedOptions, 'nSamples' | 'method'>[]): CallTraits {
+  return {
+    isNoisy: options.some(({ nSamples }) => nSamples > 0),
+    hasAlpha: options.some(({ method }) => methodOf(method).weights === 'alpha'),
+    hasGradient: options.some(({ method }) => methodOf(method).needsGradient),
+    hasPath: options.some(({ method }) => takesPath(methodOf(method))),
+  };
+}
+
 /** Results are named after pictures, so those of one call must differ in more than folder and extension. */
-function checkStems(files: readonly string[]): void {
+export function checkStems(files: readonly string[]): void {
   const byStem = new Map<string, string>();
   for (const file of files) {
     const stem = resultStem(file);

@@ -27,6 +27,9 @@ export const DEFAULT_FOLDER = 'out';
 /** Of --difference. */
 export const DEFAULT_DIVERGING_COLOR_MAP = 'rdbu';
 
+/** Of the smooth methods where methods are compared: n and σ of the paper's figures. */
+export const FIGURE_SMOOTHING = { samples: 5, stdDev: 0.3 } as const;
+
 /** What both commands take, as commander hands it over. */
 export interface CommonFlags {
   model?: string;

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { GradcamError, OptionError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { classifyCommand } from './classify.ts';
+import { type CompareFlags, compareCommand, compareOptions } from './compare.ts';
 import type { Context } from './context.ts';
 import { type ConvertFlags, convertCommand, convertOptions } from './convert.ts';
 import { type DoctorFlags, doctorCommand } from './doctor.ts';
@@ -100,6 +101,15 @@ function buildProgram(context: Context): Command {
       translating(flags, () => explainCommand(images, flags, context)),
     );
   for (const option of [...explainOnlyOptions(), ...commonOptions()]) explain.addOption(option);
+
+  const compare = program
+    .command('compare')
+    .argument('[image...]', 'pictures, as for explain; none: a drawn scene')
+    .description('show the maps of several methods or presets side by side, and how far they differ')
+    .action((images: string[], flags: CompareFlags) =>
+      translating(flags, () => compareCommand(images, flags, context)),
+    );
+  for (const option of compareOptions()) compare.addOption(option);
 
   const classify = program
     .command('classify')

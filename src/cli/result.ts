@@ -13,6 +13,7 @@ import {
   type Gpu,
   type Model,
   type OneExplanation,
+  type OverlayImage,
   PNG_KEYWORD,
 } from '../index.ts';
 import { encodePng } from '../node/image.ts';
@@ -98,7 +99,7 @@ export async function writeResult(result: OneExplanation, context: ResultContext
   const base = `${resultStem(file)}${classPart}${layerPart(result, context)}.${methodName(result.options.method)}`;
   const [mapCount] = result.map.shape;
 
-  const threshold = typeof flags.boxes === 'number' ? flags.boxes : DEFAULT_THRESHOLD;
+  const threshold = boxThreshold(flags);
   const boxes = Array.from({ length: mapCount }, (_, map) => result.boxes({ map, threshold }));
 
   const replay = replayRecord(result.provenance, sourceOf(file), folder);
@@ -106,9 +107,7 @@ export async function writeResult(result: OneExplanation, context: ResultContext
   const overlayStart = performance.now();
   const overlays = new Map<string, Uint8Array>();
   for (let map = 0; map < mapCount; map++) {
-    const overlay = await result.overlay({ map, colorMap: flags.colorMap, opacity: flags.opacity });
-    const picture = flags.boxes === undefined ? overlay : drawBoxes(overlay, boxes[map]!);
-    const png = addPngText(await encodePng(picture), PNG_KEYWORD, toJson(replay));
+    const png = addPngText(await encodePng(await drawMap(result, map, flags)), PNG_KEYWORD, toJson(replay));
     overlays.set(overlayFile(base, map), png);
   }
   const overlayMs = performance.now() - overlayStart;
@@ -151,6 +150,21 @@ export function arrayShape([maps, height, width]: OneExplanation['map']['shape']
 /** Where the picture is, or how it is drawn. */
 export function sourceOf(file: string | undefined) {
   return file === undefined ? { scene: DEMO_SCENE } : { file };
+}
+
+/** A map of the result over the picture, as the flags have it. */
+export async function drawMap(
+  result: OneExplanation,
+  map: number,
+  flags: Pick<ExplainFlags, 'colorMap' | 'opacity' | 'boxes'>,
+): Promise<OverlayImage> {
+  const overlay = await result.overlay({ map, colorMap: flags.colorMap, opacity: flags.opacity });
+  if (flags.boxes === undefined) return overlay;
+  return drawBoxes(overlay, result.boxes({ map, threshold: boxThreshold(flags) }));
+}
+
+function boxThreshold({ boxes }: Pick<ExplainFlags, 'boxes'>): number {
+  return typeof boxes === 'number' ? boxes : DEFAULT_THRESHOLD;
 }
 
 /** JSON with null for what is undefined, so that every key is always there. */
@@ -226,7 +240,7 @@ export function layerTitle(options: OneExplanation['options']): string {
   return options.layerName ?? 'the input';
 }
 
-const OUTCOMES: Readonly<Record<Explanation['outcome'], string>> = {
+export const OUTCOMES: Readonly<Record<Explanation['outcome'], string>> = {
   ok: 'ok',
   empty: 'empty (the map is zero everywhere)',
   'negative-only': 'negative-only (every contribution speaks against the class)',

@@ -57,6 +57,17 @@ export async function encodePng(picture: Picture): Promise<Uint8Array> {
     .toBuffer();
 }
 
+/** Pixels in R, G, B, A order made smaller, so that the longer side has at most `longest`. */
+export async function shrinkTo(
+  { data, width, height }: { data: Uint8ClampedArray<ArrayBuffer>; width: number; height: number },
+  longest: number,
+): Promise<{ data: Uint8ClampedArray<ArrayBuffer>; width: number; height: number }> {
+  if (Math.max(width, height) <= longest) return { data, width, height };
+  const small = sharp(data, { raw: { width, height, channels: 4 } }).resize(longest, longest, { fit: 'inside' });
+  const { data: pixels, info } = await small.raw().toBuffer({ resolveWithObject: true });
+  return { data: Uint8ClampedArray.from(pixels), width: info.width, height: info.height };
+}
+
 function isNpy(file: string): boolean {
   return extname(file).toLowerCase() === '.npy';
 }

@@ -35,7 +35,7 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     [
       'an unknown command',
       ['transmogrify'],
-      /unknown command 'transmogrify'\nCommands: explain, classify, replay, evaluate, tour, doctor, convert, tune, models/,
+      /unknown command 'transmogrify'\nCommands: explain, compare, classify, replay, evaluate, tour, doctor, convert, tune, models/,
     ],
     ['an unknown option', ['explain', '--foo'], /unknown option '--foo'/],
     ['classify without a picture', ['classify'], /missing required argument 'image'/],
