@@ -1,0 +1,76 @@
+/** What can be taken along: the overlay with its record, the raw map, the record alone, and a link. */
+import type { PictureSource, RemoteExplanation } from 'gradcam-webgpu/element';
+import { byId } from './dom.ts';
+import { linkOf } from './link.ts';
+import { SCENE_SIZE } from './scenes.ts';
+import type { State, Store } from './state.ts';
+
+/** @param current the result to take along, if there is one */
+export function offerExports(
+  store: Store,
+  current: () => Promise<RemoteExplanation | undefined>,
+  onFailure: (error: unknown) => void,
+): void {
+  const say = (text: string) => {
+    byId('export-text').textContent = text;
+  };
+  const save = (
+    button: string,
+    ending: string,
+    make: (result: RemoteExplanation, state: State) => Blob | Promise<Blob>,
+  ) =>
+    byId(button).addEventListener('click', async () => {
+      const { state } = store;
+      const name = `${stemOf(state)}.${state.method}.${ending}`;
+      try {
+        const result = await current();
+        if (!result) return;
+        download(await make(result, state), name);
+        say(`Saved as ${name}.`);
+      } catch (error) {
+        onFailure(error);
+      }
+    });
+  save('save-png', 'png', (result, state) => {
+    const { opacity, colorMap, showsBoxes, threshold } = state;
+    return result.png({ opacity, colorMap, boxes: showsBoxes ? { threshold } : undefined, source: sourceOf(state) });
+  });
+  save('save-npy', 'npy', (result) => result.npy());
+  save('save-json', 'json', (result, state) => result.json({ source: sourceOf(state) }));
+  byId('copy-link').addEventListener('click', async () => {
+    const link = new URL(`#${linkOf(store.state)}`, location.href).href;
+    const isOwn = store.state.picture.kind === 'own' || store.state.weights.kind === 'files';
+    try {
+      await navigator.clipboard.writeText(link);
+      say(isOwn ? 'Copied. Your own picture and files are not in the link.' : 'Copied: it shows what you see now.');
+    } catch {
+      // The address bar has it as well.
+      say('The browser did not let the page copy. The link is in the address bar.');
+    }
+  });
+}
+
+/** There is nothing to take along before the first result. */
+export function enableExports(isThere: boolean): void {
+  for (const id of ['save-png', 'save-npy', 'save-json']) byId<HTMLButtonElement>(id).disabled = !isThere;
+}
+
+function stemOf({ picture }: State): string {
+  if (picture.kind === 'scene') return `scene-${picture.seed}`;
+  const stem = picture.name.replace(/\.[^.]*$/, '').replace(/[^\p{L}\p{N}_-]+/gu, '-');
+  return stem || 'picture';
+}
+
+/** What `gradcam replay` finds the picture by. */
+function sourceOf({ picture }: State): PictureSource {
+  return picture.kind === 'scene' ? { scene: { seed: picture.seed, size: SCENE_SIZE } } : { file: picture.name };
+}
+
+function download(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement('a');
+  Object.assign(link, { href: url, download: name });
+  link.click();
+  // The download has its own hold on it by then.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

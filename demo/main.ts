@@ -1,0 +1,255 @@
+/** The page: what it is made of, and who tells whom. */
+import { Engine, type RemoteExplanation } from 'gradcam-webgpu/element';
+import { addClassField, readNames, showClasses } from './classes.ts';
+import { ContactSheet } from './contact-sheet.ts';
+import { byId, debounced } from './dom.ts';
+import { enableExports, offerExports } from './exports.ts';
+import { addFields } from './field-controls.ts';
+import { CONVENTION_FIELDS, LOOK_FIELDS, METHOD_FIELDS } from './fields.ts';
+import { acceptInputs, chooseFiles } from './inputs.ts';
+import { linkOf, stateOf } from './link.ts';
+import { ModelPanel } from './model-panel.ts';
+import { NetworkDrawing } from './network-drawing.ts';
+import { Notice } from './notice.ts';
+import { className, PredictionList, percentOf } from './predictions.ts';
+import { ProgressRow } from './progress-row.ts';
+import { addSamples, drawSamples } from './samples.ts';
+import { SceneDrawer } from './scenes.ts';
+import { showSelection } from './selection-row.ts';
+import { type ModelInUse, Session } from './session.ts';
+import { Stage } from './stage.ts';
+import { type State, Store, takesLayer, takesSelection } from './state.ts';
+import { addViewSwitch } from './view-switch.ts';
+import { wordsFor } from './words.ts';
+
+const NOT_LOADED = 'This model is not loaded yet. Load its weights under Model.';
+const GPU_LOST = 'The GPU was lost. The page is getting it back …';
+
+const linked = stateOf(location.hash);
+const store = new Store(linked.state);
+const engine = Engine.shared();
+const scenes = new SceneDrawer();
+const say = (text: string) => {
+  byId('live').textContent = text;
+};
+
+const notice = new Notice({
+  fewerAtOnce: () => store.update({ batch: Math.max(1, Math.floor((store.state.batch ?? store.state.nSamples) / 2)) }),
+  again: () => session.start(),
+});
+const fail = (error: unknown, during: Parameters<typeof wordsFor>[1] = 'explanation') =>
+  notice.showError(wordsFor(error, during));
+
+addFields(byId('method-fields'), METHOD_FIELDS, store);
+addFields(byId('convention-fields'), CONVENTION_FIELDS, store);
+addFields(byId('look-fields'), LOOK_FIELDS, store);
+
+const progress = new ProgressRow({ onStop: () => stage.stop() });
+const stage = new Stage(store, {
+  onStep: (pane, step) => progress.step(pane, step),
+  onProgress: (pane, share) => progress.progress(pane, share),
+  onFailure: fail,
+  say,
+});
+const predictions = new PredictionList(byId('predictions'), {
+  onExplain: (classIndex) => store.update({ classIndex }),
+  onCompare: (otherClass) => compare(otherClass),
+});
+const network = new NetworkDrawing(byId('network'), (layerName) =>
+  // Feature maps and cells are those of the layer.
+  store.update({ layerName, filters: [], cells: undefined }),
+);
+const sheet = new ContactSheet(byId('contact-sheet'), byId('more-features'), (filters) => store.update({ filters }));
+const drawSamplesOnce = once(() => void drawSamples(scenes));
+
+const session: Session = new Session(engine, store, scenes, stage, {
+  picture: (picture) => stage.showPicture(picture, nameOf(store.state)),
+  loading: (loaded) => models.showProgress(loaded),
+  model: (model) => showModel(model),
+  busy: () => setBusy(true),
+  begin: (wanted) => {
+    setBusy(true);
+    notice.hideError();
+    stage.begin(wanted);
+    progress.begin(wanted.length);
+  },
+  result: (pane, result) => void showResult(pane, result),
+  end: () => {
+    setBusy(false);
+    progress.end();
+    drawSamplesOnce();
+  },
+  failure: (error, during) => {
+    setBusy(false);
+    fail(error, during);
+    drawSamplesOnce();
+  },
+});
+const models = new ModelPanel(store, session, engine.cache);
+
+addSamples(store);
+addViewSwitch(
+  store,
+  () => stage.result?.predictions.find(({ classIndex }) => classIndex !== explainedClass())?.classIndex,
+);
+showSelection(store);
+addClassField(store, () => session.model);
+addStageButtons();
+offerExports(store, () => session.exported(stage.result), fail);
+acceptInputs({
+  onPicture: (picture, name) => void session.open(picture, name),
+  onWeights: (files) => models.loadFiles(files),
+  onRefused: (why) => notice.say(why),
+});
+chooseFiles('choose-labels', 'labels-file', ([file]) => void useNames(file!));
+store.subscribe(showState);
+followLink();
+followDevice();
+showState(store.state);
+byId('app').hidden = false;
+byId('corner').hidden = false;
+if (linked.unknown.length > 0) {
+  notice.say(
+    `The link says something that this page does not know: ${linked.unknown.join(', ')}. The rest is as it says.`,
+  );
+}
+session.start();
+
+/** For whoever waits for the map: programs as well as people. */
+function setBusy(isBusy: boolean): void {
+  document.body.dataset.state = isBusy ? 'busy' : 'settled';
+  byId('stage').setAttribute('aria-busy', String(isBusy));
+}
+
+function explainedClass(): number | undefined {
+  return store.state.classIndex ?? stage.result?.classIndex;
+}
+
+/** A second class goes beside the one that is explained, which is named from then on. */
+function compare(otherClass: number | undefined): void {
+  if (otherClass === undefined) store.update({ otherClass, view: 'one' });
+  else store.update({ otherClass, classIndex: explainedClass(), view: 'classes' });
+}
+
+function nameOf({ picture }: State): string {
+  return picture.kind === 'scene' ? `Drawn scene ${picture.seed}` : `Your picture, ${picture.name}`;
+}
+
+async function showResult(pane: number, result: RemoteExplanation): Promise<void> {
+  progress.done(pane, result);
+  if (pane > 0) return;
+  predictions.show(result.predictions);
+  showState(store.state);
+  showTimings(result);
+  enableExports(true);
+  const { classIndex } = result;
+  const explained = result.predictions.find((prediction) => prediction.classIndex === classIndex) ?? { classIndex };
+  const share = 'probability' in explained ? `, ${percentOf(explained.probability)}` : '';
+  say(`${className(explained)}${share}: the map is there.`);
+  await showFeatures(result);
+}
+
+async function showFeatures(result: RemoteExplanation): Promise<void> {
+  const hasMaps = takesSelection(store.state.method);
+  byId('features-text').textContent = hasMaps
+    ? 'By what they add to the map. Choose some to see their sum.'
+    : 'Methods at the input have none to choose from.';
+  const layer = session.model?.layers.find(({ name }) => name === result.options.layerName);
+  try {
+    await sheet.show(hasMaps ? result : undefined, layer?.shape[0] ?? 0);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** A model that is not there yet has no layers and sees nothing. */
+function showModel(model: ModelInUse | undefined): void {
+  stage.useModel(model?.request);
+  showClasses(model?.labels);
+  if (model) {
+    notice.hideError();
+    notice.takeBack(NOT_LOADED);
+    network.draw(model.layers);
+  } else {
+    progress.clear();
+    predictions.show([]);
+    enableExports(false);
+    void sheet.show(undefined, 0);
+    if (store.state.weights.kind !== 'built-in') notice.say(NOT_LOADED);
+  }
+  showState(store.state);
+}
+
+/** What follows from the state alone. */
+function showState(state: State): void {
+  const layer = takesLayer(state.method) ? (state.layerName ?? session.model?.defaultLayer) : undefined;
+  network.choose(layer);
+  const shape = session.model?.layers.find(({ name }) => name === layer)?.shape;
+  byId('layer-text').textContent = layer && shape ? `${layer}: ${shape[0]} maps of ${shape[1]} × ${shape[2]}` : '';
+  sheet.choose(state.filters);
+  predictions.choose(explainedClass(), state.view === 'classes' ? state.otherClass : undefined);
+  byId('toggle-boxes').setAttribute('aria-pressed', String(state.showsBoxes));
+  byId<HTMLButtonElement>('pick-cells').disabled = !takesSelection(state.method);
+}
+
+function addStageButtons(): void {
+  const pick = byId<HTMLButtonElement>('pick-cells');
+  pick.addEventListener('click', () => {
+    const picks = !stage.picksCells;
+    pick.setAttribute('aria-pressed', String(picks));
+    stage.pickCells(picks);
+  });
+  byId('toggle-boxes').addEventListener('click', () => store.update({ showsBoxes: !store.state.showsBoxes }));
+}
+
+async function useNames(file: File): Promise<void> {
+  const { model } = session;
+  if (!model) return notice.say('Load the model first: its classes are what the names are for.');
+  try {
+    await session.name(await readNames(file, model.classCount));
+  } catch (error) {
+    notice.say((error as Error).message);
+  }
+}
+
+/** The address says what is shown, and what it says is shown. */
+function followLink(): void {
+  const write = debounced(() => {
+    const link = linkOf(store.state);
+    if (`#${link}` !== (location.hash || '#')) history.replaceState(null, '', link ? `#${link}` : location.pathname);
+  }, 300);
+  store.subscribe(write);
+  addEventListener('hashchange', () => store.update(stateOf(location.hash).state));
+}
+
+function followDevice(): void {
+  const show = ({ adapter }: Awaited<ReturnType<Engine['ready']>>) => {
+    const name = [adapter.description || adapter.device || adapter.architecture, adapter.vendor].find(Boolean);
+    byId('adapter').textContent =
+      `${name ?? 'Unnamed GPU'}${adapter.isFallback ? ', in software: right, but slow' : ''}`;
+  };
+  engine.ready().then(show, (error: unknown) => {
+    byId('adapter').textContent = 'No GPU';
+    fail(error, 'explanation');
+  });
+  engine.addEventListener('device-lost', () => notice.say(GPU_LOST));
+  engine.addEventListener('recovered', () => {
+    notice.takeBack(GPU_LOST);
+    engine.ready().then(show, () => {});
+  });
+}
+
+function showTimings({ timings }: RemoteExplanation): void {
+  const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  byId('timings').textContent =
+    `prepare ${ms(timings.prepare)} · compute ${ms(timings.compute)} · read ${ms(timings.read)} · all ${ms(timings.total)}`;
+}
+
+function once(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    work();
+  };
+}

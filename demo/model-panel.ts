@@ -1,0 +1,137 @@
+/** Which network, and where its weights come from. Nothing is fetched from elsewhere before the visitor says so. */
+import { MODELS, type ModelName } from 'gradcam-webgpu';
+import type { WeightsStore } from 'gradcam-webgpu/element';
+import { byId, h } from './dom.ts';
+import { isWeightsUrl } from './link.ts';
+import type { OwnWeights, Session } from './session.ts';
+import { isBuiltIn, knownModel, type State, type Store, usualWeights } from './state.ts';
+
+/** What of the state belongs to one model alone. */
+const NEW_MODEL = {
+  layerName: undefined,
+  classIndex: undefined,
+  otherClass: undefined,
+  filters: [],
+  cells: undefined,
+  view: 'one',
+} as const satisfies Partial<State>;
+
+export class ModelPanel {
+  readonly #store: Store;
+  readonly #session: Session;
+  readonly #cache: WeightsStore;
+  readonly #select = h(
+    'select',
+    { id: 'model', 'aria-labelledby': 'model-title' },
+    ...MODELS.map(({ name, title }) => h('option', { value: name }, title)),
+  );
+  readonly #form = byId<HTMLFormElement>('weights-form');
+  readonly #url = byId<HTMLInputElement>('weights-url');
+  readonly #button = byId<HTMLButtonElement>('load-weights');
+
+  constructor(store: Store, session: Session, cache: WeightsStore) {
+    this.#store = store;
+    this.#session = session;
+    this.#cache = cache;
+    byId('model-fields').append(this.#select);
+    this.#select.addEventListener('change', () => this.#choose(this.#select.value as ModelName));
+    this.#form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#loadAddress(this.#url.value.trim());
+    });
+    byId('stop-loading').addEventListener('click', () => session.stopLoading());
+    byId('empty-cache').addEventListener('click', () => void this.#emptyCache());
+    store.subscribe((state, changed) => {
+      if (changed.has('model') || changed.has('weights')) this.#show(state);
+    });
+    this.#show(store.state);
+    void this.showCache();
+    void this.#loadKept(store.state);
+  }
+
+  /** Files of the visitor's own. Which network they are of shows when they are read. */
+  loadFiles(files: readonly File[]): void {
+    const { model } = this.#store.state;
+    const name = isBuiltIn(model) ? 'vgg16' : model;
+    this.#store.update({ ...NEW_MODEL, model: name, weights: { kind: 'files', name: files[0]!.name } });
+    this.#load(files);
+  }
+
+  showProgress(progress: { readonly loadedBytes: number; readonly totalBytes: number } | undefined): void {
+    byId('loading').hidden = progress === undefined;
+    this.#button.disabled = progress !== undefined;
+    if (!progress) return void this.showCache();
+    const { loadedBytes, totalBytes } = progress;
+    const bar = byId<HTMLProgressElement>('loading-bar');
+    if (totalBytes > 0) {
+      bar.max = totalBytes;
+      bar.value = loadedBytes;
+    } else {
+      bar.removeAttribute('value');
+    }
+    byId('loading-text').textContent =
+      totalBytes > 0 ? `${megabytes(loadedBytes)} of ${megabytes(totalBytes)}` : 'Asking for the weights …';
+  }
+
+  /** What the browser keeps of downloads. */
+  async showCache(): Promise<void> {
+    const files = await this.#cache.list();
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    const text = `Kept in this browser: ${files.length === 1 ? '1 file' : `${files.length} files`}, ${megabytes(bytes)}.`;
+    byId('cache-text').textContent = files.length === 0 ? '' : text;
+    byId('empty-cache').hidden = files.length === 0;
+  }
+
+  #choose(name: ModelName): void {
+    this.#store.update({ ...NEW_MODEL, model: name, weights: usualWeights(name) });
+  }
+
+  #show({ model, weights }: State): void {
+    const known = knownModel(model);
+    this.#select.value = model;
+    this.#form.hidden = isBuiltIn(model);
+    byId('choose-labels').hidden = isBuiltIn(model);
+    if (isBuiltIn(model)) return;
+    const usual = usualWeights(model);
+    const address = weights.kind === 'url' ? weights : usual;
+    this.#url.value = address.kind === 'url' ? address.url : '';
+    byId('weights-about').textContent =
+      `${megabytes(known.bytes)} in float32. Nothing is fetched before you press Load; what was fetched is kept for the next ` +
+      'visit. Files and folders can be dropped here as well.';
+  }
+
+  #loadAddress(url: string): void {
+    const isAllowed = isWeightsUrl(url);
+    this.#url.setCustomValidity(
+      isAllowed ? '' : 'An address that begins with https://, or one of this page’s own server.',
+    );
+    if (!this.#url.reportValidity()) {
+      // Typing on makes it valid again.
+      this.#url.addEventListener('input', () => this.#url.setCustomValidity(''), { once: true });
+      return;
+    }
+    this.#store.update({ weights: { kind: 'url', url } });
+    this.#load(url);
+  }
+
+  /** A link's weights are fetched on the visitor's word alone, but what the browser keeps is no request. */
+  async #loadKept({ weights }: State): Promise<void> {
+    if (weights.kind !== 'url') return;
+    const files = await this.#cache.list();
+    if (files.some(({ url }) => url === weights.url)) this.#load(weights.url);
+  }
+
+  #load(weights: OwnWeights): void {
+    void this.#session.load(weights);
+  }
+
+  async #emptyCache(): Promise<void> {
+    await this.#cache.clear();
+    await this.showCache();
+  }
+}
+
+function megabytes(bytes: number): string {
+  const value = bytes / 1e6;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} MB`;
+}

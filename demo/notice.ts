@@ -1,0 +1,58 @@
+/** The one place where the page says that something went wrong, or has to be known. */
+import { byId, h } from './dom.ts';
+import type { Message } from './words.ts';
+
+export class Notice {
+  readonly #element = byId('notice');
+  readonly #actions: Readonly<Record<NonNullable<Message['action']>, { label: string; act(): void }>>;
+
+  constructor(actions: { fewerAtOnce(): void; again(): void }) {
+    this.#actions = {
+      'fewer-at-once': { label: 'Fewer copies at once', act: actions.fewerAtOnce },
+      again: { label: 'Try again', act: actions.again },
+      reload: { label: 'Reload the page', act: () => location.reload() },
+    };
+  }
+
+  showError({ text, detail, action }: Message): void {
+    const parts: HTMLElement[] = [h('p', {}, text)];
+    if (detail) parts.push(h('details', {}, h('summary', {}, 'What exactly'), h('p', { class: 'detail' }, detail)));
+    if (action) {
+      const { label, act } = this.#actions[action];
+      const button = h('button', { type: 'button' }, label);
+      button.addEventListener('click', () => {
+        this.hide();
+        act();
+      });
+      parts.push(h('div', { class: 'buttons' }, button));
+    }
+    this.#show('error', parts);
+  }
+
+  say(text: string): void {
+    this.#show('', [h('p', {}, text)]);
+  }
+
+  /** What was said and is not so any more; something else stays. */
+  takeBack(text: string): void {
+    if (this.#element.querySelector('p')?.textContent === text) this.hide();
+  }
+
+  /** What was tried again is no failure any more. */
+  hideError(): void {
+    if (this.#element.classList.contains('error')) this.hide();
+  }
+
+  hide(): void {
+    this.#element.hidden = true;
+    this.#element.replaceChildren();
+  }
+
+  #show(kind: 'error' | '', parts: readonly HTMLElement[]): void {
+    const close = h('button', { type: 'button', class: 'close', 'aria-label': 'Close' }, '×');
+    close.addEventListener('click', () => this.hide());
+    this.#element.classList.toggle('error', kind === 'error');
+    this.#element.replaceChildren(...parts, close);
+    this.#element.hidden = false;
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * What is under way: the picture and the model that the state names, and when there is to be a new explanation. The newest wish
+ * counts; what it makes pointless is stopped.
+ */
+import { AbortError, type LoadProgress, MODELS } from 'gradcam-webgpu';
+import type { Engine, LoadedModel, LoadRequest, OpenedPicture, RemoteExplanation } from 'gradcam-webgpu/element';
+import { optionsOf, type PaneWanted, panesOf, selectionOf } from './panes.ts';
+import { SCENE_SIZE, type SceneDrawer } from './scenes.ts';
+import { JOB_KEYS, type State, type Store } from './state.ts';
+
+/** What a session tells of, in the order of its work. */
+export interface SessionEvents {
+  picture(picture: OpenedPicture): void;
+  /** Undefined: nothing is being loaded any more. */
+  loading(progress: Pick<LoadProgress, 'loadedBytes' | 'totalBytes'> | undefined): void;
+  /** Undefined where the model that the state names is not there yet. */
+  model(model: ModelInUse | undefined): void;
+  /** Something is going to be made that will replace what is shown. */
+  busy(): void;
+  /** The panes are about to be made; what they show until then is of an older wish. */
+  begin(panes: readonly PaneWanted[]): void;
+  result(pane: number, result: RemoteExplanation): void;
+  /** Nothing is under way any more. */
+  end(): void;
+  failure(error: unknown, during: 'picture' | 'model' | 'explanation'): void;
+}
+
+/** Where maps are made and shown. */
+export interface MapMaker {
+  /** @throws as Engine.explain() */
+  explain(pane: number, options: PaneWanted['options']): Promise<RemoteExplanation>;
+  /** Ends what is under way, with the map so far. */
+  stop(): void;
+}
+
+/** A model, and what it was asked for by. */
+export interface ModelInUse extends LoadedModel {
+  readonly request: LoadRequest;
+}
+
+/** An address, or files that the visitor handed over. */
+export type OwnWeights = string | readonly File[];
+
+/** Of a new picture, nothing that was chosen in the old one means anything. */
+export const NEW_PICTURE = {
+  classIndex: undefined,
+  otherClass: undefined,
+  filters: [],
+  cells: undefined,
+  view: 'one',
+} as const satisfies Partial<State>;
+
+/** Changes that come so close together, as those of a slider, are one. */
+const PAUSE_MS = 200;
+
+export class Session {
+  readonly #engine: Engine;
+  readonly #store: Store;
+  readonly #scenes: SceneDrawer;
+  readonly #maker: MapMaker;
+  readonly #events: SessionEvents;
+  #picture: OpenedPicture | undefined;
+  #model: ModelInUse | undefined;
+  #weights: OwnWeights | undefined;
+  #labels: readonly string[] | undefined;
+  #loading: AbortController | undefined;
+  /** Numbers of the newest picture and of the newest run. */
+  #pictures = 0;
+  #runs = 0;
+  #soon: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(engine: Engine, store: Store, scenes: SceneDrawer, maker: MapMaker, events: SessionEvents) {
+    this.#engine = engine;
+    this.#store = store;
+    this.#scenes = scenes;
+    this.#maker = maker;
+    this.#events = events;
+    store.subscribe((state, changed) => this.#follow(state, changed));
+  }
+
+  get model(): ModelInUse | undefined {
+    return this.#model;
+  }
+
+  get picture(): OpenedPicture | undefined {
+    return this.#picture;
+  }
+
+  /** Shows what the state names; also once more, where it could not be had. */
+  start(): void {
+    if (!this.#picture) void this.#openScene(this.#store.state);
+    if (this.#model) void this.run();
+    else if (this.#store.state.weights.kind === 'built-in' || this.#weights) void this.load(this.#weights);
+  }
+
+  /** A picture of the visitor's own. */
+  async open(picture: Blob, name: string): Promise<void> {
+    await this.#open(() => this.#engine.open(picture), { ...NEW_PICTURE, picture: { kind: 'own', name } });
+  }
+
+  /**
+   * Loads the model that the state names.
+   *
+   * @param weights undefined: those that come with the page
+   */
+  async load(weights: OwnWeights | undefined): Promise<void> {
+    this.#loading?.abort();
+    this.#take(undefined);
+    const loading = new AbortController();
+    this.#loading = loading;
+    this.#weights = weights;
+    this.#events.loading({ loadedBytes: 0, totalBytes: 0 });
+    try {
+      // Files tell by themselves which network they are of.
+      const isOfFiles = typeof weights === 'object';
+      const request = { model: isOfFiles ? 'auto' : this.#store.state.model, weights, labels: this.#labels };
+      const onProgress = (progress: LoadProgress) => this.#events.loading(progress);
+      const model = await this.#engine.load(request, { signal: loading.signal, onProgress });
+      if (loading.signal.aborted) model.release();
+      else this.#take({ ...model, request });
+    } catch (error) {
+      if (!(error instanceof AbortError)) this.#events.failure(error, 'model');
+    } finally {
+      if (this.#loading === loading) {
+        this.#loading = undefined;
+        this.#events.loading(undefined);
+      }
+    }
+  }
+
+  stopLoading(): void {
+    this.#loading?.abort();
+  }
+
+  /** Names of the classes, for weights that come without: the model is loaded with them. */
+  async name(labels: readonly string[]): Promise<void> {
+    this.#labels = labels;
+    if (this.#model) await this.load(this.#weights);
+  }
+
+  /** Makes the maps that the state asks for. */
+  async run(): Promise<void> {
+    clearTimeout(this.#soon);
+    const number = ++this.#runs;
+    this.#maker.stop();
+    if (!this.#picture || !this.#model) return;
+    const panes = panesOf(this.#store.state);
+    this.#events.begin(panes);
+    try {
+      for (const [pane, { options }] of panes.entries()) {
+        const result = await this.#maker.explain(pane, options);
+        if (number !== this.#runs) return;
+        this.#events.result(pane, result);
+      }
+    } catch (error) {
+      if (!(error instanceof AbortError) && number === this.#runs) this.#events.failure(error, 'explanation');
+    } finally {
+      if (number === this.#runs) this.#events.end();
+    }
+  }
+
+  /**
+   * A result to be taken along, with a record of all that is chosen: of feature maps and cells, it is made anew.
+   *
+   * @param shown the result on the page
+   * @throws as Engine.explain()
+   */
+  async exported(shown: RemoteExplanation | undefined): Promise<RemoteExplanation | undefined> {
+    const { state } = this.#store;
+    const selection = selectionOf(state);
+    if (!shown || !selection || !this.#model || !this.#picture) return shown;
+    const { classIndex, options, provenance } = shown;
+    const made = {
+      ...optionsOf(state),
+      ...selection,
+      classIndex,
+      nSamples: options.nSamples,
+      kernels: provenance.kernels,
+    };
+    return this.#engine.explain(this.#model, this.#picture, made);
+  }
+
+  #follow(state: State, changed: ReadonlySet<keyof State>): void {
+    // The name of what was loaded from files is known with them.
+    const isOther = changed.has('model') && state.model !== this.#model?.name;
+    if (isOther || changed.has('weights')) this.#changeModel(state);
+    if (changed.has('picture')) {
+      this.#events.busy();
+      // Its first explanation begins when it is open.
+      clearTimeout(this.#soon);
+      if (state.picture.kind === 'scene') void this.#openScene(state);
+      return;
+    }
+    const isAboutPanes = changed.has('view') || (state.view === 'classes' && changed.has('otherClass'));
+    if (!isAboutPanes && !JOB_KEYS.some((key) => changed.has(key))) return;
+    this.#events.busy();
+    clearTimeout(this.#soon);
+    this.#soon = setTimeout(() => void this.run(), PAUSE_MS);
+  }
+
+  /** What there was of another model means nothing any more. */
+  #changeModel({ weights }: State): void {
+    this.#loading?.abort();
+    this.#weights = undefined;
+    this.#labels = undefined;
+    if (weights.kind === 'built-in') void this.load(undefined);
+    else this.#take(undefined);
+  }
+
+  #take(model: ModelInUse | undefined): void {
+    if (!model && !this.#model) return;
+    this.#model?.release();
+    this.#model = model;
+    const known = MODELS.find(({ name }) => name === model?.name);
+    if (known) this.#store.update({ model: known.name });
+    this.#events.model(model);
+    void this.run();
+  }
+
+  async #openScene({ picture }: State): Promise<void> {
+    if (picture.kind !== 'scene') return;
+    await this.#open(async () => this.#engine.open(await this.#scenes.draw(picture.seed, SCENE_SIZE)), {});
+  }
+
+  /** @param change of the state, once the picture has turned out to be one */
+  async #open(open: () => Promise<OpenedPicture>, change: Partial<State>): Promise<void> {
+    const number = ++this.#pictures;
+    try {
+      const picture = await open();
+      if (number !== this.#pictures) return picture.release();
+      this.#picture?.release();
+      this.#picture = picture;
+      this.#store.update(change);
+      this.#events.picture(picture);
+      void this.run();
+    } catch (error) {
+      if (number === this.#pictures) this.#events.failure(error, 'picture');
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type Plugin } from 'vite';
+import { renderedDocs } from './rendered-docs.ts';
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
+/** The page takes the library by its public names; in this repository they lead to its sources. */
+export default defineConfig({
+  root: path('.'),
+  // Works under any path.
+  base: './',
+  resolve: {
+    alias: [
+      { find: /^gradcam-webgpu$/, replacement: path('../src/index.ts') },
+      { find: /^gradcam-webgpu\/element$/, replacement: path('../src/element.ts') },
+    ],
+  },
+  plugins: [renderedDocs(path('../docs')), policyForDevelopment()],
+  worker: { format: 'es' },
+  server: { fs: { allow: [path('..')] } },
+  build: {
+    outDir: path('../build/demo'),
+    emptyOutDir: true,
+    target: 'es2022',
+    // As data: URLs they would need a wider policy.
+    assetsInlineLimit: 0,
+  },
+});
+
+/** Vite's development server adds styles to the page and talks to it by a socket; the built page needs neither. */
+function policyForDevelopment(): Plugin {
+  return {
+    name: 'policy-for-development',
+    apply: 'serve',
+    transformIndexHtml: (html) =>
+      html
+        .replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+        .replace("connect-src 'self'", "connect-src 'self' ws:"),
+  };
+}
