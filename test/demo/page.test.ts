@@ -1,0 +1,167 @@
+/** The demo in Chromium: what it shows, what it asks for, and whether everybody can use it. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { AxeResults } from 'axe-core';
+import type { Page } from 'puppeteer';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROOT } from '../harness/modules.ts';
+import { type Demo, MAP_TIMEOUT_MS, settled, shownMap, startDemo, type Visit, visit } from './visit.ts';
+
+const SCREENS = join(ROOT, 'build/screens');
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const TIMEOUT_MS = 3 * MAP_TIMEOUT_MS;
+
+let demo: Demo;
+
+beforeAll(async () => {
+  mkdirSync(SCREENS, { recursive: true });
+  demo = await startDemo();
+}, TIMEOUT_MS);
+
+afterAll(() => demo?.close());
+
+/** What axe finds, as text: rule and elements. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const results = (await page.evaluate('axe.run(document, { resultTypes: ["violations"] })')) as AxeResults;
+  return results.violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
+  );
+}
+
+const screenshot = (page: Page, name: string) =>
+  page.screenshot({ path: join(SCREENS, `${name}.png`), fullPage: true });
+
+const largest = (values: readonly number[]) => values.reduce((most, value) => Math.max(most, value), 0);
+
+describe('on a first visit', () => {
+  let first: Visit;
+
+  beforeAll(async () => {
+    first = await visit(demo);
+    await settled(first.page);
+    await first.page.waitForSelector('.thumbnail');
+  }, TIMEOUT_MS);
+
+  afterAll(() => first?.page.browserContext().close());
+
+  it('the page explains its first scene', async () => {
+    const map = await shownMap(first.page);
+    expect(map).toMatchObject({ method: 'smooth-grad-cam++', layerName: 'block5_conv3', label: 'tree', outcome: 'ok' });
+    expect(map.shape).toEqual([1, 14, 14]);
+    expect(largest(map.data)).toBeGreaterThan(0);
+    await screenshot(first.page, 'desktop-light');
+  });
+
+  it('complains of nothing and asks no other server', () => {
+    expect(first.complaints).toEqual([]);
+    const own = first.requests.filter((request) => request.startsWith(demo.address));
+    expect(own.length).toBeGreaterThan(4);
+    expect(
+      first.requests.filter((request) => !request.startsWith(demo.address) && !/^(blob|data):/.test(request)),
+    ).toEqual([]);
+  });
+
+  it('can be used by everybody, as far as axe can tell', async () => {
+    expect(await violations(first.page)).toEqual([]);
+  });
+
+  it('answers a box of neurons without another explanation', async () => {
+    const { page } = first;
+    await page.click('#pick-cells');
+    await page.evaluate(() => {
+      const view = document.querySelector('gradcam-view')!;
+      const seen = { results: 0, maps: [] as number[][] };
+      Object.assign(globalThis, { seen });
+      view.addEventListener('result', () => seen.results++);
+      view.addEventListener('combine', ({ detail }) => seen.maps.push([...detail.map.data]));
+    });
+    const grid = (await (await page.$('#neuron-grid'))!.boundingBox())!;
+    const at = (row: number, column: number) =>
+      [grid.x + ((column + 0.5) / 14) * grid.width, grid.y + ((row + 0.5) / 14) * grid.height] as const;
+    await page.mouse.move(...at(3, 2));
+    await page.mouse.down();
+    await page.mouse.move(...at(8, 6), { steps: 4 });
+    await page.mouse.up();
+    await page.waitForFunction(() => document.querySelector('#selection-text')?.textContent?.includes('6 × 5 neurons'));
+    const whole = (await shownMap(page)).data;
+    const expected = whole.map((value, cell) => {
+      const [row, column] = [Math.floor(cell / 14), cell % 14];
+      return row >= 3 && row <= 8 && column >= 2 && column <= 6 ? value : 0;
+    });
+    const seen = () =>
+      page.evaluate(() => (globalThis as unknown as { seen: { results: number; maps: number[][] } }).seen);
+    await expect.poll(async () => (await seen()).maps.at(-1)).toEqual(expected);
+    expect((await seen()).results).toBe(0);
+    await expect.poll(() => page.evaluate(() => location.hash)).toBe('#cells=3%2C2-8%2C6');
+    await page.click('#clear-selection');
+    await expect.poll(async () => (await seen()).maps.at(-1)).toEqual(whole);
+  });
+
+  it(
+    'is led through the layers by the keyboard',
+    async () => {
+      const { page } = first;
+      await page.$eval('#network [aria-checked="true"]', (layer) => (layer as SVGGElement).focus());
+      await page.keyboard.press('ArrowLeft');
+      await settled(page);
+      expect((await shownMap(page)).layerName).toBe('block5_conv2');
+    },
+    TIMEOUT_MS,
+  );
+
+  it('runs no script but its own', async () => {
+    const ran = await first.page.evaluate(() => {
+      const script = document.createElement('script');
+      script.textContent = 'document.title = "foreign"';
+      document.head.append(script);
+      return document.title === 'foreign';
+    });
+    expect(ran).toBe(false);
+    expect(first.complaints.join()).toContain('Content Security Policy');
+  });
+});
+
+it(
+  'shows what a link says, in the dark',
+  async () => {
+    const fragment = 'picture=scene-32&method=grad-cam%2B%2B&class=4&other=8&view=classes&color-map=viridis&boxes=1';
+    const { page, complaints } = await visit(demo, { fragment, dark: true });
+    await settled(page);
+    expect(await shownMap(page, 0)).toMatchObject({ method: 'grad-cam++', label: 'crescent', outcome: 'ok' });
+    expect(await shownMap(page, 1)).toMatchObject({ method: 'grad-cam++', label: 'house', outcome: 'ok' });
+    expect(new URL(page.url()).hash).toBe(`#${fragment}`);
+    expect(await page.$eval('#field-method', (select) => (select as HTMLSelectElement).value)).toBe('grad-cam++');
+    expect((await page.$$('gradcam-view rect.line')).length).toBeGreaterThan(1);
+    await page.click('#conventions summary');
+    await page.click('#field-method ~ .about-button, .about-button');
+    expect(await violations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await screenshot(page, 'desktop-dark');
+    await page.browserContext().close();
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  'fits a phone, and a growing map can be stopped',
+  async () => {
+    const { page, complaints } = await visit(demo, { fragment: 'samples=20', phone: true });
+    await page.waitForFunction(() => /^\d+ of 20/.test(document.querySelector('#progress-text')?.textContent ?? ''), {
+      timeout: MAP_TIMEOUT_MS,
+    });
+    await page.tap('#stop');
+    await settled(page);
+    const { nSamples, data } = await shownMap(page);
+    expect(nSamples).toBeGreaterThan(0);
+    expect(nSamples).toBeLessThan(20);
+    expect(largest(data)).toBeGreaterThan(0);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0);
+    expect(await violations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await screenshot(page, 'phone-light');
+    await page.browserContext().close();
+  },
+  TIMEOUT_MS,
+);
