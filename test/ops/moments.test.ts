@@ -336,4 +336,28 @@ describe('moments of other scores', () => {
       }
     }
   });
+
+  opTest('of a contrast are those of the difference of two logits', async (op) => {
+    const { uniform } = random(9);
+    const [classes, samples, classIndex, contrast] = [7, 3, 5, 2];
+    const logits = Float32Array.from({ length: classes * samples }, () => uniform(-4, 4));
+    const differences = logits.slice();
+    for (let at = 0; at < logits.length; at += classes) differences[at + classIndex]! -= logits[at + contrast]!;
+    const index = op.input(Uint32Array.of(classIndex));
+    const weights = async (values: Float32Array, against?: number) => {
+      const buffers = { logits: op.input(values), index, contrast: against };
+      const [exp, sigmoid] = [op.output(SAMPLE_WEIGHT_FLOATS * samples), op.output(SAMPLE_WEIGHT_FLOATS * samples)];
+      const largest = op.output(1);
+      await op.run(momentWeights(classes, samples, { ...buffers, largest, sampleWeights: exp, restart: true }));
+      await op.run(scoreDerivatives('sigmoid', classes, samples, { ...buffers, sampleWeights: sigmoid }));
+      return [await op.floats(exp), await op.floats(sigmoid), await op.floats(largest)] as const;
+    };
+    const expected = await weights(differences);
+    for (const [i, found] of (await weights(logits, contrast)).entries()) assertSameBits(found, expected[i]!);
+    const without = await weights(logits);
+    assert(
+      without[0].some((value, i) => value !== expected[0][i]),
+      'the contrast must matter',
+    );
+  });
 });
