@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config';
  * before Dawn loads, so that no configuration here can do it.
  */
 export default defineConfig({
+  // Parts of the page are tested by themselves, and take the library by its public names.
+  resolve: { tsconfigPaths: true },
   test: {
     include: ['test/**/*.test.ts'],
     // A process of its own for each file: Dawn is native code, and one file's lost device or crash must not reach others.

@@ -157,8 +157,8 @@ export class NeuronGrid {
 
   #toggle(cell: Cell): void {
     const { rows, columns } = this.#layout!;
-    const cells = cellsOf(this.#choice);
-    const kept = cells.length > MOST_CELLS ? [] : cells.filter(([r, c]) => r < rows && c < columns);
+    const isTooMany = countOf(this.#choice) > MOST_CELLS;
+    const kept = isTooMany ? [] : cellsOf(this.#choice).filter(([r, c]) => r < rows && c < columns);
     const others = kept.filter((each) => !isSameCell(each, cell));
     const next = others.length === kept.length ? [...kept, cell] : others;
     this.#take(next.length > 0 ? { kind: 'cells', cells: next } : undefined);
@@ -211,8 +211,14 @@ const STEPS: Readonly<Record<string, Cell>> = {
 const clamp = (value: number, most: number) => Math.min(most, Math.max(0, value));
 const isSameCell = (a: Cell, b: Cell) => a[0] === b[0] && a[1] === b[1];
 
+export function countOf(choice: CellChoice | undefined): number {
+  if (choice?.kind !== 'box') return choice?.cells.length ?? 0;
+  const [[r0, c0], [r1, c1]] = choice.corners;
+  return (Math.abs(r1 - r0) + 1) * (Math.abs(c1 - c0) + 1);
+}
+
 /** A choice cell by cell. */
-export function cellsOf(choice: CellChoice | undefined): Cell[] {
+function cellsOf(choice: CellChoice | undefined): Cell[] {
   if (!choice) return [];
   if (choice.kind === 'cells') return [...choice.cells];
   const [[r0, c0], [r1, c1]] = choice.corners;

@@ -42,9 +42,13 @@ export function renderedDocs(folder: string): Plugin {
 
 function render(file: string): string {
   const marked = new Marked(gfmHeadingId(), {
-    walkTokens: (token) => {
-      // Documents point to each other; what else of the repository they point to is not here.
-      if (token.type === 'link') token.href = token.href.replace(/^([\w-]+)\.md(?=#|$)/, '$1.html');
+    renderer: {
+      link({ href, tokens }) {
+        const text = this.parser.parseInline(tokens);
+        const target = href.replace(/^([\w-]+)\.md(?=#|$)/, '$1.html');
+        // What else of the repository the documents point to is not here.
+        return target.startsWith('..') ? text : `<a href="${target}">${text}</a>`;
+      },
     },
   });
   const markdown = readFileSync(file, 'utf8');

@@ -1,6 +1,6 @@
 /** What is chosen of the layer, in a sentence, and the way back to all of it. */
 import { byId } from './dom.ts';
-import { cellsOf } from './neuron-grid.ts';
+import { countOf } from './neuron-grid.ts';
 import { type State, type Store, takesSelection } from './state.ts';
 
 export function showSelection(store: Store): void {
@@ -25,7 +25,7 @@ function cellsIn({ cells }: State): string[] {
   if (!cells) return [];
   if (cells.kind === 'cells') return [cells.cells.length === 1 ? '1 neuron' : `${cells.cells.length} neurons`];
   const [[r0, c0], [r1, c1]] = cells.corners;
-  return [`${Math.abs(r1 - r0) + 1} × ${Math.abs(c1 - c0) + 1} neurons (${cellsOf(cells).length})`];
+  return [`${Math.abs(r1 - r0) + 1} × ${Math.abs(c1 - c0) + 1} neurons (${countOf(cells)})`];
 }
 
 /** What could be chosen. */

@@ -4,17 +4,12 @@ import { renderedDocs } from './rendered-docs.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
-/** The page takes the library by its public names; in this repository they lead to its sources. */
+/** The page takes the library by its public names, which tsconfig.json leads to its sources. */
 export default defineConfig({
   root: path('.'),
   // Works under any path.
   base: './',
-  resolve: {
-    alias: [
-      { find: /^gradcam-webgpu$/, replacement: path('../src/index.ts') },
-      { find: /^gradcam-webgpu\/element$/, replacement: path('../src/element.ts') },
-    ],
-  },
+  resolve: { tsconfigPaths: true },
   plugins: [renderedDocs(path('../docs')), policyForDevelopment()],
   worker: { format: 'es' },
   server: { fs: { allow: [path('..')] } },

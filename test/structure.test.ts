@@ -102,6 +102,15 @@ describe('imports', () => {
   });
 });
 
+it('is used by its page by its public names alone', () => {
+  const files = filesBelow('demo', '.ts').filter((file) => !/(vite\.config|rendered-docs)\.ts$/.test(file));
+  const imported = new Set([...importGraph(files).values()].flat());
+  expect([...imported].filter((module) => !module.startsWith('demo/')).sort()).toEqual([
+    'gradcam-webgpu',
+    'gradcam-webgpu/element',
+  ]);
+});
+
 it('has no file that only re-exports, but its entries', () => {
   const files = ['src', 'test', 'bench'].flatMap((folder) => filesBelow(folder, '.ts'));
   expect(files.filter(onlyReexports)).toEqual(ENTRIES);
