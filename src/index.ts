@@ -87,10 +87,12 @@ export {
   type ResolvedOptions,
   type SelectionOptions,
 } from './options.ts';
+export { presentedMaps } from './presented-maps.ts';
 export {
   type Conventions,
   PRESET_TABLE,
   PRESETS,
+  type Presentation,
   type Preset,
   type PresetName,
   type PresetOptions,

@@ -46,6 +46,16 @@ export interface PresetOptions extends Conventions {
 }
 
 /** A program, or a paper, whose arithmetic the options reproduce. */
+/** How a program brings its maps to 0 … 1 and to the picture's size. */
+export interface Presentation {
+  /** 'max': divided by the largest value; 'min-max': less the smallest value, divided by what is then the largest. */
+  readonly normalization: 'max' | 'min-max';
+  /** Whether the values that count are those of the layer's cells, or of the enlarged map. */
+  readonly normalizedAt: 'layer' | 'size';
+  /** What lies on each other, bilinear in between: the outer edges of both maps, or the centres of their corner cells. */
+  readonly upsampling: 'half-pixel' | 'corners';
+}
+
 export interface Preset {
   /** For people. */
   readonly title: string;
@@ -55,6 +65,7 @@ export interface Preset {
   readonly options: PresetOptions;
   /** With noisy copies, where the program computes otherwise then. */
   readonly noisyOptions?: Partial<PresetOptions>;
+  readonly presentation: Presentation;
 }
 
 /** The arithmetic of the papers: what an option is without a preset. */
@@ -68,16 +79,25 @@ export const USUAL_CONVENTIONS = {
   activations: 'clean',
 } as const satisfies Conventions;
 
+/** Without a preset, and of papers, which say nothing of it. */
+export const USUAL_PRESENTATION = {
+  normalization: 'max',
+  normalizedAt: 'layer',
+  upsampling: 'half-pixel',
+} as const satisfies Presentation;
+
 const TABLE = {
   'paper-eq7': {
     title: 'Smooth Grad-CAM++ as printed',
     source: 'Omeiza et al. 2019 (arXiv 1908.01224), Eq. 7: the first derivative in the numerator',
     options: { ...USUAL_CONVENTIONS, method: 'smooth-grad-cam++', score: 'exp', alphaNumerator: 'first' },
+    presentation: USUAL_PRESENTATION,
   },
   'grad-cam++': {
     title: "Grad-CAM++, the paper's equations",
     source: 'Chattopadhay et al. 2018 (arXiv 1710.11063), Eq. 5, 6 and 19',
     options: { ...USUAL_CONVENTIONS, method: 'grad-cam++', score: 'exp' },
+    presentation: USUAL_PRESENTATION,
   },
   official: {
     title: "Grad-CAM++, the authors' program",
@@ -89,6 +109,7 @@ const TABLE = {
       alphaGuard: 'nonzero',
       alphaNormalization: 'positive-gradient',
     },
+    presentation: USUAL_PRESENTATION,
   },
   'torch-cam': {
     title: 'torch-cam',
@@ -111,6 +132,7 @@ const TABLE = {
       alphaGradient: 'last',
       activations: 'last',
     },
+    presentation: { ...USUAL_PRESENTATION, normalization: 'min-max' },
   },
   'pytorch-grad-cam': {
     title: 'pytorch-grad-cam',
@@ -122,6 +144,7 @@ const TABLE = {
       alphaEpsilon: 1e-6,
       alphaGuard: 'nonzero',
     },
+    presentation: { normalization: 'min-max', normalizedAt: 'size', upsampling: 'half-pixel' },
   },
   'tf-keras-vis': {
     title: 'tf-keras-vis',
@@ -133,6 +156,7 @@ const TABLE = {
       alphaGuard: 'nonzero',
       alphaNormalization: 'all',
     },
+    presentation: { normalization: 'min-max', normalizedAt: 'size', upsampling: 'corners' },
   },
 } as const satisfies Readonly<Record<string, Preset>>;
 

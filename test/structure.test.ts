@@ -23,7 +23,7 @@ const LEVELS = [
   ['network', 'cam', 'image'],
   ['model.ts'],
   ['explanation.ts'],
-  ['job.ts', 'tune.ts', 'fusion.ts', 'difference.ts'],
+  ['job.ts', 'tune.ts', 'fusion.ts', 'difference.ts', 'presented-maps.ts'],
   ['batches.ts', 'masked-passes.ts'],
   ['maps.ts'],
   ['explain.ts'],

@@ -15,11 +15,7 @@ export async function upsampleMaps(
   heat: { data: Float32Array; shape: readonly [maps: number, height: number, width: number] },
   size: { height: number; width: number },
 ): Promise<{ data: Float32Array; shape: readonly [maps: number, height: number, width: number] }> {
-  checkOptionNames('upsample()', size, { height: true, width: true });
-  for (const side of ['height', 'width'] as const) {
-    if (!Number.isInteger(size[side]) || size[side] < 1)
-      throw new OptionError(side, size[side], 'a whole number above 0');
-  }
+  checkSize('upsample()', size);
   const [maps, height, width] = heat.shape;
   const values = maps * size.height * size.width;
   const workspace = new Workspace(gpu, 'display');
@@ -34,5 +30,17 @@ export async function upsampleMaps(
     return { data: new Float32Array(bytes), shape: [maps, size.height, size.width] };
   } finally {
     workspace.release();
+  }
+}
+
+/**
+ * @param call its name, for messages
+ * @throws OptionError for a size that is no size
+ */
+export function checkSize(call: string, size: { height: number; width: number }): void {
+  checkOptionNames(call, size, { height: true, width: true });
+  for (const side of ['height', 'width'] as const) {
+    if (Number.isInteger(size[side]) && size[side] >= 1) continue;
+    throw new OptionError(side, size[side], 'a whole number above 0');
   }
 }

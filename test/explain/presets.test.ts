@@ -1,6 +1,7 @@
 /** Every preset against the program that it reproduces. Imports nothing of Node: it serves every runtime. */
 import { describe } from 'vitest';
 import { explain } from '../../src/explain.ts';
+import { presentedMaps } from '../../src/presented-maps.ts';
 import { PRESETS, type PresetName } from '../../src/presets.ts';
 import { assert, assertClose, assertEqual, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest } from '../harness/gpu.ts';
@@ -9,14 +10,18 @@ import { explain as explainByOracle } from '../reference/explain.ts';
 import {
   gradCamPlusPlusPaper,
   official,
+  officialPresented,
   paperEquation7,
   pytorchGradCam,
+  pytorchGradCamPresented,
   type Seen,
   tfKerasVis,
+  tfKerasVisPresented,
   torchCam,
+  torchCamPresented,
   torchCamSmooth,
 } from '../reference/presets.ts';
-import type { Tensor } from '../reference/tensor.ts';
+import { type Tensor, tensor } from '../reference/tensor.ts';
 import { mapTolerance } from './oracle.ts';
 
 /** Its last feature maps are 4 × 4. */
@@ -33,6 +38,15 @@ const PROGRAMS: Readonly<Record<PresetName, (seen: Seen, nSamples: number) => Te
   'pytorch-grad-cam': pytorchGradCam,
   'tf-keras-vis': tfKerasVis,
 };
+
+type Size = readonly [height: number, width: number];
+
+/** Those that have a size of their own. */
+const PRESENTED = {
+  official: officialPresented,
+  'pytorch-grad-cam': pytorchGradCamPresented,
+  'tf-keras-vis': tfKerasVisPresented,
+} as const;
 
 /** torch-cam brings its own σ, the others have none. */
 const noiseOf = (preset: PresetName) => (preset === 'torch-cam' ? {} : { stdDev: 0.1 });
@@ -72,6 +86,29 @@ describe('a preset makes the map of its program, but for a factor', () => {
       }
     });
   }
+
+  gpuTest('and brings it to 0 … 1 and to a size as its program does', async (gpu) => {
+    using model = await loadSmallVgg(gpu, VGG);
+    const sizes = [
+      [64, 64],
+      [19, 30],
+      [4, 5],
+    ] as const;
+    for (const [preset, present] of Object.entries(PRESENTED) as [PresetName, (map: Tensor, size: Size) => Tensor][]) {
+      const result = await explain(model, PICTURE, { preset, layerName: 'block5_conv2' });
+      const map = tensor([4, 4], result.map.data);
+      for (const size of sizes) {
+        const [height, width] = size;
+        const { data, shape } = presentedMaps(result, { height, width });
+        assertEqual(shape, [1, ...size]);
+        assertClose(data, present(map, size).data, { what: `${preset} at ${size}`, shape: size, tolerance: 1e-5 });
+      }
+    }
+    const result = await explain(model, PICTURE, { preset: 'torch-cam', layerName: 'block5_conv2' });
+    const expected = torchCamPresented(tensor([4, 4], result.map.data));
+    assertClose(presentedMaps(result).data, expected.data, { what: 'torch-cam', tolerance: 1e-5 });
+    assertEqual(Math.max(...presentedMaps(result).data), 1);
+  });
 
   gpuTest('whatever the batches', async (gpu) => {
     using model = await loadSmallVgg(gpu, VGG);

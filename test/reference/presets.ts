@@ -1,9 +1,9 @@
 /**
- * The maps of other programs in float64, each written from its own source step by step and in its own order, before it brings
- * them to 0 … 1. Those that know of no noise get the mean of each derivative over the samples.
+ * The maps of other programs in float64, each written from its own source step by step and in its own order. Those that know of no noise get the mean of each derivative over the samples.
  */
 import { sampleMean } from './sample-mean.ts';
 import { elementCount, slice, type Tensor, tensor } from './tensor.ts';
+import { upsample } from './upsample.ts';
 
 /** What such a program sees of the network. */
 export interface Seen {
@@ -151,4 +151,63 @@ export function torchCamSmooth({ gradients, activations, lastActivations }: Seen
   const product = spread(sumOfMaps(each((g3, act) => g3 * act, grad3, activations)), activations);
   const alpha = each((g2, sum) => g2 / (2 * g2 + sum + 1e-8), grad2, product);
   return cam(sumOfMaps(each((a, g) => a * relu(g), alpha, samples.at(-1)!)), lastActivations);
+}
+
+// --- How they bring their map to 0 … 1, and to a size ---
+
+type Size = readonly [height: number, width: number];
+
+const largestOf = ({ data }: Tensor) => data.reduce((a, b) => Math.max(a, b));
+const smallestOf = ({ data }: Tensor) => data.reduce((a, b) => Math.min(a, b));
+
+/** official's utils.py: `cam / np.max(cam)`, then skimage's resize, which is bilinear with half-pixel centres. */
+export function officialPresented(map: Tensor, size: Size): Tensor {
+  return upsample(
+    each((value) => value / largestOf(map), map),
+    size,
+  );
+}
+
+/** torch-cam's core.py, commit 036c075, _normalize(); what enlarges its maps is not its own. */
+export function torchCamPresented(map: Tensor): Tensor {
+  const shifted = each((value) => value - smallestOf(map), map);
+  return each((value) => value / (largestOf(shifted) + 1e-8), shifted);
+}
+
+/**
+ * pytorch-grad-cam's base_cam.py, commit 0666bb7: scale_cam_image() with the size, whose cv2.resize is bilinear with half-pixel
+ * centres, the mean over one layer, and scale_cam_image() without.
+ */
+export function pytorchGradCamPresented(map: Tensor, size: Size): Tensor {
+  const scale = (image: Tensor) => {
+    const shifted = each((value) => value - smallestOf(image), image);
+    return each((value) => value / (1e-7 + largestOf(shifted)), shifted);
+  };
+  return scale(upsample(scale(map), size));
+}
+
+/** tf-keras-vis' gradcam_plus_plus.py: scipy's zoom of order 1, which lays corner on corner, then normalize(). */
+export function tfKerasVisPresented(map: Tensor, size: Size): Tensor {
+  const zoomed = zoom(map, size);
+  const [least, most] = [smallestOf(zoomed), largestOf(zoomed)];
+  return each((value) => (value - least) / (most - least + 1e-7), zoomed);
+}
+
+function zoom(map: Tensor, [height, width]: Size): Tensor {
+  const [rows, columns] = map.shape as readonly number[] as [number, number];
+  const at = (position: number, count: number) => {
+    const low = Math.min(Math.floor(position), count - 2);
+    return { low, share: position - low };
+  };
+  const result = tensor([height, width]);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const row = at((y * (rows - 1)) / (height - 1), rows);
+      const column = at((x * (columns - 1)) / (width - 1), columns);
+      const value = (r: number, c: number) => map.data[(row.low + r) * columns + column.low + c]!;
+      const between = (r: number) => value(r, 0) * (1 - column.share) + value(r, 1) * column.share;
+      result.data[y * width + x] = between(0) * (1 - row.share) + between(1) * row.share;
+    }
+  }
+  return result;
 }
