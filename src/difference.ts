@@ -18,12 +18,12 @@ import { largestSize, normalizedMaps } from './image/normalize.ts';
 export function differenceMap(
   a: Pick<Explanation, 'map' | 'view'> & ComparedPicture,
   b: Pick<Explanation, 'map' | 'view'> & ComparedPicture,
-): HeatMaps {
+): HeatMaps & { readonly data: Float32Array<ArrayBuffer> } {
   const [one, other] = [a, b].map(({ provenance: { picture } }) => picture.checksum);
   if (one !== other) throw new OptionError('picture', other, `that of the other result, ${one}`);
   const sides = ['left', 'top', 'width', 'height'] as const;
   if (sides.some((side) => a.view[side] !== b.view[side])) {
-    throw new OptionError('view', b.view, `that of the other result: explain both with the same fit and input size`);
+    throw new OptionError('view', b.view, 'that of the other result: explain both with the same fit and input size');
   }
   const [count] = a.map.shape;
   if (b.map.shape[0] !== count) {

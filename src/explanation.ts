@@ -105,7 +105,10 @@ export interface Provenance<Options = ResolvedOptions> {
 export interface Completeness {
   /** Σ of `signed`. */
   readonly attributed: number;
-  /** The score of the picture less that of the baseline: S with score 'exp', whose factor e^S is dropped, else Y; of a `contrast`, with its S subtracted. */
+  /**
+   * The score of the picture less that of the baseline: S with score 'exp', whose factor e^S is dropped, else Y; with a
+   * `contrast` S_a − S_b is in the place of S.
+   */
   readonly gained: number;
   /** attributed − gained: the error of so many steps, and of float32. More steps make it smaller. */
   readonly gap: number;

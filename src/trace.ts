@@ -20,6 +20,7 @@ export interface TraceOptions
     | 'sampleWeights'
     | 'activations'
     | 'classIndex'
+    | 'contrast'
     | 'fit'
     | 'batch'
     | 'topK'
@@ -40,6 +41,7 @@ const TRACE_OPTIONS: OptionNames<TraceOptions> = {
   sampleWeights: true,
   activations: true,
   classIndex: true,
+  contrast: true,
   fit: true,
   batch: true,
   topK: true,
@@ -52,7 +54,7 @@ const TRACE_OPTIONS: OptionNames<TraceOptions> = {
 export interface Trace {
   /** By the layers' own names, whatever alias they were asked for with, in the order that they were asked for. */
   readonly layers: Readonly<Record<string, TracedLayer>>;
-  /** The class whose logit was differentiated, chosen or given. */
+  /** The class whose logit was differentiated, less that of a `contrast`, chosen or given. */
   readonly classIndex: number;
   /** S of that class on the clean picture. */
   readonly logit: number;

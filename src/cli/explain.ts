@@ -42,7 +42,7 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
   } as AnyExplainOptions;
   const { asked, fusion } = checkCall(options, choice.graph);
   if (flags.difference && asked.length !== 2) {
-    throw new OptionError('--difference', flags.class, 'to be given with two classes, such as --class 285,281');
+    throw new OptionError('--class', flags.class, 'two classes with --difference, such as 285,281');
   }
   const layers = fusion === undefined ? asked[0].length : 1;
   for (const note of idleFlagNotes(flags, callTraits(asked.flat()))) terminal.note(note);

@@ -57,6 +57,10 @@ export async function drawOverlay(
   const diverges = isDiverging(colorMap);
   const heat = options.heat ?? (diverges ? own.signed() : own.rectified);
   const [maps, mapHeight, mapWidth] = heat.shape;
+  if (heat.data.length !== maps * mapHeight * mapWidth) {
+    const allowed = `${maps} × ${mapHeight} × ${mapWidth} values for the shape [${heat.shape.join(', ')}]`;
+    throw new OptionError('heat', heat.data.length, allowed);
+  }
   if (!Number.isInteger(map) || map < 0 || map >= maps) {
     throw new OptionError('map', map, `a whole number from 0 to ${maps - 1}`);
   }

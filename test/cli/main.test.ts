@@ -76,7 +76,12 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ],
     ['several contrasts', ['explain', '--contrast', '1,2'], /--contrast: got "1,2"; allowed: one class/],
     ['an unknown contrast', ['explain', '--contrast', 'cat'], /--contrast: got "cat"; allowed: an index or a name/],
-    ['a difference of one class', ['explain', '--difference', '--class', '3'], /--difference: got "3".*two classes/],
+    [
+      'a difference of one class',
+      ['explain', '--difference', '--class', '3'],
+      /--class: got "3"; allowed: two classes with --difference/,
+    ],
+    ['a difference of none', ['explain', '--difference'], /--class: not given; needed: two classes with --difference/],
     [
       'an unknown layer of several',
       ['explain', '--layer', 'block5_conv3,x'],

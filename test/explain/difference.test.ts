@@ -54,6 +54,11 @@ describe('differenceMap', () => {
     expect(b! - r!).toBeGreaterThan(80);
     const [r2, , b2] = await red!;
     expect(r2! - b2!).toBeGreaterThan(80);
+    await assertRejects(
+      () => result.overlay({ heat: { data: heat.data, shape: [1, 2, 3] } }),
+      OptionError,
+      /heat: got 3; allowed: 1 × 2 × 3 values for the shape \[1, 2, 3\]/,
+    );
     // By PuOr: purple below zero, orange above.
     const [pr, pg, pb] = await at({ colorMap: 'puor' }, 0);
     expect(pb! > pr! && pr! > pg!).toBe(true);

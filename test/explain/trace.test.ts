@@ -75,6 +75,20 @@ describe('trace', () => {
     expect(traced.predictions).toEqual(expected.predictions);
   });
 
+  modelTest('takes the gradient of the difference to another class', async (model) => {
+    const options = { layers: LAYERS, ...SMOOTH } as const;
+    using contrasted = await trace(model, PICTURE, { ...options, contrast: 5 });
+    using one = await trace(model, PICTURE, options);
+    using other = await trace(model, PICTURE, { ...options, classIndex: 5 });
+    for (const name of LAYERS) {
+      const [found, a, b] = await Promise.all(
+        [contrasted, one, other].map(({ layers }) => layers[name]!.gradients.array()),
+      );
+      const expected = a!.map((value, i) => value - b![i]!);
+      assertClose(found!, expected, { what: name, tolerance: 2e-6 });
+    }
+  });
+
   modelTest('gives labelled buffers that kernels and copies take', async (model, gpu) => {
     using traced = await trace(model, PICTURE, { layers: ['features.3'] });
     const { block2_conv1: layer } = traced.layers;
