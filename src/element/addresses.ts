@@ -4,7 +4,22 @@
  */
 
 export function createWorker(): Worker {
-  return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'gradcam-webgpu' });
+  try {
+    return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+  } catch (error) {
+    if (!(error instanceof DOMException && error.name === 'SecurityError')) throw error;
+    return importingWorker();
+  }
+}
+
+/**
+ * A page may not start a worker from another origin, such as a content delivery network, but one of its own may import from
+ * there. The package's own file alone is served so: what a bundler makes lies with the page.
+ */
+function importingWorker(): Worker {
+  const address = import.meta.url.replace(/[^/]*$/, 'element-worker.js');
+  const code = new Blob([`import ${JSON.stringify(address)};`], { type: 'text/javascript' });
+  return new Worker(URL.createObjectURL(code), { type: 'module' });
 }
 
 export function builtInWeights(): string {

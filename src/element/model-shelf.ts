@@ -153,6 +153,7 @@ function recordOf(key: string, model: Model): ModelRecord {
       shape: graph.shape(node.name),
       canBeExplained: explained.has(node.name),
     })),
+    methods: model.methods,
     defaultLayer: model.resolveLayer().name,
     weightsRecord: weights,
   };

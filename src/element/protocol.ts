@@ -14,6 +14,7 @@ import type {
   HeatMaps,
   LimitError,
   LoadProgress,
+  MethodName,
   OneExplanation,
   OverlayOptions,
   Pixels,
@@ -80,6 +81,8 @@ export interface ModelRecord {
   readonly classCount: number;
   /** In forward order. */
   readonly layers: readonly LayerRecord[];
+  /** Names of the methods that the network takes. */
+  readonly methods: readonly MethodName[];
   /** The layer that is explained by default. */
   readonly defaultLayer: string;
   readonly weightsRecord: WeightsRecord;

@@ -1,10 +1,15 @@
 /** The engine and <gradcam-view> as a page has them: in Chromium, from the built package, with the built-in model. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ATTRIBUTES } from '../../src/element/attributes.ts';
 import type { Engine } from '../../src/element.ts';
 import { explain } from '../../src/index.ts';
+import { encodePng } from '../../src/node/image.ts';
 import { loadModel } from '../../src/node/load-model.ts';
+import { ensureFreshBuild } from '../harness/build.ts';
 import { testGpu } from '../harness/gpu.ts';
 import { ROOT } from '../harness/modules.ts';
 import { openTestPage, scene, type TestPage } from './page.ts';
@@ -48,11 +53,79 @@ declare global {
   var faulty: Engine;
 }
 
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+/** The README's page, with the package's folder in the place of an installed one. */
+const README_PAGE = /```html\n(.*?)```/s.exec(readme)![1]!.replace('node_modules/gradcam-webgpu/', '/');
+
+/** The same machine by another name. */
+const FOREIGN_PAGE = `<!doctype html><gradcam-view src="/scene.png" method="grad-cam" auto></gradcam-view>
+  <script>
+    const script = document.createElement('script');
+    script.type = 'module';
+    script.src = location.origin.replace('localhost', '127.0.0.1') + '/dist/element.js';
+    document.head.append(script);
+  </script>`;
+
 let page: TestPage;
 beforeAll(async () => {
-  page = await openTestPage({ ...WORKERS, '/half.safetensors': weights.subarray(0, weights.length / 2) });
+  page = await openTestPage({
+    ...WORKERS,
+    '/half.safetensors': weights.subarray(0, weights.length / 2),
+    '/readme/page.html': README_PAGE,
+    '/readme/photo.jpg': await encodePng(scene),
+    '/foreign.html': FOREIGN_PAGE,
+    ...(await bundledPage()),
+  });
 }, TIMEOUT_MS);
 afterAll(() => page?.close());
+
+/** What Vite makes of a page that has installed the package: files by path. */
+async function bundledPage(): Promise<Record<string, string | Uint8Array>> {
+  ensureFreshBuild();
+  const root = mkdtempSync(join(tmpdir(), 'gradcam-page-'));
+  try {
+    mkdirSync(join(root, 'node_modules'));
+    symlinkSync(ROOT, join(root, 'node_modules/gradcam-webgpu'), 'dir');
+    writeFileSync(join(root, 'main.js'), "import 'gradcam-webgpu/element';");
+    const tag = '<gradcam-view src="/scene.png" method="grad-cam" auto></gradcam-view>';
+    writeFileSync(join(root, 'index.html'), `${tag}<script type="module" src="main.js"></script>`);
+    const built = await build({
+      root,
+      base: '/bundled/',
+      configFile: false,
+      logLevel: 'error',
+      // Workers that share modules are modules themselves.
+      worker: { format: 'es' },
+      build: { write: false, target: 'esnext', chunkSizeWarningLimit: 2048 },
+    });
+    const files = [built].flat().flatMap((part) => ('output' in part ? part.output : []));
+    return Object.fromEntries(
+      files.map((file) => [`/bundled/${file.fileName}`, file.type === 'chunk' ? file.code : file.source]),
+    );
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
+/** Opens another page of the server, and gives the class that its element finds. */
+async function classIn(path: string): Promise<string> {
+  const tab = await page.page.browser().newPage();
+  try {
+    await tab.goto(new URL(path, page.origin).href);
+    return await tab.evaluate(async () => {
+      await customElements.whenDefined('gradcam-view');
+      const view = document.querySelector('gradcam-view')!;
+      const settled = new Promise((resolve, reject) => {
+        view.addEventListener('result', resolve);
+        view.addEventListener('error', ({ error }) => reject(error));
+      });
+      if (!view.result) await settled;
+      return view.result!.predictions[0]!.label!;
+    });
+  } finally {
+    await tab.close();
+  }
+}
 
 /** Largest difference as a share of the largest value. */
 function difference(a: ArrayLike<number>, b: ArrayLike<number>): number {
@@ -540,4 +613,30 @@ describe('the engine', () => {
     },
     TIMEOUT_MS,
   );
+});
+
+describe('a page', () => {
+  it('needs ten lines, and no bundler', async () => {
+    expect(README_PAGE.trim().split('\n').length).toBeLessThanOrEqual(11);
+    expect(await classIn('/readme/page.html')).toBe('tree');
+  }, 120_000);
+
+  it('may come out of a bundler', async () => {
+    expect(await classIn('/bundled/index.html')).toBe('tree');
+  }, 120_000);
+
+  it('may take the package from another origin', async () => {
+    expect(await classIn('/foreign.html')).toBe('tree');
+  }, 120_000);
+
+  it('finds every attribute, event and part in docs/embedding.md', () => {
+    const text = readFileSync(join(ROOT, 'docs/embedding.md'), 'utf8');
+    const parts = readFileSync(join(ROOT, 'src/element/parts.ts'), 'utf8').matchAll(/ part="([^"]+)"/g);
+    const events = readFileSync(join(ROOT, 'src/element/view.ts'), 'utf8').matchAll(
+      /new (?:Custom|Error)Event\('(\w+)'/g,
+    );
+    const names = [...Object.keys(ATTRIBUTES), ...[...parts, ...events].map(([, name]) => name!)];
+    expect(names.length).toBeGreaterThan(40);
+    expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  });
 });

@@ -38,6 +38,8 @@ const PAGE = `<!doctype html>
 
 export interface TestPage {
   readonly page: Page;
+  /** The server's, with a slash at its end. */
+  readonly origin: string;
   /** Paths that the page asked for and that are not there. */
   readonly missing: string[];
   /** What the page logged as errors. */
@@ -72,6 +74,7 @@ export async function openTestPage(pages: Readonly<Record<string, string | Uint8
   await page.waitForFunction('window.library');
   return {
     page,
+    origin: server.origin,
     missing: server.missing,
     errors,
     run: async (work, given) => {

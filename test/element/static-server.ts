@@ -31,6 +31,8 @@ export async function serveFolder(
   const missing: string[] = [];
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
+    // As content delivery networks do: the project is also taken from another origin.
+    response.setHeader('access-control-allow-origin', '*');
     response.setHeader('content-type', TYPES[extname(path)] ?? 'application/octet-stream');
     if (Object.hasOwn(pages, path)) return response.end(pages[path]);
     const file = join(folder, path);
