@@ -182,6 +182,26 @@ it('adds to the core for Node what its source adds', async () => {
   expect((names as string[]).filter((name) => !source.includes(name))).toEqual([]);
 });
 
+describe('the element', () => {
+  it('and its worker import nothing from outside the package', () => {
+    const graph = importGraph(filesBelow('dist', '.js'));
+    const reached = ['dist/element.js', 'dist/element-worker.js'].flatMap((entry) => reachableFrom(entry, graph));
+    expect(reached.length).toBeGreaterThan(4);
+    expect(reached.filter((module) => !module.startsWith('dist/'))).toEqual([]);
+  });
+
+  it('can be imported where there is no page, as servers do that render some', async () => {
+    const code = `import * as element from '${manifest.name}/element'; console.log(JSON.stringify(Object.keys(element)));`;
+    expect(await runModule(code)).toEqual(['Engine', 'EngineError', 'GradcamView', 'RemoteExplanation']);
+  });
+
+  it('is no side effect that a bundler may leave out', () => {
+    const built = ['./dist/element.js', './dist/element-worker.js'];
+    expect(manifest.sideEffects).toEqual(expect.arrayContaining(built));
+    expect(Object.values(manifest.exports)).toContain(built[1]);
+  });
+});
+
 describe('a program in Node', () => {
   // Dawn's threads would keep the process alive for a while.
   const end = 'process.exit();';
@@ -241,6 +261,26 @@ describe('the types', () => {
       export const wrongMethod: ExplainOptions = { method: 'gradcam' };
       // @ts-expect-error: a device is a GPUDevice
       export const wrongDevice = Gpu.fromDevice({ limits: 7 });`;
+    const nodeNext = { module: 'nodenext', moduleResolution: 'nodenext' };
+    expect(await typeErrors(code, { ...nodeNext, skipLibCheck: false })).toEqual([]);
+  });
+
+  it('of the element stand alone, and tell the page of it', async () => {
+    const code = `
+      import { Engine, type RemoteExplanation } from '${manifest.name}/element';
+      const view = document.createElement('gradcam-view');
+      view.samples = 8;
+      view.options = { alphaNumerator: 'first' };
+      view.addEventListener('step', ({ detail }) => detail.samples + 1);
+      view.addEventListener('result', ({ detail }) => detail.combine({ filters: [1] }));
+      // @ts-expect-error: a number
+      view.opacity = 'half';
+      export async function heatMap(file: File): Promise<RemoteExplanation> {
+        const model = await Engine.shared().load({ model: 'vgg16' });
+        const found = await Engine.shared().explain(model, file, { nSamples: 5 }, { onStep: ({ map }) => map.data });
+        const maps: Float32Array = found.map.data;
+        return maps.length > 0 ? found : view.explain();
+      }`;
     const nodeNext = { module: 'nodenext', moduleResolution: 'nodenext' };
     expect(await typeErrors(code, { ...nodeNext, skipLibCheck: false })).toEqual([]);
   });
