@@ -45,7 +45,6 @@ export interface PresetOptions extends Conventions {
   readonly stdDev?: number;
 }
 
-/** A program, or a paper, whose arithmetic the options reproduce. */
 /** How a program brings its maps to 0 … 1 and to the picture's size. */
 export interface Presentation {
   /** 'max': divided by the largest value; 'min-max': less the smallest value, divided by what is then the largest. */
@@ -56,6 +55,7 @@ export interface Presentation {
   readonly upsampling: 'half-pixel' | 'corners';
 }
 
+/** A program, or a paper, whose arithmetic the options reproduce. */
 export interface Preset {
   /** For people. */
   readonly title: string;
@@ -65,6 +65,7 @@ export interface Preset {
   readonly options: PresetOptions;
   /** With noisy copies, where the program computes otherwise then. */
   readonly noisyOptions?: Partial<PresetOptions>;
+  /** What presentedMaps() goes by. */
   readonly presentation: Presentation;
 }
 

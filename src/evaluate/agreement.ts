@@ -5,6 +5,7 @@ import { largestSize, normalizedMaps } from '../image/normalize.ts';
 /** Share of its largest value from which on a map's cells count as what it shows. */
 const SHOWN_FROM = 0.5;
 
+/** How alike two maps are; see agreementOf(). */
 export interface Agreement {
   /** Largest difference of a cell, 0 … 1. */
   readonly maxDifference: number;
