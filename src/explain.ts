@@ -5,38 +5,25 @@
  */
 
 import { backwardBatch, chooseClasses, classMomentsBatch, forwardBatch, type KeptClasses } from './batches.ts';
-import { KeptMaps, keptBytes, LastingBuffers } from './cam/kept-maps.ts';
 import { methodOf } from './custom-method.ts';
 import { throwIfAborted } from './errors.ts';
-import { type Explanation, finish, type Prediction, rankPredictions, type Timings } from './explanation.ts';
+import { type Explanation, finish, type Timings } from './explanation.ts';
 import { type FusedExplanation, fuse } from './fusion.ts';
 import type { Dispatch } from './gpu/encoder.ts';
-import type { Gpu } from './gpu/gpu.ts';
 import { Workspace } from './gpu/workspace.ts';
 import { type ImageInput, readPicture } from './image/picture.ts';
-import {
-  checkDerivatives,
-  type Job,
-  type LastingParts,
-  needsClassMoments,
-  prepareInput,
-  prepareJobs,
-  prepareSamples,
-  runContext,
-} from './job.ts';
+import { checkDerivatives, type Job, needsClassMoments, prepareInput, prepareJobs, prepareSamples } from './job.ts';
+import { bytesToKeep, keptMaps, lastingParts } from './kept-results.ts';
 import { mapDispatches, readResults, weighByFunction } from './maps.ts';
 import { maskedDispatches } from './masked-passes.ts';
 import { takesPath } from './methods.ts';
 import type { Model } from './model.ts';
-import { planExplanation } from './network/plan.ts';
-import { activationSlice, forwardStep } from './network/run.ts';
+import { type Plan, planExplanation } from './network/plan.ts';
 import { type Batch, batchRows } from './network/split.ts';
 import { kernelsOf, weightsNeeded } from './network/steps.ts';
 import { loadTunings } from './network/tune.ts';
-import { softmax } from './ops/softmax.ts';
 import {
   type AnyExplainOptions,
-  type ClassifyOptions,
   type ExplainClassesOptions,
   type ExplainLayersOptions,
   type ExplainOptions,
@@ -45,7 +32,6 @@ import {
   type FusionOptions,
   type ResolvedOptions,
   resolveCall,
-  resolveClassifyOptions,
 } from './options.ts';
 import { beginJob } from './tune.ts';
 import { checksumOf } from './weights/sha256.ts';
@@ -187,54 +173,23 @@ export async function* explainInBatches(
   grow?: (job: Job, batch: Batch, workspace: Workspace) => Promise<Dispatch[]>,
 ): AsyncGenerator<BatchDone, Explanation[]> {
   const clock = stopwatch();
-  const [common] = asked;
   const picture = await readPicture(image);
   throwIfAborted(signal);
   const { gpu } = model;
+  const [common] = asked;
   const method = methodOf(common.method);
-  const { place, needsGradient, masks } = method;
-  const targets = asked.map(({ layerName }) =>
-    place === 'input' ? model.graph.input.name : model.resolveLayer(layerName).name,
-  );
-  const [target, ...onTheWay] = model.graph.nodes.map(({ name }) => name).filter((name) => targets.includes(name));
-  const classes = new Set(asked.map(({ classIndex }) => classIndex)).size;
-  checkDerivatives(model.graph, target, common);
+  const hasPath = takesPath(method);
   const takesClasses = needsClassMoments(common);
   await loadTunings(gpu);
-  const masked = masks && {
-    from: masks === 'input' ? model.graph.input.name : target,
-    count: model.graph.shape(target)[0],
-  };
-  // The baseline of a path is one more sample, of which only the score is wanted.
-  const hasPath = takesPath(method);
-  const rows = hasPath ? common.steps + 1 : common.nSamples;
-  const plan = planExplanation({
-    graph: model.graph,
-    convention: model.parameters.convention,
-    target,
-    onTheWay,
-    backward: needsGradient,
-    rule: method.place === 'input' ? method.rule : undefined,
-    layer: place === 'input' ? common.layerName : undefined,
-    samples: rows,
-    scoredOnly: hasPath ? 1 : 0,
-    masked,
-    classes,
-    classMoments: takesClasses,
-    batch: common.batch,
-    kernels,
-    limits: gpu.limits,
-    traits: gpu.traits,
-    tuner: gpu.tuner,
-  });
+  const { plan, targets, target, rows } = planPass(model, asked, kernels);
   const { batches } = plan;
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
   const lasting = lastingParts(gpu, targets);
-  const endJob = beginJob(model, needsGradient ? target : undefined, masked?.count ?? rows);
+  const endJob = beginJob(model, method.needsGradient ? target : undefined, rows);
   let isFinished = false;
   try {
-    if (place === 'layer') model.recentMaps.makeRoom(targets.map((name) => bytesToKeep(model, name, common)));
+    if (method.place === 'layer') model.recentMaps.makeRoom(targets.map((name) => bytesToKeep(model, name, common)));
     const jobs = await prepareJobs(model, asked, plan, targets, workspace, lasting);
     const [job] = jobs;
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
@@ -330,82 +285,52 @@ export async function* explainInBatches(
   }
 }
 
-/** A result's part of the buffers that may outlive the call. */
-type LastingPart = LastingParts & { release(): void };
-
-/** @param targets of each result; those at the same layer share its feature maps */
-function lastingParts(gpu: Gpu, targets: readonly string[]): LastingPart[] {
-  const resultsAt = (name: string, until = targets.length) => targets.slice(0, until).filter((other) => other === name);
-  const buffers = new Map(targets.map((name) => [name, new LastingBuffers(gpu, resultsAt(name).length)]));
-  return targets.map((name, i) => {
-    const ofLayer = buffers.get(name) as LastingBuffers;
-    const c = resultsAt(name, i).length;
-    return { activations: ofLayer.shared, weights: ofLayer.ofClass[c], release: () => ofLayer.release(c) };
-  });
+/** What results ask of the network together, worked out before anything is allocated. */
+interface Pass {
+  readonly plan: Plan;
+  /** Of each result, the node whose output is explained. */
+  readonly targets: readonly string[];
+  /** The lowest of them, where the way back ends. */
+  readonly target: string;
+  /** Rows beside the clean picture's. */
+  readonly rows: number;
 }
 
-function bytesToKeep(model: Model, layer: string, { method }: ResolvedOptions): number {
-  const [maps, height, width] = model.graph.shape(layer);
-  return keptBytes({ maps, height, width }, method);
-}
-
-/** What each result keeps on the GPU: at the input there are no feature maps to choose from later on. */
-function keptMaps(gpu: Gpu, jobs: readonly Job[], samples: number, lasting: readonly LastingPart[]): KeptMaps[] {
-  if (jobs[0].selection) {
-    return jobs.map(
-      ({ target, weighted }, i) =>
-        new KeptMaps(gpu, target, { ...weighted, samples: Math.max(1, samples) }, lasting[i].release),
-    );
-  }
-  for (const part of lasting) part.release();
-  return [];
-}
-
-/** The most probable classes of a picture, best first. */
-export async function classify(model: Model, image: ImageInput, options: ClassifyOptions = {}): Promise<Prediction[]> {
-  model.throwIfDisposed();
-  const { topK, fit } = resolveClassifyOptions(options);
-  const picture = await readPicture(image);
-  throwIfAborted(options.signal);
-  const { gpu, graph, parameters } = model;
-  await loadTunings(gpu);
+/** @throws OptionError, LimitError */
+function planPass(model: Model, asked: readonly ResolvedOptions[], kernels: ExplainOptions['kernels']): Pass {
+  const { gpu, graph } = model;
+  const [common] = asked;
+  const method = methodOf(common.method);
+  const { place, needsGradient, masks } = method;
+  const targets = asked.map(({ layerName }) =>
+    place === 'input' ? graph.input.name : model.resolveLayer(layerName).name,
+  );
+  const [target, ...onTheWay] = graph.nodes.map(({ name }) => name).filter((name) => targets.includes(name));
+  checkDerivatives(graph, target, common);
+  const masked = masks && { from: masks === 'input' ? graph.input.name : target, count: graph.shape(target)[0] };
+  // The baseline of a path is one more sample, of which only the score is wanted.
+  const scoredOnly = takesPath(method) ? 1 : 0;
+  const samples = takesPath(method) ? common.steps + scoredOnly : common.nSamples;
   const plan = planExplanation({
     graph,
-    convention: parameters.convention,
-    target: undefined,
-    samples: 0,
+    convention: model.parameters.convention,
+    target,
+    onTheWay,
+    backward: needsGradient,
+    rule: method.place === 'input' ? method.rule : undefined,
+    layer: place === 'input' ? common.layerName : undefined,
+    samples,
+    scoredOnly,
+    masked,
+    classes: new Set(asked.map(({ classIndex }) => classIndex)).size,
+    classMoments: needsClassMoments(common),
+    batch: common.batch,
+    kernels,
     limits: gpu.limits,
     traits: gpu.traits,
     tuner: gpu.tuner,
   });
-  gpu.pool.resetPeak();
-  const workspace = new Workspace(gpu, 'job');
-  const endJob = beginJob(model, undefined, 0);
-  try {
-    const [context, probabilities] = await gpu.guard(
-      async () => [runContext(model, plan, workspace), workspace.floats('probabilities', model.classCount)] as const,
-    );
-    const x = activationSlice(context, graph.input.name);
-    const logits = activationSlice(context, graph.logits.name);
-    const input = await prepareInput(model, picture, fit, workspace, x);
-    await parameters.prepare(weightsNeeded(graph, plan));
-    const forward = plan.steps.flatMap((step) => (step.kind === 'forward' ? forwardStep(context, step, 1) : []));
-    await gpu.run([...input.dispatches, ...forward, softmax(model.classCount, 1, { logits, probabilities })], {
-      signal: options.signal,
-    });
-    const bytes = await gpu.read([
-      { ...logits, size: 4 * model.classCount },
-      { ...probabilities, size: 4 * model.classCount },
-    ]);
-    const [logitValues, probabilityValues] = bytes.map((b) => new Float32Array(b));
-    return rankPredictions(model, logitValues, probabilityValues, topK);
-  } catch (error) {
-    model.throwIfDisposed(error);
-    throw error;
-  } finally {
-    workspace.release();
-    endJob();
-  }
+  return { plan, targets, target, rows: masked?.count ?? samples };
 }
 
 function sumOf(numbers: readonly number[]): number {

@@ -1,6 +1,7 @@
 /** The public API, nothing else. */
 export type { FilterContribution } from './cam/kept-maps.ts';
 export type { Outcome } from './cam/outcome.ts';
+export { classify } from './classify.ts';
 export {
   type AnyMethod,
   type CustomMethod,
@@ -24,7 +25,7 @@ export {
   WeightsError,
 } from './errors.ts';
 export { type Agreement, agreementOf } from './evaluate/agreement.ts';
-export { classify, explain, gradCamPlusSmooth, type OneExplanation } from './explain.ts';
+export { explain, gradCamPlusSmooth, type OneExplanation } from './explain.ts';
 export type {
   CombinedMaps,
   Completeness,

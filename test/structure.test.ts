@@ -24,7 +24,7 @@ const LEVELS = [
   ['model.ts'],
   ['explanation.ts'],
   ['job.ts', 'tune.ts', 'fusion.ts', 'difference.ts', 'presented-maps.ts'],
-  ['batches.ts', 'masked-passes.ts'],
+  ['batches.ts', 'masked-passes.ts', 'kept-results.ts', 'classify.ts'],
   ['maps.ts'],
   ['explain.ts'],
   ['progressive.ts', 'trace.ts', 'evaluate'],

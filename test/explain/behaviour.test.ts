@@ -1,6 +1,7 @@
 /** What an explanation is besides its numbers: outcomes, stopping, memory, several at once, and a device that goes away. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
+import { classify } from '../../src/classify.ts';
 import { methodOf } from '../../src/custom-method.ts';
 import {
   AbortError,
@@ -10,7 +11,7 @@ import {
   OptionError,
   OverflowError,
 } from '../../src/errors.ts';
-import { classify, explain, gradCamPlusSmooth } from '../../src/explain.ts';
+import { explain, gradCamPlusSmooth } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import { kernelLabel } from '../../src/gpu/kernel.ts';

@@ -1,7 +1,8 @@
 /** Kernels by timings: that they change what comes next, and neither delay nor disturb what is asked for. */
 import { describe, expect, it } from 'vitest';
+import { classify } from '../../src/classify.ts';
 import { AbortError, DisposedError, OptionError } from '../../src/errors.ts';
-import { classify, explain } from '../../src/explain.ts';
+import { explain } from '../../src/explain.ts';
 import type { Tuning } from '../../src/gpu/contest.ts';
 import { Gpu, type GpuRequestOptions } from '../../src/gpu/gpu.ts';
 import { kernelLabel } from '../../src/gpu/kernel.ts';

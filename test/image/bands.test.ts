@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { classify } from '../../src/classify.ts';
 import { LimitError } from '../../src/errors.ts';
-import { classify, explain } from '../../src/explain.ts';
+import { explain } from '../../src/explain.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import { pictureBands } from '../../src/image/bands.ts';
 import type { Model } from '../../src/model.ts';

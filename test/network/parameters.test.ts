@@ -1,7 +1,7 @@
 /** Files of the layouts in the wild, read into the same network; and files that are not the network's. */
 import { describe, expect } from 'vitest';
+import { classify } from '../../src/classify.ts';
 import { AbortError, OptionError, WeightsError } from '../../src/errors.ts';
-import { classify } from '../../src/explain.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { loadModel, Model } from '../../src/model.ts';
 import { Graph } from '../../src/network/graph.ts';

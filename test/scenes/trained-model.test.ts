@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { classify } from '../../src/explain.ts';
+import { classify } from '../../src/classify.ts';
 import { loadModel } from '../../src/model.ts';
 import { BUILT_IN_MODEL, findModel } from '../../src/network/models.ts';
 import { nodeStore } from '../../src/node/files.ts';
