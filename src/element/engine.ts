@@ -31,13 +31,16 @@ export interface EngineStartOptions extends DeviceOptions {
 /** A picture as calls take it: opened before, or to be decoded for this call alone. */
 export type EngineInput = EngineImage | OpenedPicture;
 
+/** How a running explanation is watched and stopped. */
 export interface ExplainHooks {
+  /** Ends the call with an AbortError. */
   signal?: AbortSignal;
   /**
    * Once it has fired, a growing explanation ends with the batch under way; its result is that of the copies so far. Another
    * one ends with an AbortError.
    */
   stop?: AbortSignal;
+  /** Called as forward passes are done. */
   onProgress?(progress: ExplainProgress): void;
   /** The map so far, after each batch of noisy copies; never where the method or n = 0 leaves nothing to grow. */
   onStep?(step: StepRecord): void;
@@ -45,11 +48,13 @@ export interface ExplainHooks {
 
 /** A model in the engine. It takes memory until as many release() as there were load(). */
 export interface LoadedModel extends ModelRecord {
+  /** Takes one load() back; the last one frees the model. */
   release(): void;
 }
 
 /** A picture in the engine, decoded once. */
 export interface OpenedPicture extends PictureRecord {
+  /** Frees the picture. */
   release(): void;
 }
 
@@ -150,7 +155,7 @@ export class Engine extends EventTarget {
    * Decodes a picture, for several calls and to show it.
    *
    * @param image also an address, relative to the page
-   * @param options.previewSide pixels that no side of the preview exceeds, default 1600
+   * @param options `previewSide`: pixels that no side of the preview exceeds, default 1600
    * @throws ImageError, AbortError
    */
   async open(
@@ -191,6 +196,7 @@ export class Engine extends EventTarget {
     return new RemoteExplanation(id, record, (work) => this.#ask(work));
   }
 
+  /** What the engine holds. */
   memory(): Promise<EngineMemory> {
     return this.#ask((api) => api.memory());
   }

@@ -9,19 +9,21 @@ import type {
   ExplainProgress,
   Explanation,
   FilterContribution,
+  FusedOptions,
   Fusion,
   GpuRequestOptions,
   HeatMaps,
   LimitError,
   LoadProgress,
   MethodName,
-  OneExplanation,
   OverlayOptions,
+  PictureSize,
   Pixels,
   Precision,
   Prediction,
   ProgressiveOptions,
   ProgressiveStep,
+  ResolvedOptions,
   SceneOptions,
   SelectionOptions,
   WeightsRecord,
@@ -40,7 +42,9 @@ export interface DeviceOptions extends Pick<GpuRequestOptions, 'limits' | 'power
   maxPicturePixels?: number;
 }
 
+/** The device that the engine has. */
 export interface DeviceState {
+  /** What it runs on. */
   readonly adapter: AdapterInfo;
   /** The device's limits by name. */
   readonly limits: Readonly<Record<string, number>>;
@@ -54,6 +58,7 @@ export interface LoadRequest {
   weights?: string | File | readonly File[];
   /** Names of the classes, or the URL of a JSON array of them. Default: those of the built-in model. */
   labels?: string | readonly string[];
+  /** As loadModel takes it. */
   precision?: Precision;
   /** 'sha256-<hex>' that the weights must have. */
   checksum?: string;
@@ -61,6 +66,7 @@ export interface LoadRequest {
 
 /** A layer of a loaded model. */
 export interface LayerRecord {
+  /** Its own name. */
   readonly name: string;
   /** Its other names, such as torchvision's. */
   readonly aliases: readonly string[];
@@ -72,12 +78,17 @@ export interface LayerRecord {
   readonly canBeExplained: boolean;
 }
 
+/** A model that the engine holds. */
 export interface ModelRecord {
+  /** The same for the same request. */
   readonly key: string;
+  /** One of MODELS, by its name. */
   readonly name: string;
+  /** Names of the classes in index order, if they are known. */
   readonly labels: readonly string[] | undefined;
   /** [channels, height, width] */
   readonly inputShape: readonly [number, number, number];
+  /** How many classes there are. */
   readonly classCount: number;
   /** In forward order. */
   readonly layers: readonly LayerRecord[];
@@ -85,17 +96,20 @@ export interface ModelRecord {
   readonly methods: readonly MethodName[];
   /** The layer that is explained by default. */
   readonly defaultLayer: string;
+  /** Which weights they are. */
   readonly weightsRecord: WeightsRecord;
 }
 
 /** A picture that the worker holds decoded. */
 export interface PictureRecord {
+  /** Its number in the engine. */
   readonly id: number;
-  /** In pixels, as it is explained. */
+  /** Pixels, as it is explained. */
   readonly width: number;
+  /** Likewise. */
   readonly height: number;
   /** As it was given: larger than it is explained where it was shrunk. */
-  readonly original: { readonly width: number; readonly height: number };
+  readonly original: PictureSize;
   /** The picture to show, no side longer than asked for. */
   readonly preview: ImageBitmap;
 }
@@ -104,7 +118,7 @@ export interface PictureRecord {
 export type ImageReference = EngineImage | { readonly url: string } | { readonly opened: number };
 
 /** The numbers of an Explanation, without its calls. */
-export type ExplanationRecord = Omit<OneExplanation, ExplanationCall> & {
+export type ExplanationRecord = Omit<Explanation<ResolvedOptions | FusedOptions>, ExplanationCall> & {
   /** Of fused maps, each layer's own result. */
   readonly layers?: readonly Omit<Explanation, ExplanationCall>[];
 };
@@ -114,7 +128,18 @@ type ExplanationCall = 'upsample' | 'overlay' | 'boxes' | 'combine' | 'topFilter
 export type StepRecord = Omit<ProgressiveStep, 'result'>;
 
 /** What a result's record may say of where the picture was. */
-export type PictureSource = { readonly file: string } | { readonly scene: { readonly seed: number } & SceneOptions };
+export type PictureSource =
+  | {
+      /** Its path. */
+      readonly file: string;
+    }
+  | {
+      /** As drawScene() takes it. */
+      readonly scene: {
+        /** What it is drawn from. */
+        readonly seed: number;
+      } & SceneOptions;
+    };
 
 export interface PngOptions extends OverlayOptions {
   /** Draws the boxes of the map. */
@@ -128,6 +153,7 @@ export type EngineOptions = Omit<ExplainOptions, 'layerName' | 'signal' | 'onPro
   Pick<ProgressiveOptions, 'tolerance'> & {
     /** Several layers go with `fusion`. */
     layerName?: string | readonly string[];
+    /** How the layers' maps become one. */
     fusion?: Fusion;
   };
 
@@ -137,11 +163,15 @@ export interface MemoryError extends LimitError {
   readonly batch: number;
 }
 
+/** What the engine holds. */
 export interface EngineMemory {
   /** Bytes of the GPU buffers. */
   readonly gpuBytes: number;
+  /** How many. */
   readonly models: number;
+  /** How many that were opened. */
   readonly pictures: number;
+  /** How many whose feature maps are kept. */
   readonly results: number;
 }
 

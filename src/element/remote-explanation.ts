@@ -31,7 +31,11 @@ export class RemoteExplanation {
   readonly #ask: Ask;
   readonly #release: () => void;
 
-  /** @param ask gives the worker's answers */
+  /**
+   * @param ask gives the worker's answers
+   *
+   * @internal
+   */
   constructor(id: number, record: ExplanationRecord, ask: Ask) {
     Object.assign(this, record);
     this.id = id;
@@ -93,6 +97,7 @@ export class RemoteExplanation {
     this.#release();
   }
 
+  /** As release(), at the end of a `using`. */
   [Symbol.dispose](): void {
     this.release();
   }

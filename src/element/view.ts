@@ -36,19 +36,27 @@ import type { EngineImage, EngineOptions, LoadRequest, StepRecord } from './prot
 import type { RemoteExplanation } from './remote-explanation.ts';
 import { type Complaint, captionOf, complaintOf, DEVICE_LOST, describeMap, placeOfMost } from './words.ts';
 
+/** How far the work has come. */
 export interface ViewProgress {
+  /** What is being done. */
   readonly stage: 'loading' | 'explaining';
   /** Bytes of weights, or passes through the network. */
   readonly done: number;
+  /** In all, in the same unit. */
   readonly total: number;
 }
 
 /** By name, what addEventListener() hands out; 'error' is an ErrorEvent. */
 export interface GradcamViewEvents {
+  /** Something has come on. */
   progress: CustomEvent<ViewProgress>;
+  /** The map has grown by a batch of noisy copies. */
   step: CustomEvent<StepRecord>;
+  /** The map is there. */
   result: CustomEvent<RemoteExplanation>;
+  /** Maps of other feature maps or cells of the same result are there. */
   combine: CustomEvent<CombinedMaps>;
+  /** Something failed; the element says what, and `error` of the event is it. */
   error: ErrorEvent;
 }
 
@@ -59,11 +67,13 @@ export type ViewState = 'empty' | 'ready' | 'loading' | 'explaining' | 'done' | 
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
 
 export interface GradcamView extends Omit<AttributeProperties, 'weights' | 'labels'> {
+  /** One of its own events. */
   addEventListener<Name extends keyof GradcamViewEvents>(
     type: Name,
     listener: (this: GradcamView, event: GradcamViewEvents[Name]) => unknown,
     options?: boolean | AddEventListenerOptions,
   ): void;
+  /** Any other event. */
   addEventListener(
     type: string,
     listener: EventListenerOrEventListenerObject | null,
@@ -78,6 +88,7 @@ export interface GradcamView extends Omit<AttributeProperties, 'weights' | 'labe
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: defineProperties() makes what the interface declares
 export class GradcamView extends Base {
+  /** @internal */
   static readonly observedAttributes = Object.keys(ATTRIBUTES);
 
   readonly #parts: Parts = buildParts(this);
@@ -167,6 +178,7 @@ export class GradcamView extends Base {
     this.#changed('options');
   }
 
+  /** What it is doing. */
   get state(): ViewState {
     return this.#state;
   }
@@ -278,11 +290,13 @@ export class GradcamView extends Base {
     if (!this.#model.current) this.#model.drop();
   }
 
+  /** @internal */
   connectedCallback(): void {
     for (const name of PROPERTIES) this.#adopt(name);
     this.#changed('presence');
   }
 
+  /** @internal */
   disconnectedCallback(): void {
     // An element that is only moved is back by then.
     queueMicrotask(() => {
@@ -290,6 +304,7 @@ export class GradcamView extends Base {
     });
   }
 
+  /** @internal */
   attributeChangedCallback(name: AttributeName, before: string | null, after: string | null): void {
     if (before === after) return;
     if (name === 'weights' && after !== null) this.#weights = undefined;

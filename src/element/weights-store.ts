@@ -1,13 +1,17 @@
 /** What the browser keeps of downloaded weights. */
 import { CACHE_NAME } from '../weights/cache.ts';
 
+/** A file that was downloaded. */
 export interface CachedFile {
+  /** Where it came from. */
   readonly url: string;
+  /** Its size. */
   readonly bytes: number;
 }
 
 /** Empty where the browser keeps nothing, as on a page that is not served securely. */
 export class WeightsStore {
+  /** The files that are kept. */
   async list(): Promise<CachedFile[]> {
     const cache = await openCache();
     if (!cache) return [];
@@ -19,10 +23,12 @@ export class WeightsStore {
     return Promise.all(files);
   }
 
+  /** The size of all of them. */
   async bytes(): Promise<number> {
     return (await this.list()).reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
+  /** Forgets all of them. */
   async clear(): Promise<void> {
     if ('caches' in globalThis) await caches.delete(CACHE_NAME);
   }

@@ -5,10 +5,13 @@ import { type Convention, Graph } from './graph.ts';
 import { type KnownModel, MODELS, type ModelVariant, modelTable } from './models.ts';
 import { findConvention, kernelInFile, kernelShapes, sameShape, weightedLayers } from './parameters.ts';
 
+/** A network that the library knows, found in a file. */
 export interface RecognisedModel {
+  /** The one of MODELS. */
   readonly known: KnownModel;
   /** Sizes in which the network differs from the published one; the others are absent. */
   readonly variant: ModelVariant;
+  /** Whose layout of weights the file has. */
   readonly convention: Convention;
 }
 

@@ -19,6 +19,7 @@ import type { LoadProgress, TensorInfo, WeightsFile, WeightsPiece } from '../wei
 import { INDEX_NAME } from '../weights/store.ts';
 import { checkOutputFolder } from './output.ts';
 
+/** What the files are to be like. */
 export interface ConvertOptions {
   /** Number format of the matrices and kernels. 'u8' is affine, a scale and a min for each tensor. Default 'f16'. */
   precision?: StoredPrecision;
@@ -28,7 +29,9 @@ export interface ConvertOptions {
   labels?: readonly string[];
   /** Replaces a folder that an earlier conversion made. Default false. */
   force?: boolean;
+  /** Called as the source is read. */
   onProgress?: (progress: LoadProgress) => void;
+  /** Stops the work with an AbortError; nothing is left behind. */
   signal?: AbortSignal;
 }
 
@@ -36,10 +39,20 @@ export const DEFAULT_SHARD_BYTES = 16_000_000;
 export const DEFAULT_STORED_PRECISION: StoredPrecision = 'f16';
 const LEAST_SHARD_BYTES = 2 ** 16;
 
+/** A file with weights. */
+export interface ConvertedFile {
+  /** In the folder. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What a conversion wrote. */
 export interface ConvertedWeights {
   /** Path of the index, which loadModel and --weights take, as they take the folder. */
   readonly index: string;
-  readonly files: readonly { readonly name: string; readonly size: number }[];
+  /** The files beside it. */
+  readonly files: readonly ConvertedFile[];
   /** Of the tensors, without the files' headers. */
   readonly totalBytes: number;
   /** The network that the weights are of, if it is a known one. */
