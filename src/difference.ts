@@ -18,7 +18,7 @@ import { largestSize, normalizedMaps } from './image/normalize.ts';
 export function differenceMap(
   a: Pick<Explanation, 'map' | 'view'> & ComparedPicture,
   b: Pick<Explanation, 'map' | 'view'> & ComparedPicture,
-): HeatMaps & { readonly data: Float32Array<ArrayBuffer> } {
+): HeatMaps {
   const [one, other] = [a, b].map(({ provenance: { picture } }) => picture.checksum);
   if (one !== other) throw new OptionError('picture', other, `that of the other result, ${one}`);
   const sides = ['left', 'top', 'width', 'height'] as const;

@@ -51,7 +51,7 @@ export async function writeDifference(
   const [maps, height, width] = shape;
   const replay: ReplayRecord = {
     ...replayRecord(a.provenance, sourceOf(file), folder),
-    difference: { classIndex: b.classIndex, map: { shape, checksum: await checksumOf(data) } },
+    difference: { classIndex: b.classIndex, map: { shape, checksum: await checksumOf(Float32Array.from(data)) } },
   };
 
   const { colorMap = DEFAULT_DIVERGING_COLOR_MAP, opacity } = flags;

@@ -220,7 +220,7 @@ async function madeAgain(explained: OneExplanation | OneExplanation[]): Promise<
     return { values: map.data, checksum: provenance.map.checksum, maker: makerOf(provenance) };
   }
   const [a, b] = explained;
-  const { data: values } = differenceMap(a, b);
+  const values = Float32Array.from(differenceMap(a, b).data);
   return { values, checksum: await checksumOf(values), maker: makerOf(a.provenance) };
 }
 
