@@ -2,10 +2,9 @@
 import type { LoadedModel } from 'gradcam-webgpu/element';
 import { byId, h } from './dom.ts';
 import { className } from './predictions.ts';
-import type { Store } from './state.ts';
 
 /** A field for any class, by its name or number. */
-export function addClassField(store: Store, model: () => LoadedModel | undefined): void {
+export function addClassField(model: () => LoadedModel | undefined, onExplain: (classIndex: number) => void): void {
   const input = h('input', {
     type: 'text',
     id: 'class',
@@ -24,7 +23,7 @@ export function addClassField(store: Store, model: () => LoadedModel | undefined
     input.setCustomValidity(classIndex === undefined ? `A class by its name, or a number from 0 to ${last}.` : '');
     if (!input.reportValidity() || classIndex === undefined) return;
     input.value = '';
-    store.update({ classIndex });
+    onExplain(classIndex);
   });
 }
 

@@ -64,7 +64,10 @@ export class ContactSheet {
     if (!maps) return;
     const added = this.#ranked.slice(this.#shown, this.#shown + PAGE);
     const pictures = await combined(maps, added);
-    if (maps === this.#maps) this.#append(added, pictures);
+    if (maps !== this.#maps) return;
+    this.#append(added, pictures);
+    // The button may be gone with the last of them.
+    this.#buttons.get(added[0]!.filter)?.focus();
   }
 
   #fill(ranked: readonly FilterContribution[], pictures: CombinedMaps | undefined): void {
@@ -122,12 +125,13 @@ async function combined(maps: FeatureMaps, ranked: readonly FilterContribution[]
 /** A map in the page's ink, as strong as its value is large, on its own scale; the page enlarges it. */
 function thumbnail(values: Float32Array, { width, height }: { width: number; height: number }): HTMLCanvasElement {
   const canvas = h('canvas', { width, height, 'aria-hidden': 'true' });
-  const image = new ImageData(width, height);
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  values.forEach((value, i) => {
+  // R, G, B, A of a pixel in one word; maps of the first layers have fifty thousand.
+  const pixels = Uint32Array.from(values, (value) => {
     const level = largest > 0 ? Math.round((255 * Math.abs(value)) / largest) : 0;
-    image.data.set([level, level, level, 255], 4 * i);
+    return 0xff000000 | (level * 0x010101);
   });
+  const image = new ImageData(new Uint8ClampedArray(pixels.buffer), width);
   canvas.getContext('2d')?.putImageData(image, 0, 0);
   return canvas;
 }

@@ -5,12 +5,14 @@ import { linkOf } from './link.ts';
 import { SCENE_SIZE } from './scenes.ts';
 import type { State, Store } from './state.ts';
 
-/** @param current the result to take along, if there is one */
-export function offerExports(
-  store: Store,
-  current: () => Promise<RemoteExplanation | undefined>,
-  onFailure: (error: unknown) => void,
-): void {
+interface Results {
+  /** On the page, if there is one. */
+  shown(): RemoteExplanation | undefined;
+  /** What to take along of it; another one where it has to be made. */
+  exported(shown: RemoteExplanation): Promise<RemoteExplanation>;
+}
+
+export function offerExports(store: Store, results: Results, onFailure: (error: unknown) => void): void {
   const say = (text: string) => {
     byId('export-text').textContent = text;
   };
@@ -21,11 +23,13 @@ export function offerExports(
   ) =>
     byId(button).addEventListener('click', async () => {
       const { state } = store;
-      const name = `${stemOf(state)}.${state.method}.${ending}`;
+      const shown = results.shown();
+      if (!shown) return;
+      const name = `${stemOf(state)}.${shown.options.method}.${ending}`;
       try {
-        const result = await current();
-        if (!result) return;
+        const result = await results.exported(shown);
         download(await make(result, state), name);
+        if (result !== shown) result.release();
         say(`Saved as ${name}.`);
       } catch (error) {
         onFailure(error);

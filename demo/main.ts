@@ -1,4 +1,5 @@
 /** The page: what it is made of, and who tells whom. */
+import type { MethodName } from 'gradcam-webgpu';
 import { Engine, type RemoteExplanation } from 'gradcam-webgpu/element';
 import { addClassField, readNames, showClasses } from './classes.ts';
 import { ContactSheet } from './contact-sheet.ts';
@@ -18,7 +19,7 @@ import { SceneDrawer } from './scenes.ts';
 import { showSelection } from './selection-row.ts';
 import { type ModelInUse, Session } from './session.ts';
 import { Stage } from './stage.ts';
-import { type State, Store, takesLayer, takesSelection } from './state.ts';
+import { type State, Store, showsSelection, takesLayer, takesSelection } from './state.ts';
 import { addViewSwitch } from './view-switch.ts';
 import { wordsFor } from './words.ts';
 
@@ -52,7 +53,7 @@ const stage = new Stage(store, {
   say,
 });
 const predictions = new PredictionList(byId('predictions'), {
-  onExplain: (classIndex) => store.update({ classIndex }),
+  onExplain: (classIndex) => explainClass(classIndex),
   onCompare: (otherClass) => compare(otherClass),
 });
 const network = new NetworkDrawing(byId('network'), (layerName) =>
@@ -88,14 +89,15 @@ const session: Session = new Session(engine, store, scenes, stage, {
 const models = new ModelPanel(store, session, engine.cache);
 
 addSamples(store);
-addViewSwitch(
-  store,
-  () => stage.result?.predictions.find(({ classIndex }) => classIndex !== explainedClass())?.classIndex,
-);
+addViewSwitch(store, () => {
+  const classIndex = explainedClass();
+  const runnerUp = stage.result?.predictions.find((prediction) => prediction.classIndex !== classIndex);
+  return { classIndex, otherClass: runnerUp?.classIndex };
+});
 showSelection(store);
-addClassField(store, () => session.model);
+addClassField(() => session.model, explainClass);
 addStageButtons();
-offerExports(store, () => session.exported(stage.result), fail);
+offerExports(store, { shown: () => stage.result, exported: (shown) => session.exported(shown) }, fail);
 acceptInputs({
   onPicture: (picture, name) => void session.open(picture, name),
   onWeights: (files) => models.loadFiles(files),
@@ -108,11 +110,7 @@ followDevice();
 showState(store.state);
 byId('app').hidden = false;
 byId('corner').hidden = false;
-if (linked.unknown.length > 0) {
-  notice.say(
-    `The link says something that this page does not know: ${linked.unknown.join(', ')}. The rest is as it says.`,
-  );
-}
+tellUnknown(linked.unknown);
 session.start();
 
 /** For whoever waits for the map: programs as well as people. */
@@ -123,6 +121,12 @@ function setBusy(isBusy: boolean): void {
 
 function explainedClass(): number | undefined {
   return store.state.classIndex ?? stage.result?.classIndex;
+}
+
+/** The class that it was compared with takes its place. */
+function explainClass(classIndex: number): void {
+  const isSwap = store.state.view === 'classes' && classIndex === store.state.otherClass;
+  store.update(isSwap ? { classIndex, otherClass: explainedClass() } : { classIndex });
 }
 
 /** A second class goes beside the one that is explained, which is named from then on. */
@@ -150,7 +154,7 @@ async function showResult(pane: number, result: RemoteExplanation): Promise<void
 }
 
 async function showFeatures(result: RemoteExplanation): Promise<void> {
-  const hasMaps = takesSelection(store.state.method);
+  const hasMaps = takesSelection(result.options.method as MethodName);
   byId('features-text').textContent = hasMaps
     ? 'By what they add to the map. Choose some to see their sum.'
     : 'Methods at the input have none to choose from.';
@@ -189,7 +193,7 @@ function showState(state: State): void {
   sheet.choose(state.filters);
   predictions.choose(explainedClass(), state.view === 'classes' ? state.otherClass : undefined);
   byId('toggle-boxes').setAttribute('aria-pressed', String(state.showsBoxes));
-  byId<HTMLButtonElement>('pick-cells').disabled = !takesSelection(state.method);
+  byId<HTMLButtonElement>('pick-cells').disabled = !showsSelection(state);
 }
 
 function addStageButtons(): void {
@@ -216,10 +220,20 @@ async function useNames(file: File): Promise<void> {
 function followLink(): void {
   const write = debounced(() => {
     const link = linkOf(store.state);
-    if (`#${link}` !== (location.hash || '#')) history.replaceState(null, '', link ? `#${link}` : location.pathname);
+    if (`#${link}` === (location.hash || '#')) return;
+    history.replaceState(null, '', link ? `#${link}` : location.pathname + location.search);
   }, 300);
   store.subscribe(write);
-  addEventListener('hashchange', () => store.update(stateOf(location.hash).state));
+  addEventListener('hashchange', () => {
+    const { state, unknown } = stateOf(location.hash);
+    store.update(state);
+    tellUnknown(unknown);
+  });
+}
+
+function tellUnknown(fields: readonly string[]): void {
+  if (fields.length === 0) return;
+  notice.say(`The link says something that this page does not know: ${fields.join(', ')}. The rest is as it says.`);
 }
 
 function followDevice(): void {

@@ -97,7 +97,8 @@ export class ModelPanel {
     this.#url.value = address.kind === 'url' ? address.url : '';
     byId('weights-about').textContent =
       `${megabytes(known.bytes)} in float32. Nothing is fetched before you press Load; what was fetched is kept for the next ` +
-      'visit. Files and folders can be dropped here as well.';
+      'visit. Files and folders can be dropped here as well, and an address may be that of a converted folder, whose download goes ' +
+      'on where it broke off.';
   }
 
   #loadAddress(url: string): void {

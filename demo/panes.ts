@@ -1,7 +1,7 @@
 /** What the state asks to see: one map, or several side by side, each with the options that make it. */
 import { METHOD_TABLE, type MethodName, type SelectionOptions } from 'gradcam-webgpu';
 import type { EngineOptions } from 'gradcam-webgpu/element';
-import { presetsNoise, type State, takesContrast, takesLayer, takesNoise, takesSelection } from './state.ts';
+import { presetsNoise, type State, showsSelection, takesContrast, takesLayer, takesNoise } from './state.ts';
 
 export interface PaneWanted {
   readonly options: EngineOptions;
@@ -42,7 +42,8 @@ function classPanes(state: State): PaneWanted[] {
     options: optionsOf({ ...state, classIndex: each }),
     choice: { classIndex: each, view: 'one' },
   }));
-  if (takesContrast(state) && classIndex !== undefined && otherClass !== undefined) {
+  const areTwo = classIndex !== undefined && otherClass !== undefined && classIndex !== otherClass;
+  if (takesContrast(state) && areTwo) {
     panes.push({ title: 'This rather than the other', options: { ...optionsOf(state), contrast: otherClass } });
   }
   return panes;
@@ -77,9 +78,10 @@ function conventionsOf(state: State): EngineOptions {
   };
 }
 
-/** The feature maps and cells that are chosen; undefined where all are, or the method has none. */
-export function selectionOf({ method, filters, cells }: State): SelectionOptions | undefined {
-  if (!takesSelection(method) || (filters.length === 0 && !cells)) return undefined;
+/** The feature maps and cells that are chosen; undefined where all are, or there are none to choose from. */
+export function selectionOf(state: State): SelectionOptions | undefined {
+  const { filters, cells } = state;
+  if (!showsSelection(state) || (filters.length === 0 && !cells)) return undefined;
   const chosen = filters.length > 0 ? { filters, combineFilters: 'sum' as const } : {};
   if (!cells) return chosen;
   return cells.kind === 'box' ? { ...chosen, region: true, subset: cells.corners } : { ...chosen, subset: cells.cells };

@@ -17,6 +17,7 @@ interface Row {
 export class PredictionList {
   readonly #list: HTMLElement;
   readonly #calls: Calls;
+  #shown: readonly Prediction[] = [];
   #rows: readonly Row[] = [];
   #explained: number | undefined;
   #other: number | undefined;
@@ -27,6 +28,10 @@ export class PredictionList {
   }
 
   show(predictions: readonly Prediction[]): void {
+    // What is there already keeps the keyboard's place.
+    const isSame = JSON.stringify(predictions) === JSON.stringify(this.#shown);
+    if (isSame) return;
+    this.#shown = predictions;
     this.#rows = predictions.map((prediction) => this.#row(prediction));
     this.#list.replaceChildren(...this.#rows.map(({ explain, compare }) => h('li', {}, explain, compare)));
     this.choose(this.#explained, this.#other);

@@ -1,13 +1,17 @@
 /** What is chosen of the layer, in a sentence, and the way back to all of it. */
 import { byId } from './dom.ts';
 import { countOf } from './neuron-grid.ts';
-import { type State, type Store, takesSelection } from './state.ts';
+import { type State, type Store, showsSelection } from './state.ts';
 
 export function showSelection(store: Store): void {
   const clear = byId<HTMLButtonElement>('clear-selection');
-  clear.addEventListener('click', () => store.update({ filters: [], cells: undefined }));
+  clear.addEventListener('click', () => {
+    store.update({ filters: [], cells: undefined });
+    // The button is gone, and the keyboard's place with it.
+    byId('pick-cells').focus();
+  });
   const show = (state: State) => {
-    const chosen = takesSelection(state.method) ? [...filtersIn(state), ...cellsIn(state)] : [];
+    const chosen = showsSelection(state) ? [...filtersIn(state), ...cellsIn(state)] : [];
     byId('selection-text').textContent = chosen.length > 0 ? `Shown: ${chosen.join(', ')}.` : hintFor(state);
     clear.hidden = chosen.length === 0;
   };
@@ -29,7 +33,7 @@ function cellsIn({ cells }: State): string[] {
 }
 
 /** What could be chosen. */
-function hintFor({ method }: State): string {
-  if (!takesSelection(method)) return '';
+function hintFor(state: State): string {
+  if (!showsSelection(state)) return '';
   return 'All of the layer is shown; neurons and feature maps can be chosen.';
 }

@@ -3,10 +3,17 @@
  * counts; what it makes pointless is stopped.
  */
 import { AbortError, type LoadProgress, MODELS } from 'gradcam-webgpu';
-import type { Engine, LoadedModel, LoadRequest, OpenedPicture, RemoteExplanation } from 'gradcam-webgpu/element';
-import { optionsOf, type PaneWanted, panesOf, selectionOf } from './panes.ts';
+import type {
+  Engine,
+  EngineOptions,
+  LoadedModel,
+  LoadRequest,
+  OpenedPicture,
+  RemoteExplanation,
+} from 'gradcam-webgpu/element';
+import { type PaneWanted, panesOf, selectionOf } from './panes.ts';
 import { SCENE_SIZE, type SceneDrawer } from './scenes.ts';
-import { JOB_KEYS, type State, type Store } from './state.ts';
+import { JOB_KEYS, type State, type Store, usualWeights } from './state.ts';
 
 /** What a session tells of, in the order of its work. */
 export interface SessionEvents {
@@ -111,9 +118,7 @@ export class Session {
     this.#weights = weights;
     this.#events.loading({ loadedBytes: 0, totalBytes: 0 });
     try {
-      // Files tell by themselves which network they are of.
-      const isOfFiles = typeof weights === 'object';
-      const request = { model: isOfFiles ? 'auto' : this.#store.state.model, weights, labels: this.#labels };
+      const request = { model: this.#modelOf(weights), weights, labels: this.#labels };
       const onProgress = (progress: LoadProgress) => this.#events.loading(progress);
       const model = await this.#engine.load(request, { signal: loading.signal, onProgress });
       if (loading.signal.aborted) model.release();
@@ -126,6 +131,13 @@ export class Session {
         this.#events.loading(undefined);
       }
     }
+  }
+
+  /** Weights from elsewhere than usual tell by themselves which network they are of. */
+  #modelOf(weights: OwnWeights | undefined): string {
+    const { model } = this.#store.state;
+    const usual = usualWeights(model);
+    return weights === undefined || (usual.kind === 'url' && weights === usual.url) ? model : 'auto';
   }
 
   stopLoading(): void {
@@ -160,23 +172,17 @@ export class Session {
   }
 
   /**
-   * A result to be taken along, with a record of all that is chosen: of feature maps and cells, it is made anew.
+   * A result to be taken along, with a record of all that is chosen: of feature maps and cells, it is made anew, and the caller's
+   * to release.
    *
    * @param shown the result on the page
    * @throws as Engine.explain()
    */
-  async exported(shown: RemoteExplanation | undefined): Promise<RemoteExplanation | undefined> {
-    const { state } = this.#store;
-    const selection = selectionOf(state);
-    if (!shown || !selection || !this.#model || !this.#picture) return shown;
+  async exported(shown: RemoteExplanation): Promise<RemoteExplanation> {
+    const selection = selectionOf(this.#store.state);
+    if (!selection || !this.#model || !this.#picture) return shown;
     const { classIndex, options, provenance } = shown;
-    const made = {
-      ...optionsOf(state),
-      ...selection,
-      classIndex,
-      nSamples: options.nSamples,
-      kernels: provenance.kernels,
-    };
+    const made = { ...(options as EngineOptions), ...selection, classIndex, kernels: provenance.kernels };
     return this.#engine.explain(this.#model, this.#picture, made);
   }
 

@@ -177,6 +177,11 @@ export function takesSelection(method: MethodName): boolean {
   return METHOD_TABLE[method].place === 'layer';
 }
 
+/** Whether any of what the state asks to see has feature maps to choose from. */
+export function showsSelection({ method, view }: State): boolean {
+  return view === 'methods' || takesSelection(method);
+}
+
 /** Whether a layer is part of the question. */
 export function takesLayer(method: MethodName): boolean {
   const row = METHOD_TABLE[method];

@@ -8,15 +8,15 @@ const TITLES: Readonly<Record<View, string>> = {
   classes: 'Two classes',
 };
 
-/** @param otherClass the class to compare with where the visitor has chosen none: the runner-up */
-export function addViewSwitch(store: Store, otherClass: () => number | undefined): void {
+/** @param usualClasses what is compared where the visitor has chosen nothing: the explained class and the runner-up */
+export function addViewSwitch(store: Store, usualClasses: () => Pick<State, 'classIndex' | 'otherClass'>): void {
   const views = Object.keys(TITLES) as View[];
   const buttons = new Map(
     views.map((view) => [view, h('button', { type: 'button', role: 'radio', 'data-view': view }, TITLES[view])]),
   );
   const take = (view: View) => {
     const isUndecided = view === 'classes' && store.state.otherClass === undefined;
-    store.update(isUndecided ? { view, otherClass: otherClass() } : { view });
+    store.update(isUndecided ? { view, ...usualClasses() } : { view });
     buttons.get(view)?.focus();
   };
   for (const [view, button] of buttons) button.addEventListener('click', () => take(view));
