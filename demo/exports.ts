@@ -25,9 +25,11 @@ export function offerExports(store: Store, results: Results, onFailure: (error: 
       const { state } = store;
       const shown = results.shown();
       if (!shown) return;
-      const name = `${stemOf(state)}.${shown.options.method}.${ending}`;
       try {
         const result = await results.exported(shown);
+        // Beside the whole map's, they would be taken for its files.
+        const part = result === shown ? '' : '.part';
+        const name = `${stemOf(state)}.${shown.options.method}${part}.${ending}`;
         download(await make(result, state), name);
         if (result !== shown) result.release();
         say(`Saved as ${name}.`);
