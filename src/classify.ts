@@ -10,7 +10,8 @@ import { activationSlice, forwardStep } from './network/run.ts';
 import { weightsNeeded } from './network/steps.ts';
 import { loadTunings } from './network/tune.ts';
 import { softmax } from './ops/softmax.ts';
-import { type ClassifyOptions, resolveClassifyOptions } from './options.ts';
+import type { ClassifyOptions } from './options.ts';
+import { resolveClassifyOptions } from './resolve-options.ts';
 import { beginJob } from './tune.ts';
 
 /** The most probable classes of a picture, best first. */

@@ -22,17 +22,17 @@ import { type Plan, planExplanation } from './network/plan.ts';
 import { type Batch, batchRows } from './network/split.ts';
 import { kernelsOf, weightsNeeded } from './network/steps.ts';
 import { loadTunings } from './network/tune.ts';
-import {
-  type AnyExplainOptions,
-  type ExplainClassesOptions,
-  type ExplainLayersOptions,
-  type ExplainOptions,
-  type ExplainProgress,
-  type FusionClassesOptions,
-  type FusionOptions,
-  type ResolvedOptions,
-  resolveCall,
+import type {
+  AnyExplainOptions,
+  ExplainClassesOptions,
+  ExplainLayersOptions,
+  ExplainOptions,
+  ExplainProgress,
+  FusionClassesOptions,
+  FusionOptions,
+  ResolvedOptions,
 } from './options.ts';
+import { resolveCall } from './resolve-options.ts';
 import { beginJob } from './tune.ts';
 import { checksumOf } from './weights/sha256.ts';
 

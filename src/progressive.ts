@@ -12,7 +12,8 @@ import { takesLayer } from './methods.ts';
 import type { Model } from './model.ts';
 import type { Batch } from './network/split.ts';
 import { MOMENT_FLOATS } from './ops/moments.ts';
-import { type ExplainOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import type { ExplainOptions, ResolvedOptions } from './options.ts';
+import { resolveOptions } from './resolve-options.ts';
 
 /** What explain() takes for one class and layer, and when to stop. */
 export interface ProgressiveOptions extends ExplainOptions {

@@ -6,7 +6,8 @@ import type { Prediction } from './explanation.ts';
 import type { ImageInput } from './image/picture.ts';
 import type { Model } from './model.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
-import { type ExplainOptions, resolveOptions } from './options.ts';
+import type { ExplainOptions } from './options.ts';
+import { resolveOptions } from './resolve-options.ts';
 import type { TracedLayer } from './traced.ts';
 
 /** What trace() takes: `layers`, and what explain() takes under the same names. */

@@ -3,7 +3,8 @@ import type { Tuning } from './gpu/contest.ts';
 import type { Model } from './model.ts';
 import { type TunedJob, type TuneOptions, tuneJob, tuneWhenIdle } from './network/tune.ts';
 import { checkOptionNames } from './option-names.ts';
-import { type ExplainOptions, resolveOptions } from './options.ts';
+import type { ExplainOptions } from './options.ts';
+import { resolveOptions } from './resolve-options.ts';
 
 /** Which explanations to time the kernels for. */
 export interface TuneKernelsOptions extends TuneOptions, Pick<ExplainOptions, 'layerName' | 'nSamples'> {}

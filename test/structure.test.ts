@@ -19,7 +19,7 @@ const LEVELS = [
   ['option-names.ts', 'class-names.ts', 'presets.ts'],
   ['custom-method.ts'],
   ['options.ts', 'gpu', 'weights', 'scenes'],
-  ['ops'],
+  ['resolve-options.ts', 'ops'],
   ['network', 'cam', 'image'],
   ['model.ts'],
   ['explanation.ts'],

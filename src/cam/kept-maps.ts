@@ -10,7 +10,8 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { Workspace } from '../gpu/workspace.ts';
 import { expressionMap, gradientMap, map } from '../ops/map.ts';
 import { MOMENT_FLOATS } from '../ops/moments.ts';
-import { type ResolvedSelection, resolveSelection, type SelectionOptions } from '../options.ts';
+import type { ResolvedSelection, SelectionOptions } from '../options.ts';
+import { resolveSelection } from '../resolve-options.ts';
 import { subsetMask } from './subset.ts';
 
 export interface FeatureShape {

@@ -5,15 +5,8 @@ import { explain } from '../index.ts';
 import { takesPath } from '../methods.ts';
 import type { Graph } from '../network/graph.ts';
 import { checkOutputFolder } from '../node/output.ts';
-import {
-  type AnyExplainOptions,
-  type ExplainOptions,
-  type OptionContext,
-  type ResolvedCall,
-  type ResolvedOptions,
-  resolveCall,
-  resolveOptions,
-} from '../options.ts';
+import type { AnyExplainOptions, ExplainOptions, ResolvedOptions } from '../options.ts';
+import { type OptionContext, type ResolvedCall, resolveCall, resolveOptions } from '../resolve-options.ts';
 import type { Context } from './context.ts';
 import { summarizeDifference, writeDifference } from './difference.ts';
 import {

@@ -21,8 +21,9 @@ import {
   type SelectionOptions,
 } from '../index.ts';
 import { takesPath } from '../methods.ts';
-import { type AnyExplainOptions, type ResolvedOptions, resolveCall } from '../options.ts';
+import type { AnyExplainOptions, ResolvedOptions } from '../options.ts';
 import { obstacleToGrowth, usualBatch } from '../progressive.ts';
+import { resolveCall } from '../resolve-options.ts';
 import { untilAborted } from './abort.ts';
 import { DeviceKeeper, stateOf } from './device-keeper.ts';
 import { ModelShelf } from './model-shelf.ts';

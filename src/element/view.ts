@@ -15,7 +15,8 @@ import type {
   Prediction,
   SelectionOptions,
 } from '../index.ts';
-import { DEFAULT_OPTIONS, resolveFit } from '../options.ts';
+import { DEFAULT_OPTIONS } from '../options.ts';
+import { resolveFit } from '../resolve-options.ts';
 import { untilAborted } from './abort.ts';
 import {
   ATTRIBUTES,
