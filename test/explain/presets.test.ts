@@ -51,15 +51,23 @@ const PRESENTED = {
 /** torch-cam brings its own σ, the others have none. */
 const noiseOf = (preset: PresetName) => (preset === 'torch-cam' ? {} : { stdDev: 0.1 });
 
+const NETWORK = referenceNetwork(VGG);
+const INPUT = referenceInput(VGG, 'torchvision', PICTURE);
+const passes = new Map<string, Seen>();
+
+/** The presets but torch-cam see the same: the oracle's passes are made once. */
 function seenBy(preset: PresetName, nSamples: number, layerName: string): Seen {
-  const input = referenceInput(VGG, 'torchvision', PICTURE);
   const noise = preset === 'torch-cam' ? ({ stdDev: 0.3, noiseScale: 'absolute' } as const) : noiseOf(preset);
-  const options = { method: 'grad-cam', layerName, nSamples, seed: SEED, ...noise } as const;
-  const network = referenceNetwork(VGG);
-  const clean = explainByOracle(network, input, options);
-  const { activations: lastActivations } = explainByOracle(network, input, { ...options, activations: 'last' });
-  const { gradients, activations, logits, classIndex } = clean;
-  return { gradients, score: logits.data[classIndex]!, activations, lastActivations };
+  const options = { method: 'grad-cam', layerName, nSamples, seed: SEED, ...(nSamples > 0 && noise) } as const;
+  const key = JSON.stringify(options);
+  const known = passes.get(key);
+  if (known) return known;
+  const { gradients, activations, logits, classIndex } = explainByOracle(NETWORK, INPUT, options);
+  const lastActivations =
+    nSamples === 0 ? activations : explainByOracle(NETWORK, INPUT, { ...options, activations: 'last' }).activations;
+  const made = { gradients, score: logits.data[classIndex]!, activations, lastActivations };
+  passes.set(key, made);
+  return made;
 }
 
 const byMaximum = (values: ArrayLike<number>) => {
