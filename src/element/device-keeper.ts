@@ -13,7 +13,6 @@ export class DeviceKeeper {
   readonly #restore: (gpu: Gpu) => Promise<void>;
   readonly #tell: (event: DeviceEvent) => void;
   #gpu: Promise<Gpu> | undefined;
-  #isDisposed = false;
 
   /**
    * @param restore puts onto a new device what the lost one had, in front of whoever waits for it
@@ -45,19 +44,10 @@ export class DeviceKeeper {
     return gpu?.memory.currentBytes ?? 0;
   }
 
-  dispose(): void {
-    this.#isDisposed = true;
-    this.#gpu?.then(
-      (gpu) => gpu.dispose(),
-      () => {},
-    );
-  }
-
   /** A failure is not kept. */
   #keep(asked: Promise<Gpu>): Promise<Gpu> {
     const kept = asked.then((gpu) => {
       gpu.device.lost.then(({ message, reason }) => {
-        if (this.#isDisposed) return;
         gpu.dispose();
         this.#gpu = this.#keep(this.#recover(message || reason));
         this.#gpu.catch(() => {}); // whoever needs it asks again

@@ -79,6 +79,7 @@ export class Engine extends EventTarget {
   readonly #broken: Promise<never>;
   #break: (error: Error) => void = () => {};
   #failure: Error | undefined;
+  #isUp = false;
   #lastTask = 0;
 
   private constructor({ worker = createWorker, ...device }: EngineStartOptions) {
@@ -93,21 +94,28 @@ export class Engine extends EventTarget {
     this.#broken.catch(() => {}); // every call has it too
     this.#worker = worker();
     this.#worker.addEventListener('error', (event) => {
-      // An error that the worker survives is reported by the call that met it.
-      if (event.message && event.lineno) return;
+      // What it survives is reported by the call that met it.
+      if (this.#isUp && event.message) return;
+      const reason = event.message ? ` (${event.message})` : '';
       this.#break(
         new EngineError(
-          'the worker of gradcam-webgpu did not start: element-worker.js must lie beside element.js, and the ' +
+          `the worker of gradcam-webgpu did not start${reason}: element-worker.js must lie beside element.js, and the ` +
             "Content-Security-Policy must allow it (worker-src 'self'). Engine.start({ worker }) takes another address",
         ),
       );
     });
     this.#api = wrap<EngineApi>(this.#worker);
-    this.#tell((api) =>
+    const configured = this.#ask((api) =>
       api.configure(
         device,
         proxy((event: EngineEvent) => this.#hear(event)),
       ),
+    );
+    configured.then(
+      () => {
+        this.#isUp = true;
+      },
+      () => {}, // every other call says so
     );
   }
 

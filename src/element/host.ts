@@ -41,6 +41,7 @@ import type {
   LoadRequest,
   MemoryError,
   ModelRecord,
+  NewImage,
   PictureRecord,
   PngOptions,
   StepRecord,
@@ -86,9 +87,8 @@ export class EngineHost implements EngineApi {
     return stateOf(await this.#gpu());
   }
 
-  openPicture(task: number, image: ImageReference, previewSide: number): Promise<PictureRecord> {
+  openPicture(task: number, image: NewImage, previewSide: number): Promise<PictureRecord> {
     return this.#task(task, async ({ signal }) => {
-      if ('opened' in image) throw new TypeError('the picture is open already');
       const { picture, original } = await decodePicture(image, this.#maxPicturePixels, signal);
       const preview = await previewOf(picture, previewSide);
       throwIfAborted(signal);
@@ -159,7 +159,13 @@ export class EngineHost implements EngineApi {
       const picture = await this.#picture(image, running.signal);
       const kept = await this.#inTurn(running.signal, () =>
         this.#withModel(key, async (model) => {
-          const explanation = await this.#explain(model, picture, { keep: true, ...options }, grows, running);
+          const explanation = await this.#explain(
+            model,
+            picture,
+            { ...options, keep: options.keep ?? true },
+            grows,
+            running,
+          );
           if (running.signal.aborted) explanation.release();
           throwIfAborted(running.signal);
           return { explanation, model, key, picture };
@@ -220,11 +226,6 @@ export class EngineHost implements EngineApi {
       pictures: this.#pictures.size,
       results: this.#results.size,
     };
-  }
-
-  dispose(): void {
-    for (const { abort } of this.#tasks.values()) abort.abort();
-    this.#device?.dispose();
   }
 
   #gpu() {

@@ -19,6 +19,8 @@ canvas { display: block; width: 100%; height: 100%; }
 [part~='retry'] { margin-top: 0.5em; font: inherit; color: inherit; background: transparent; border: 1px solid currentColor; border-radius: 0.4em; padding: 0.25em 0.75em; cursor: pointer; }
 [part~='retry']:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 [part~='legend'] { display: grid; grid-template-columns: auto 1fr auto; gap: 0.6em; align-items: center; font-size: 0.8em; padding-top: 0.4em; }
+/* Without a map it keeps its place. */
+[part~='stage']:has([part~='map'][hidden]) ~ [part~='legend'] { visibility: hidden; }
 [part~='scale'] { height: 0.6em; border-radius: 0.3em; }
 [part~='caption'] { font-size: 0.85em; min-height: 1.4em; padding-top: 0.2em; overflow-wrap: anywhere; }
 [hidden] { display: none !important; }
@@ -49,6 +51,9 @@ export interface Parts {
   readonly words: HTMLElement;
   readonly retry: HTMLButtonElement;
   readonly scale: HTMLCanvasElement;
+  /** The words at its ends, unless the page has put others there. */
+  readonly least: HTMLSlotElement;
+  readonly most: HTMLSlotElement;
   readonly caption: HTMLElement;
 }
 
@@ -70,6 +75,8 @@ export function buildParts(host: HTMLElement): Parts {
     words: part('message').querySelector('p')!,
     retry: part('retry'),
     scale: part('scale'),
+    least: root.querySelector<HTMLSlotElement>('slot[name=least]')!,
+    most: root.querySelector<HTMLSlotElement>('slot[name=most]')!,
     caption: part('caption'),
   };
 }

@@ -1,7 +1,7 @@
 /** Pictures in the worker: fetched, decoded, and shrunk where they are too large to be held several times. */
 import { ImageError } from '../errors.ts';
 import { decodeBlob, type Picture, readPicture } from '../image/picture.ts';
-import type { EngineImage, ImageReference } from './protocol.ts';
+import type { EngineImage, NewImage } from './protocol.ts';
 
 /** 64 MiB for each copy: every telephone's photo as it is. */
 export const DEFAULT_MAX_PICTURE_PIXELS = 4096 ** 2;
@@ -13,11 +13,7 @@ export interface DecodedPicture {
 }
 
 /** @throws ImageError */
-export async function decodePicture(
-  image: Exclude<ImageReference, { opened: number }>,
-  maxPixels: number,
-  signal: AbortSignal,
-): Promise<DecodedPicture> {
+export async function decodePicture(image: NewImage, maxPixels: number, signal: AbortSignal): Promise<DecodedPicture> {
   const given = 'url' in image ? await fetchPicture(image.url, signal) : image;
   const drawable = await toDrawable(given);
   const { width, height } = drawable;

@@ -114,8 +114,11 @@ export interface PictureRecord {
   readonly preview: ImageBitmap;
 }
 
-/** A picture on its way to the worker: itself, an address, or one that was opened before. */
-export type ImageReference = EngineImage | { readonly url: string } | { readonly opened: number };
+/** A picture on its way to the worker: itself, or its address. */
+export type NewImage = EngineImage | { readonly url: string };
+
+/** Or one that was opened before. */
+export type ImageReference = NewImage | { readonly opened: number };
 
 /** The numbers of an Explanation, without its calls. */
 export type ExplanationRecord = Omit<Explanation<ResolvedOptions | FusedOptions>, ExplanationCall> & {
@@ -190,7 +193,7 @@ export interface EngineApi {
   configure(options: DeviceOptions, onEvent: (event: EngineEvent) => void): void;
   ready(): Promise<DeviceState>;
   /** @param previewSide pixels that no side of the preview exceeds */
-  openPicture(task: number, image: ImageReference, previewSide: number): Promise<PictureRecord>;
+  openPicture(task: number, image: NewImage, previewSide: number): Promise<PictureRecord>;
   closePicture(id: number): void;
   load(task: number, request: LoadRequest): Promise<ModelRecord>;
   /** Takes one load() back; the last one frees the model. */
@@ -225,7 +228,6 @@ export interface EngineApi {
   png(id: number, options?: PngOptions): Promise<Blob>;
   release(id: number): void;
   memory(): Promise<EngineMemory>;
-  dispose(): void;
 }
 
 /** The same as the page sees it: every answer takes a message. */

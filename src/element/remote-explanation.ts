@@ -82,7 +82,7 @@ export class RemoteExplanation {
 
   /** All but the maps' values, for people and for `gradcam replay`. */
   json(options: { source?: PictureSource } = {}): Blob {
-    const { map, signed, ...rest } = this as ExplanationRecord;
+    const { map, signed, layers, ...rest } = this as ExplanationRecord;
     const [maps, height, width] = map.shape;
     const max = map.data.reduce((a, b) => Math.max(a, b), 0);
     const record = { ...rest, map: { maps, height, width, max }, source: options.source };

@@ -465,14 +465,16 @@ export class GradcamView extends Base {
 
   /** @throws OptionError */
   #draw(): void {
-    const { map, scale } = this.#parts;
+    const { map, scale, least, most } = this.#parts;
     const { opacity, colorMap, mapIndex } = readLook(this);
+    const diverges = isDiverging(colorMap);
     drawLegend(scale, colorMap);
+    [least.textContent, most.textContent] = diverges ? ['against', 'for'] : ['least', 'most'];
     map.style.opacity = String(opacity);
     map.hidden = !this.#shown;
     if (this.#shown) {
       const { ground } = this.#shown;
-      const maps = this.#shown.maps[isDiverging(colorMap) ? 'signed' : 'rectified'];
+      const maps = this.#shown.maps[diverges ? 'signed' : 'rectified'];
       const count = maps.shape[0];
       if (!Number.isInteger(mapIndex) || mapIndex < 0 || mapIndex >= count) {
         throw new OptionError('map-index', mapIndex, `a whole number from 0 to ${count - 1}`);
@@ -553,7 +555,8 @@ export class GradcamView extends Base {
 
   #free(): void {
     this.#running?.abort.abort();
-    this.#dropResult();
+    // The page's own stays, for when the element is back.
+    if (this.#ownsResult) this.#dropResult();
     this.#opened.drop();
     this.#model.drop();
     this.#hearFrom(undefined);

@@ -386,6 +386,10 @@ describe('<gradcam-view>', () => {
         view.result = result;
         document.body.append(view);
         await new Promise((resolve) => setTimeout(resolve, 50));
+        view.remove();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        document.body.append(view);
+        await new Promise((resolve) => setTimeout(resolve, 50));
         const caption = partText(view, 'caption');
         view.remove();
         await Promise.resolve();
