@@ -3,6 +3,7 @@ import { describe } from 'vitest';
 import { explain } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
+import { METHOD_TABLE, METHODS, takesPath } from '../../src/methods.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { testAdapter, thorough, withErrorScopes } from '../harness/adapter.ts';
 import { assertEqual, assertSameBits } from '../harness/assertions.ts';
@@ -46,6 +47,21 @@ function assertSame(result: Explanation, expected: Explanation, what: string): v
 }
 
 describe('an explanation has the same bits', () => {
+  gpuTest('by every method, one by one, two by two and all at once', async (gpu) => {
+    const vgg = smallVgg({ name: 'vgg16', head: 'gap', channels: 2, seed: 21 });
+    using model = await loadSmallVgg(gpu, vgg);
+    assertEqual(model.methods.toSorted(), METHODS.toSorted(), 'methods of a network with a global average pooling');
+    for (const method of METHODS) {
+      const row = METHOD_TABLE[method];
+      const takesNoise = row.needsGradient && !takesPath(row);
+      const options = { method, ...(takesNoise ? { ...SMOOTH, nSamples: 5 } : { steps: 5 }), classIndex: 3 };
+      const whole = await explain(model, PICTURE, options);
+      for (const batch of [1, 2]) {
+        assertSame(await explain(model, PICTURE, { ...options, batch }), whole, `${method} in batches of ${batch}`);
+      }
+    }
+  });
+
   for (const layout of ['keras', 'torchvision'] as const) {
     gpuTest(`in batches of any size, and when made again (${layout})`, async (gpu) => {
       using model = await loadSmallVgg(gpu, VGG, layout);
