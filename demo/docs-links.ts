@@ -14,7 +14,7 @@ export function methodSection(method: MethodName): string {
 }
 
 /** GitHub's anchor of a heading. */
-export function slug(heading: string): string {
+function slug(heading: string): string {
   return heading
     .toLowerCase()
     .replace(/[^\p{L}\p{N}\s_-]/gu, '')

@@ -1,6 +1,6 @@
 /** The page: what it is made of, and who tells whom. */
-import type { MethodName } from 'gradcam-webgpu';
-import { Engine, type RemoteExplanation } from 'gradcam-webgpu/element';
+import { DeviceLostError, type MethodName } from 'gradcam-webgpu';
+import { Engine, type LayerRecord, type RemoteExplanation } from 'gradcam-webgpu/element';
 import { addClassField, readNames, showClasses } from './classes.ts';
 import { ContactSheet } from './contact-sheet.ts';
 import { byId, debounced } from './dom.ts';
@@ -186,14 +186,22 @@ function showModel(model: ModelInUse | undefined): void {
 
 /** What follows from the state alone. */
 function showState(state: State): void {
-  const layer = takesLayer(state.method) ? (state.layerName ?? session.model?.defaultLayer) : undefined;
-  network.choose(layer);
-  const shape = session.model?.layers.find(({ name }) => name === layer)?.shape;
-  byId('layer-text').textContent = layer && shape ? `${layer}: ${shape[0]} maps of ${shape[1]} × ${shape[2]}` : '';
+  const layer = takesLayer(state.method) ? layerOf(state) : undefined;
+  network.choose(layer?.name);
+  byId('layer-text').textContent = layer
+    ? `${layer.name}: ${layer.shape[0]} maps of ${layer.shape[1]} × ${layer.shape[2]}`
+    : '';
   sheet.choose(state.filters);
   predictions.choose(explainedClass(), state.view === 'classes' ? state.otherClass : undefined);
   byId('toggle-boxes').setAttribute('aria-pressed', String(state.showsBoxes));
   byId<HTMLButtonElement>('pick-cells').disabled = !showsSelection(state);
+}
+
+/** By any of its names: a link may have torchvision's. */
+function layerOf({ layerName }: State): LayerRecord | undefined {
+  const { model } = session;
+  const wanted = layerName ?? model?.defaultLayer ?? '';
+  return model?.layers.find(({ name, aliases }) => name === wanted || aliases.includes(wanted));
 }
 
 function addStageButtons(): void {
@@ -247,6 +255,7 @@ function followDevice(): void {
     fail(error, 'explanation');
   });
   engine.addEventListener('device-lost', () => notice.say(GPU_LOST));
+  engine.addEventListener('device-gone', (event) => fail(new DeviceLostError((event as CustomEvent<string>).detail)));
   engine.addEventListener('recovered', () => {
     notice.takeBack(GPU_LOST);
     engine.ready().then(show, () => {});

@@ -50,7 +50,7 @@ function classPanes(state: State): PaneWanted[] {
 }
 
 /** What explain() is asked for; settings that the method has no use for are left out, since it would refuse some. */
-export function optionsOf(state: State): EngineOptions {
+function optionsOf(state: State): EngineOptions {
   const { preset, method, score, nSamples, stdDev, noiseScale, seed, steps, baseline, classIndex, fit, batch } = state;
   const isNoisy = takesNoise(state) && nSamples > 0;
   return {

@@ -25,11 +25,7 @@ export type PictureChoice =
 export type WeightsChoice =
   | { readonly kind: 'built-in' }
   | { readonly kind: 'url'; readonly url: string }
-  | FilesChoice;
-export interface FilesChoice {
-  readonly kind: 'files';
-  readonly name: string;
-}
+  | { readonly kind: 'files'; readonly name: string };
 
 /** Cells of the layer's maps: a box with both corners included, or single ones; undefined is all of them. */
 export type CellChoice =
@@ -95,7 +91,7 @@ export function knownModel(name: ModelName): KnownModel {
 }
 
 /** The scene that the page opens with. */
-export const FIRST_SCENE = 15;
+const FIRST_SCENE = 15;
 
 export const INITIAL_STATE: State = {
   picture: { kind: 'scene', seed: FIRST_SCENE },
