@@ -1,8 +1,9 @@
 /** Reading weights in runtimes other than Node: their streams, their files and their Cache API. No assertion library. */
 import { describe, it } from 'vitest';
 import { browserCache, type WeightsCache } from '../../src/weights/cache.ts';
+import { checksumOf } from '../../src/weights/sha256.ts';
 import { openWeights, type WeightsFile } from '../../src/weights/source.ts';
-import { encodeSafetensors, float32, memoryStore, modelJson } from './made-files.ts';
+import { encodeSafetensors, float32, memoryStore, modelJson, utf8 } from './made-files.ts';
 
 const weight = float32('w', [4], [1, 2, 3, 4]);
 const bias = float32('b', [2], [5, 6]);
@@ -47,6 +48,29 @@ describe('weights', () => {
     equal(store.opened, [`${SITE}model.json`, `${SITE}a.bin`, `${SITE}b.bin`]);
     equal(checksums[1], checksums[0]);
     await caches.delete('gradcam-webgpu');
+  });
+
+  it('in shards are held to their checksums, and kept by them', async () => {
+    const sha256 = (await checksumOf(safetensors)).slice('sha256-'.length);
+    const gradcam = {
+      version: 1,
+      files: { 'one.safetensors': { size: safetensors.length, sha256 } },
+      tensors: { w: { dtype: 'F32', shape: [4] }, b: { dtype: 'F32', shape: [2] } },
+    };
+    const index = { metadata: { gradcam }, weight_map: { w: 'one.safetensors', b: 'one.safetensors' } };
+    const address = `${SITE}model.safetensors.index.json`;
+    const files = { [address]: utf8(JSON.stringify(index)), [`${SITE}one.safetensors`]: safetensors };
+    const cache = await emptyCache();
+    const store = memoryStore(files);
+    for (let i = 0; i < 2; i++) equal(await valuesOf(await openWeights(address, { store, cache })), VALUES);
+    equal(store.opened, [address, `${SITE}one.safetensors`, address]);
+    const wrong = safetensors.slice();
+    wrong[wrong.length - 1]! ^= 1;
+    const broken = memoryStore({ ...files, [`${SITE}one.safetensors`]: wrong });
+    equal(
+      await valuesOf(await openWeights(address, { store: broken, cache: false })).catch((error) => error.found),
+      (await checksumOf(wrong)).slice('sha256-'.length),
+    );
   });
 
   it('are forgotten when they are wrong', async () => {
