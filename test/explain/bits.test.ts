@@ -133,8 +133,10 @@ describe('an explanation has the same bits', () => {
           { ...SMOOTH, nSamples: 3, layerName: 'block5_conv2' },
           { method: 'grad-cam' },
         ] as const) {
-          const expected = await explain(model, PICTURE, options);
-          assertSame(await explain(sliced, PICTURE, options), expected, 'fc1 in slices');
+          const found = await explain(sliced, PICTURE, options);
+          // Convolutions with the same kernels: not all that are fast fit so low a limit.
+          const { kernels } = found.provenance;
+          assertSame(found, await explain(model, PICTURE, { ...options, kernels }), 'fc1 in slices');
         }
       });
       tight.dispose();
