@@ -12,7 +12,15 @@ import { differenceMap } from '../../src/difference.ts';
 import { OverflowError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
-import { METHOD_TABLE, METHODS, type MethodName, needsPooledLayer, takesLayer, takesPath } from '../../src/methods.ts';
+import {
+  METHOD_TABLE,
+  METHODS,
+  type Method,
+  type MethodName,
+  needsPooledLayer,
+  takesLayer,
+  takesPath,
+} from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import { type Cell, type ExplainOptions, FUSIONS, type SelectionOptions } from '../../src/options.ts';
 import {
@@ -26,7 +34,7 @@ import {
   USUAL_CONVENTIONS,
 } from '../../src/presets.ts';
 import { explainProgressively } from '../../src/progressive.ts';
-import { SCORES } from '../../src/scores.ts';
+import { SCORE_TABLE, SCORES, type ScoreName } from '../../src/scores.ts';
 import { assert, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest } from '../harness/gpu.ts';
 import { type Random, random } from '../harness/random.ts';
@@ -252,6 +260,7 @@ function drawOptions(source: Random, model: Model, method: MethodName): ExplainO
   const conventions = drawConventions(source);
   const takesNoise = !row.masks && !takesPath(row) && (row.needsGradient || conventions.activations !== 'clean');
   const score = oneOf(source, SCORES);
+  const classIndex = drawClasses(source, model);
   return {
     method,
     layerName,
@@ -265,7 +274,8 @@ function drawOptions(source: Random, model: Model, method: MethodName): ExplainO
     score,
     maxDroppedShare: oneOf(source, [0, 1e-3, 0.5]),
     sampleWeights: score === 'exp' ? oneOf(source, ['uniform', 'score']) : 'uniform',
-    classIndex: drawClasses(source, model) as number | undefined,
+    classIndex: classIndex as number | undefined,
+    contrast: takesContrast(row, score) ? drawContrast(source, model, classIndex) : undefined,
     fit: oneOf(source, ['squash', 'crop', 'pad']),
     batch: oneOf(source, [undefined, 1, 2]),
     ...(row.place === 'layer' ? drawSelection(source, model, layerName) : {}),
@@ -290,6 +300,23 @@ function drawConventions(source: Random): Conventions {
 function drawClasses(source: Random, { classCount }: Model): number | number[] | undefined {
   const one = source.integer(0, classCount - 1);
   return oneOf(source, [undefined, one, [...new Set([one, classCount - 1, 0])]]);
+}
+
+function takesContrast(row: Method, score: ScoreName): boolean {
+  if (needsPooledLayer(row)) return true;
+  const isPlainGradient = row.needsGradient && !(row.place === 'input' && row.rule !== 'gradient');
+  return isPlainGradient && SCORE_TABLE[score].of === 'logit';
+}
+
+/** None, or a class that is not explained by name; it may be the one that the network chooses. */
+function drawContrast(
+  source: Random,
+  { classCount }: Model,
+  classIndex: number | number[] | undefined,
+): number | undefined {
+  const contrast = source.integer(0, classCount - 1);
+  const isExplained = [classIndex].flat().includes(contrast);
+  return isExplained ? undefined : oneOf(source, [undefined, undefined, contrast]);
 }
 
 function drawSelection(source: Random, model: Model, layerName: string | undefined): SelectionOptions {
@@ -361,8 +388,9 @@ async function assertPartsFinite(result: Explanation, source: Random, what: stri
 async function assertGrowsFinite(model: Model, picture: Picture, options: ExplainOptions, what: string): Promise<void> {
   const row = methodOf(options.method!);
   if (!row.needsGradient || takesPath(row) || options.method === 'guided-grad-cam') return;
-  const growing = { activations: 'clean', sampleWeights: 'uniform', classIndex: 0, nSamples: 4, batch: 1 } as const;
-  for await (const step of explainProgressively(model, picture, { ...options, ...growing })) {
+  const growing = { activations: 'clean', sampleWeights: 'uniform', nSamples: 4, batch: 1 } as const;
+  const ofClass = { classIndex: 0, contrast: undefined };
+  for await (const step of explainProgressively(model, picture, { ...options, ...growing, ...ofClass })) {
     assertFinite(step.signed.data, `after ${step.samples} copies the map of ${what}`);
     if (step.standardError) assertFinite(step.standardError.data, `the standard error of ${what}`);
     if (step.uncertainty !== undefined) assertFinite([step.uncertainty], `the uncertainty of ${what}`);
