@@ -120,6 +120,18 @@ describe('a map made again', () => {
   });
 });
 
+it('is made again where the contrast was the class that the network chose', async () => {
+  const call = ['explain', 'photos/photo.png', ...TINY, '--method', 'grad-cam', '--out', 'itself'];
+  const { provenance } = JSON.parse((await run([...call, '--json'])).stdout);
+  const { code, stdout } = await run([...call, '--contrast', String(provenance.classIndex)]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/empty.*\n.*the contrast is the explained class itself/);
+  expect(await replay(join('itself', 'photo.grad-cam.json'))).toMatchObject({
+    code: 0,
+    replay: { verdict: 'equal bits' },
+  });
+});
+
 it('is made again with the kernels of the record, whatever this device would choose', async () => {
   const { stdout } = await run(['explain', 'photos/photo.png', ...TINY, '--out', 'kernels', '--json']);
   const { provenance, files } = JSON.parse(stdout);
