@@ -193,8 +193,8 @@ async function chooseColumns(flags: CompareFlags, labels: readonly string[] | un
     columns.push({ name: preset, options: options as AnyExplainOptions });
   }
   if (columns.length >= 2) return columns;
-  const given = flags.methods ?? flags.presets;
-  throw new OptionError('--methods', given, 'at least two methods or presets: there is nothing to compare one with');
+  const [option, given] = flags.methods === undefined ? ['--presets', flags.presets] : ['--methods', flags.methods];
+  throw new OptionError(option, given, 'at least two methods or presets: there is nothing to compare one with');
 }
 
 function choosePresets(list: string | undefined): PresetName[] {

@@ -184,8 +184,10 @@ const FLAG_OF: Readonly<Record<string, keyof ExplainFlags>> = {
 };
 
 /** The library's error about an option, in terms of the flag that set it. Other names, such as IMAGE, stay. */
-export function inTermsOfFlags(error: OptionError, flags: ExplainFlags): OptionError {
-  const option = error.option.startsWith('subset') ? (flags.region ? 'region' : 'neurons') : error.option;
+export function inTermsOfFlags(error: OptionError, flags: ExplainFlags & { methods?: string }): OptionError {
+  let { option } = error;
+  if (option.startsWith('subset')) option = flags.region ? 'region' : 'neurons';
+  if (option === 'method' && flags.methods !== undefined) option = 'methods';
   const isLibrarys = /^[a-z]/.test(option);
   return isLibrarys ? new OptionError(`--${kebabCase(FLAG_OF[option] ?? option)}`, error.value, error.allowed) : error;
 }

@@ -107,6 +107,12 @@ describe('compare', () => {
       /--methods: got "grad-cam"; allowed: at least two methods or presets/,
     ],
     [
+      'a single preset',
+      ['--presets', 'official'],
+      /--presets: got "official"; allowed: at least two methods or presets/,
+    ],
+    ['a method that is not for the network', ['--methods', 'grad-cam,cam'], /--methods: got "cam"; allowed: hires-cam/],
+    [
       'a method twice',
       ['--methods', 'grad-cam,grad-cam'],
       /--methods: got "grad-cam,grad-cam"; allowed: each method once/,
