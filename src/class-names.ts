@@ -42,9 +42,9 @@ function findClass(name: string, labels: readonly string[] | undefined, option: 
   if (named.length > 1) {
     throw new OptionError(option, name, `one class; the name is that of several: ${titles(named, labels)}`);
   }
-  const near = name === '' ? [] : indicesWhere(labels, (label) => normal(label).includes(normal(name)));
-  const suggestion = near.length > 0 ? `, such as ${titles(near, labels)}` : '';
-  throw new OptionError(option, name, `an index or a name of a class${suggestion}`);
+  const near = indicesWhere(labels, (label) => normal(label).includes(normal(name)));
+  const suggested = near.length > 0 ? near : [...labels.keys()];
+  throw new OptionError(option, name, `an index or a name of a class, such as ${titles(suggested, labels)}`);
 }
 
 function titles(indices: readonly number[], labels: readonly string[]): string {

@@ -60,7 +60,7 @@ const LEAST_STEPS = 4;
  * The standard error is that of batch means: with L_b the map of the n_b copies of batch b alone and L̄ their mean weighted
  * by n_b, SE² = Σ_b n_b (L_b − L̄)² / ((B − 1) Σ_b n_b).
  *
- * @throws OptionError, also for what is not known before the last copy (activations: 'mean', sampleWeights: 'score') and
+ * @throws OptionError, also for what is not known before the last copy (activations other than 'clean', sampleWeights: 'score') and
  * for nSamples 0; else as explain()
  */
 export async function* explainProgressively(
@@ -134,7 +134,8 @@ export function obstacleToGrowth({
     return new OptionError('method', methodName(method), allowed);
   }
   if (activations !== 'clean') {
-    return new OptionError('activations', activations, "'clean' here: the mean is known after the last copy only");
+    const allowed = `'clean' here, also with a preset: '${activations}' is known after the last copy only`;
+    return new OptionError('activations', activations, allowed);
   }
   if (sampleWeights !== 'uniform') {
     return new OptionError('sampleWeights', sampleWeights, "'uniform' here: the others depend on copies still to come");

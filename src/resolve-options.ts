@@ -90,8 +90,7 @@ function listOf<Value>(option: string, noun: string, given: Value | readonly Val
 }
 
 function refuseFusion(fusion: unknown): never {
-  const allowed =
-    "nothing for a single layer: it goes with a list of them, layerName: ['block3_conv3', 'block5_conv3']";
+  const allowed = 'nothing for a single layer: it goes with a list of them, such as block3_conv3, block5_conv3';
   throw new OptionError('fusion', fusion, allowed);
 }
 

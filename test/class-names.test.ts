@@ -40,8 +40,16 @@ describe('findClasses', () => {
 
   it('offers what is near an unknown name', () => {
     expect(() => findClasses('cat', LABELS)).toThrow(/"cat".*2 \(tabby, tabby cat\); 3 \(tiger cat\); 7/);
-    expect(() => findClasses('zebra', LABELS)).toThrow(/"zebra"; allowed: an index or a name of a class$/);
-    expect(() => findClasses('', LABELS)).toThrow(/""; allowed: an index or a name of a class$/);
+  });
+
+  it('offers the first where none is near', () => {
+    const [first] = LABELS;
+    expect(() => findClasses('zebra', LABELS)).toThrow(
+      `"zebra"; allowed: an index or a name of a class, such as 0 (${first}); 1`,
+    );
+    expect(() => findClasses('', LABELS)).toThrow(
+      `""; allowed: an index or a name of a class, such as 0 (${first}); 1`,
+    );
   });
 
   it('asks for labels where there are none', () => {

@@ -130,7 +130,8 @@ describe('explainProgressively', () => {
   modelTest('refuses what cannot grow', async (model) => {
     for (const [options, message] of [
       [{ nSamples: 0 }, /nSamples: got 0; .*nothing that grows/],
-      [{ ...SMOOTH, activations: 'mean' }, /activations/],
+      [{ ...SMOOTH, activations: 'mean' }, /activations: .*'mean' is known after the last copy/],
+      [{ ...SMOOTH, preset: 'torch-cam' }, /activations: got "last"; .*'last' is known after the last copy/],
       [{ ...SMOOTH, sampleWeights: 'score' }, /sampleWeights/],
       [{ ...SMOOTH, method: 'guided-grad-cam' }, /method: got "guided-grad-cam"; .*product of two means/],
       [{ ...SMOOTH, tolerance: 0 }, /tolerance: got 0/],
