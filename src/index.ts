@@ -99,14 +99,8 @@ export {
   type PresetOptions,
 } from './presets.ts';
 export { explainProgressively, type ProgressiveOptions, type ProgressiveStep } from './progressive.ts';
-export {
-  drawScene,
-  type PixelBox,
-  SCENE_CLASSES,
-  type Scene,
-  type SceneInstance,
-  type SceneOptions,
-} from './scenes/scene.ts';
+export { SCENE_CLASSES, type SceneClass } from './scenes/classes.ts';
+export { drawScene, type PixelBox, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';
 export { SCORE_TABLE, SCORES, type Score, type ScoreName } from './scores.ts';
 export { type Trace, type TraceOptions, trace } from './trace.ts';
 export type { TracedLayer, TracedTensor } from './traced.ts';

@@ -17,7 +17,7 @@ import type { Graph } from '../network/graph.ts';
 import { Journal, settingsKey } from '../node/journal.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
 import type { ExplainOptions, FusedOptions, FusionOptions, ResolvedOptions } from '../options.ts';
-import { SCENE_CLASSES } from '../scenes/scene.ts';
+import { SCENE_CLASSES } from '../scenes/classes.ts';
 import { VERSION } from '../version.ts';
 import type { Context } from './context.ts';
 import { methodsAsJson, toCsv, toTable } from './evaluate-report.ts';

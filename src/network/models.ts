@@ -1,6 +1,6 @@
 /** The models that can be named, and where their weights are published. */
 import { OptionError } from '../errors.ts';
-import { SCENE_CLASSES } from '../scenes/scene.ts';
+import { SCENE_CLASSES } from '../scenes/classes.ts';
 import type { NetworkTable } from './graph.ts';
 import { VGG_NAMES, type VggName, type VggOptions, vgg } from './vgg.ts';
 

@@ -1,5 +1,6 @@
 /** A scene as JSON, in the terms of COCO's annotations, so that its tools read the masks. */
-import { SCENE_CLASSES, type Scene, type SceneInstance } from './scene.ts';
+import { SCENE_CLASSES } from './classes.ts';
+import type { Scene, SceneInstance } from './scene.ts';
 
 /** COCO's uncompressed run lengths: column by column, of 0 and 1 in turn, beginning with 0. */
 export interface RunLengths {

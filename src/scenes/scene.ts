@@ -6,11 +6,9 @@ import { OptionError } from '../errors.ts';
 import { checkOptionNames } from '../option-names.ts';
 import { direction, Random } from './arithmetic.ts';
 import { lightAndGrain, occlude, paintGround, rotated, scatterMarks } from './background.ts';
+import { SCENE_CLASSES } from './classes.ts';
 import { type Colour, contrast, mixed, Raster, randomColour, randomPattern } from './raster.ts';
-import { SHAPE_CLASSES, type Shape } from './shapes.ts';
-
-/** Names of the classes in index order. They differ in shape; colour and texture say nothing of the class. */
-export const SCENE_CLASSES: readonly string[] = SHAPE_CLASSES.map(({ name }) => name);
+import { SHAPES, type Shape } from './shapes.ts';
 
 /** An object of a scene, as far as it can be seen. */
 export interface SceneInstance {
@@ -176,7 +174,7 @@ const OCCLUDER_LAYER = 255;
 
 function paintObject(raster: Raster, object: PlannedObject, layer: number, random: Random, light: number): void {
   const { x, y, radius } = object;
-  const { make, lean } = SHAPE_CLASSES[object.classIndex]!;
+  const { make, lean } = SHAPES[SCENE_CLASSES[object.classIndex]];
   const shape = make(random);
   const isMirrored = random.chance(0.5);
   const turn = direction(random.between(-lean, lean));

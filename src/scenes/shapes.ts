@@ -4,6 +4,7 @@
  * the right and y down.
  */
 import { direction, type Point, type Random, turnsOf } from './arithmetic.ts';
+import type { SceneClass } from './classes.ts';
 
 /** Signed distance to an outline at a point; a good estimate of it, near the outline. */
 export type Distance = (x: number, y: number) => number;
@@ -15,7 +16,6 @@ export interface Shape {
 }
 
 export interface ShapeClass {
-  readonly name: string;
   /** How far an object may be turned from upright, in turns. */
   readonly lean: number;
   /** One object of the class: no two are of quite the same proportions. */
@@ -24,20 +24,20 @@ export interface ShapeClass {
 
 const ANY_WAY = 0.5;
 
-export const SHAPE_CLASSES: readonly ShapeClass[] = [
-  { name: 'ring', lean: ANY_WAY, make: ring },
-  { name: 'star', lean: ANY_WAY, make: star },
-  { name: 'arrow', lean: ANY_WAY, make: arrow },
-  { name: 'cross', lean: ANY_WAY, make: cross },
-  { name: 'crescent', lean: ANY_WAY, make: crescent },
-  { name: 'heart', lean: 0.12, make: heart },
-  { name: 'key', lean: ANY_WAY, make: key },
-  { name: 'fish', lean: 0.12, make: fish },
-  { name: 'house', lean: 0.08, make: house },
-  { name: 'tree', lean: 0.08, make: tree },
-  { name: 'cup', lean: 0.1, make: cup },
-  { name: 'spiral', lean: ANY_WAY, make: spiral },
-];
+export const SHAPES: Readonly<Record<SceneClass, ShapeClass>> = {
+  ring: { lean: ANY_WAY, make: ring },
+  star: { lean: ANY_WAY, make: star },
+  arrow: { lean: ANY_WAY, make: arrow },
+  cross: { lean: ANY_WAY, make: cross },
+  crescent: { lean: ANY_WAY, make: crescent },
+  heart: { lean: 0.12, make: heart },
+  key: { lean: ANY_WAY, make: key },
+  fish: { lean: 0.12, make: fish },
+  house: { lean: 0.08, make: house },
+  tree: { lean: 0.08, make: tree },
+  cup: { lean: 0.1, make: cup },
+  spiral: { lean: ANY_WAY, make: spiral },
+};
 
 function ring(random: Random): Shape {
   const halfWidth = random.between(0.11, 0.2);

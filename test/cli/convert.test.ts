@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SCENE_CLASSES } from '../../src/scenes/scene.ts';
+import { SCENE_CLASSES } from '../../src/scenes/classes.ts';
 import { serve } from '../weights/helpers.ts';
 import { encodeSafetensors, float32 } from '../weights/made-files.ts';
 import { runMain as run } from './run-main.ts';

@@ -7,7 +7,7 @@ import { drawDemoScene } from '../../src/cli/setup.ts';
 import { parseNpy } from '../../src/image/npy.ts';
 import { COMPARED_METHODS } from '../../src/methods.ts';
 import { encodePng, readPicture } from '../../src/node/image.ts';
-import { SCENE_CLASSES } from '../../src/scenes/scene.ts';
+import { SCENE_CLASSES } from '../../src/scenes/classes.ts';
 import { runMain as run } from './run-main.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gradcam-cli-'));

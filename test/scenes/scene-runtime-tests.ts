@@ -1,6 +1,7 @@
 /** Known answers: the same bytes in every runtime. No assertion library, so that the file runs in all of them. */
 import { describe, it } from 'vitest';
-import { drawScene, SCENE_CLASSES, type SceneOptions } from '../../src/scenes/scene.ts';
+import { SCENE_CLASSES } from '../../src/scenes/classes.ts';
+import { drawScene, type SceneOptions } from '../../src/scenes/scene.ts';
 import { createSha256 } from '../../src/weights/sha256.ts';
 import { assertEqual } from '../harness/assertions.ts';
 

@@ -5,8 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.ts';
 import { readPicture } from '../../src/node/image.ts';
 import { writeScene } from '../../src/node/scene-files.ts';
+import { SCENE_CLASSES } from '../../src/scenes/classes.ts';
 import { sceneRecord } from '../../src/scenes/record.ts';
-import { drawScene, SCENE_CLASSES, type Scene } from '../../src/scenes/scene.ts';
+import { drawScene, type Scene } from '../../src/scenes/scene.ts';
 
 const SIZE = 96;
 const SCENES = Array.from({ length: 150 }, (_, seed) => drawScene(seed, { size: SIZE }));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../src/scenes/arithmetic.ts';
-import { annulus, box, capsule, disc, intersection, polygon, SHAPE_CLASSES, union } from '../../src/scenes/shapes.ts';
+import { annulus, box, capsule, disc, intersection, polygon, SHAPES, union } from '../../src/scenes/shapes.ts';
 
 /** Points of a lattice on [-1.5, 1.5]². */
 const POINTS = Array.from({ length: 121 * 121 }, (_, i) => [(i % 121) / 40 - 1.5, Math.floor(i / 121) / 40 - 1.5]);
@@ -58,7 +58,7 @@ describe('signed distances', () => {
   });
 });
 
-describe.each(SHAPE_CLASSES)('$name', ({ make }) => {
+describe.each(Object.entries(SHAPES))('%s', (_name, { make }) => {
   const shapes = Array.from({ length: 20 }, (_, seed) => make(new Random(seed)));
 
   it('fills the unit disc to its edge and not beyond', () => {
