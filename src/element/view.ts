@@ -438,7 +438,7 @@ export class GradcamView extends Base {
   }
 
   #showResult(result: RemoteExplanation): void {
-    this.#parts.caption.textContent = captionOf(result);
+    this.#parts.caption.textContent = captionOf(result, this.#model.current?.labels);
     this.#setState('done');
     this.#show(shownMaps(result, result.options.method), { picture: result.provenance.picture, view: result.view });
   }

@@ -62,18 +62,32 @@ const OUTCOMES: Readonly<Record<ExplanationRecord['outcome'], string>> = {
   degenerate: 'The method has no weights here: the map is empty.',
 };
 
-/** 'Why “tree” (96 %): Smooth Grad-CAM++ at block5_conv3, 8 samples'. */
-export function captionOf({ options, classIndex, predictions, outcome }: ExplanationRecord): string {
+/**
+ * 'Why “tree” (96 %): Smooth Grad-CAM++ at block5_conv3, 8 samples'.
+ *
+ * @param labels of the model: the class may be none of the first few predictions
+ */
+export function captionOf(
+  { options, classIndex, predictions, outcome }: ExplanationRecord,
+  labels: readonly string[] | undefined,
+): string {
   const { title } = methodOf(options.method);
   const samples = options.nSamples > 0 ? `, ${options.nSamples} ${options.nSamples === 1 ? 'sample' : 'samples'}` : '';
   const place = options.layerName === undefined ? '' : ` at ${options.layerName}`;
-  const why = `Why ${nameOfClass(classIndex, predictions)}: ${title || methodName(options.method)}${place}${samples}`;
+  const named = (index: number) => nameOfClass(index, predictions, labels);
+  const rather = options.contrast === undefined ? '' : ` rather than ${named(options.contrast)}`;
+  const why = `Why ${named(classIndex)}${rather}: ${title || methodName(options.method)}${place}${samples}`;
   return [why, OUTCOMES[outcome]].filter(Boolean).join('. ');
 }
 
-function nameOfClass(classIndex: number, predictions: readonly Prediction[]): string {
+function nameOfClass(
+  classIndex: number,
+  predictions: readonly Prediction[],
+  labels: readonly string[] | undefined,
+): string {
   const found = predictions.find((prediction) => prediction.classIndex === classIndex);
-  const name = found?.label === undefined ? `class ${classIndex}` : `“${found.label}”`;
+  const label = found?.label ?? labels?.[classIndex];
+  const name = label === undefined ? `class ${classIndex}` : `“${label}”`;
   return found ? `${name} (${percent(found.probability)})` : name;
 }
 

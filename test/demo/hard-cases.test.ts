@@ -159,6 +159,11 @@ describe('a picture of the visitor’s own', () => {
     expect(panes.slice(0, 2)).toEqual([first.classIndex, (await shownMap(page, 1)).classIndex]);
     expect(new Set(panes.slice(0, 2)).size).toBe(2);
     expect((await shownMap(page, 0)).data).toEqual(first.data);
+    const caption = await page.$$eval(
+      'gradcam-view',
+      (views) => views[2]?.shadowRoot?.querySelector('figcaption')?.textContent,
+    );
+    expect(caption).toMatch(/^Why “[a-z]+” \([\d.]+ %\) rather than “[a-z]+” \([\d.]+ %\): Grad-CAM\+\+ at/);
     await screenshot(page, 'two-classes');
     await afterwards(page, () => page.click('#predictions li:nth-child(2) .compare'));
   });
