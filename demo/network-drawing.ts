@@ -63,13 +63,15 @@ export class NetworkDrawing {
 
   /** Shows which layer is explained; undefined where the method has to do with none. */
   choose(name: string | undefined): void {
+    // A link may name a layer of another network: the keyboard still gets into the drawing.
+    const isThere = name !== undefined && this.#choosable.includes(name);
     for (const [each, bar] of this.#bars) {
       if (!this.#choosable.includes(each)) continue;
       const isChosen = each === name;
       setAttributes(bar, {
         'aria-checked': String(isChosen),
         'aria-disabled': name === undefined ? 'true' : undefined,
-        tabindex: isChosen || (name === undefined && each === this.#choosable[0]) ? 0 : -1,
+        tabindex: isChosen || (!isThere && each === this.#choosable[0]) ? 0 : -1,
       });
     }
   }

@@ -51,6 +51,7 @@ export class Stage {
   showPicture(picture: OpenedPicture, name: string): void {
     this.#picture = picture;
     this.#pictureName = name;
+    this.#container.style.setProperty('--aspect', String(picture.width / picture.height));
     for (const pane of this.#panes) pane.showPicture(picture, name);
     this.#placeGrid();
   }
