@@ -86,7 +86,7 @@ const session: Session = new Session(engine, store, scenes, stage, {
     drawSamplesOnce();
   },
 });
-const models = new ModelPanel(store, session, engine.cache);
+const models = new ModelPanel(store, session, engine.cache, takeBackOfWeights);
 
 addSamples(store);
 addViewSwitch(store, () => {
@@ -98,10 +98,19 @@ showSelection(store);
 addClassField(() => session.model, explainClass);
 addStageButtons();
 offerExports(store, { shown: () => stage.result, exported: (shown) => session.exported(shown) }, fail);
+/** Why the visitor's last try was refused; the next makes it old. */
+let refused = '';
 acceptInputs({
-  onPicture: (picture, name) => void session.open(picture, name),
+  onPicture: (picture, name) => {
+    notice.hideError();
+    notice.takeBack(refused);
+    void session.open(picture, name);
+  },
   onWeights: (files) => models.loadFiles(files),
-  onRefused: (why) => notice.say(why),
+  onRefused: (why) => {
+    refused = why;
+    notice.say(why);
+  },
 });
 chooseFiles('choose-labels', 'labels-file', ([file]) => void useNames(file!));
 store.subscribe(showState);
@@ -147,7 +156,8 @@ async function showResult(pane: number, result: RemoteExplanation): Promise<void
   showTimings(result);
   enableExports(true);
   const { classIndex } = result;
-  const explained = result.predictions.find((prediction) => prediction.classIndex === classIndex) ?? { classIndex };
+  const label = session.model?.labels?.[classIndex];
+  const explained = result.predictions.find((each) => each.classIndex === classIndex) ?? { classIndex, label };
   const share = 'probability' in explained ? `, ${percentOf(explained.probability)}` : '';
   say(`${className(explained)}${share}: the map is there.`);
   await showFeatures(result);
@@ -170,9 +180,9 @@ async function showFeatures(result: RemoteExplanation): Promise<void> {
 function showModel(model: ModelInUse | undefined): void {
   stage.useModel(model?.request);
   showClasses(model?.labels);
+  offerMethods(model?.methods);
   if (model) {
-    notice.hideError();
-    notice.takeBack(NOT_LOADED);
+    takeBackOfWeights();
     network.draw(model.layers);
   } else {
     progress.clear();
@@ -182,6 +192,19 @@ function showModel(model: ModelInUse | undefined): void {
     if (store.state.weights.kind !== 'built-in') notice.say(NOT_LOADED);
   }
   showState(store.state);
+}
+
+/** What was said of other weights, or of none, is not so any more. */
+function takeBackOfWeights(): void {
+  notice.hideError();
+  notice.takeBack(NOT_LOADED);
+}
+
+/** Methods that the loaded network does not take are shown all the same: others take them. */
+function offerMethods(methods: readonly string[] | undefined): void {
+  for (const option of byId<HTMLSelectElement>('field-method').options) {
+    option.disabled = methods?.includes(option.value) === false;
+  }
 }
 
 /** What follows from the state alone. */

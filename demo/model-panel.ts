@@ -20,6 +20,7 @@ export class ModelPanel {
   readonly #store: Store;
   readonly #session: Session;
   readonly #cache: WeightsStore;
+  readonly #onAsked: () => void;
   readonly #select = h(
     'select',
     { id: 'model', 'aria-labelledby': 'model-title' },
@@ -29,10 +30,12 @@ export class ModelPanel {
   readonly #url = byId<HTMLInputElement>('weights-url');
   readonly #button = byId<HTMLButtonElement>('load-weights');
 
-  constructor(store: Store, session: Session, cache: WeightsStore) {
+  /** @param onAsked is called when the visitor has named weights, before they are read */
+  constructor(store: Store, session: Session, cache: WeightsStore, onAsked: () => void) {
     this.#store = store;
     this.#session = session;
     this.#cache = cache;
+    this.#onAsked = onAsked;
     byId('model-fields').append(this.#select);
     this.#select.addEventListener('change', () => this.#choose(this.#select.value as ModelName));
     this.#form.addEventListener('submit', (event) => {
@@ -123,6 +126,7 @@ export class ModelPanel {
   }
 
   #load(weights: OwnWeights): void {
+    this.#onAsked();
     void this.#session.load(weights);
   }
 

@@ -30,7 +30,10 @@ export function wordsFor(error: unknown, during: 'picture' | 'model' | 'explanat
     case 'weights':
       return { text: 'These weights cannot be used.', detail };
     case 'image':
-      return { text: 'This is not a picture that the browser can read.', detail };
+      return {
+        text: 'This is no picture that the page can read. JPEG, PNG, WebP, AVIF and GIF are; SVG is not.',
+        detail,
+      };
     case 'overflow':
       return { text: 'The numbers became too large.', detail };
     case 'engine':

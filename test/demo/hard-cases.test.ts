@@ -255,6 +255,31 @@ describe('one visit after the other', () => {
   );
 
   it(
+    'refuses what is no picture, and shows a tall one whole',
+    async () => {
+      const { page } = guest;
+      await drop(page, [{ name: 'note.png', bytes: Buffer.from('no picture') }]);
+      await expect.poll(() => noticeOf(page)).toMatch(/This is no picture that the page can read/);
+      const bytes = await sharp({ create: { width: 100, height: 300, channels: 3, background: 'teal' } })
+        .png()
+        .toBuffer();
+      await afterwards(page, () => drop(page, [{ name: 'tall.png', bytes }]));
+      expect(await page.$eval('#notice', (notice) => (notice as HTMLElement).hidden)).toBe(true);
+      const { width, height } = (await (await page.$('gradcam-view >>> [part=stage]'))!.boundingBox())!;
+      expect(height / width).toBeCloseTo(3, 1);
+      expect(height).toBeLessThan(await page.evaluate(() => innerHeight));
+    },
+    TIMEOUT_MS,
+  );
+
+  it('offers the methods that the network takes', async () => {
+    const disabled = await guest.page.$$eval('#field-method option:disabled', (options) =>
+      options.map((option) => (option as HTMLOptionElement).value),
+    );
+    expect(disabled).toEqual(['cam']);
+  });
+
+  it(
     'takes a picture of 50 megapixels',
     async () => {
       const { page } = guest;
