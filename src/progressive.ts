@@ -60,8 +60,8 @@ const LEAST_STEPS = 4;
  * The standard error is that of batch means: with L_b the map of the n_b copies of batch b alone and L̄ their mean weighted
  * by n_b, SE² = Σ_b n_b (L_b − L̄)² / ((B − 1) Σ_b n_b).
  *
- * @throws OptionError, also for what is not known before the last copy (activations other than 'clean', sampleWeights: 'score') and
- * for nSamples 0; else as explain()
+ * @throws OptionError, also for what is not known before the last copy (activations other than 'clean', sampleWeights:
+ * 'score') and for nSamples 0; else as explain()
  */
 export async function* explainProgressively(
   model: Model,

@@ -119,6 +119,9 @@ export async function compareCommand(files: readonly string[], flags: CompareFla
   const columns = await chooseColumns(flags, choice.labels);
   const asked = columns.flatMap(({ options }) => checkCall(options, choice.graph).asked.flat());
   for (const note of idleFlagNotes(flags, callTraits(asked))) terminal.note(note);
+  if (flags.samples && asked.every(({ nSamples }) => nSamples === 0)) {
+    terminal.note('--samples changes nothing here: it goes with a smooth method, or with --presets');
+  }
   await checkOutputFolder('--out', folder);
   checkStems(files);
   const pictures: PictureSource[] = files.length > 0 ? await checkedPictures(files) : [SCENE];

@@ -100,6 +100,13 @@ describe('compare', () => {
     ]);
   });
 
+  it('says where noisy copies change nothing', async () => {
+    const flags = ['--methods', 'grad-cam,layer-cam', '--samples', '2', '--out', join(root, 'idle')];
+    const { code, stderr } = await run(['compare', ...TINY, ...flags]);
+    expect(code).toBe(0);
+    expect(stderr).toContain('--samples changes nothing here: it goes with a smooth method');
+  });
+
   it.each([
     [
       'a single method',
