@@ -6,7 +6,8 @@ import { readPicture } from '../../src/node/image.ts';
 import { runMain as run } from './run-main.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gradcam-compare-'));
-const TINY = ['--weights', 'random:3', '--width', '1/32', '--quiet'];
+const NOTED = ['--weights', 'random:3', '--width', '1/32'];
+const TINY = [...NOTED, '--quiet'];
 afterAll(() => rmSync(root, { recursive: true }));
 
 async function compare(...flags: string[]) {
@@ -102,7 +103,7 @@ describe('compare', () => {
 
   it('says where noisy copies change nothing', async () => {
     const flags = ['--methods', 'grad-cam,layer-cam', '--samples', '2', '--out', join(root, 'idle')];
-    const { code, stderr } = await run(['compare', ...TINY, ...flags]);
+    const { code, stderr } = await run(['compare', ...NOTED, ...flags]);
     expect(code).toBe(0);
     expect(stderr).toContain('--samples changes nothing here: it goes with a smooth method');
   });
