@@ -122,13 +122,16 @@ function openCamera({ onPicture }: Calls): void {
       // The dialog may have been closed while the browser asked.
       if (!dialog.open) return stop();
       text.textContent = 'The picture stays on this device.';
-      take.disabled = false;
     } catch (error) {
       const isDenied = error instanceof DOMException && error.name === 'NotAllowedError';
       text.textContent = isDenied
         ? 'The browser was not allowed to use the camera. Allow it in the address bar and open this again.'
         : 'No camera was found.';
     }
+  });
+  // Before its first frame, the camera's picture has no size.
+  video.addEventListener('loadeddata', () => {
+    take.disabled = false;
   });
   byId('close-camera').addEventListener('click', () => dialog.close());
   dialog.addEventListener('close', stop);
