@@ -36,7 +36,8 @@ export class ProgressRow {
   done(pane: number, { options: { nSamples } }: RemoteExplanation): void {
     this.progress(pane, 1);
     if (pane < this.#panes - 1) return;
-    this.#text.textContent = nSamples > 0 ? `${nSamples} noisy copies${this.#settled}` : '';
+    const copies = nSamples === 1 ? '1 noisy copy' : `${nSamples} noisy copies`;
+    this.#text.textContent = nSamples > 0 ? `${copies}${this.#settled}` : '';
   }
 
   /** There is nothing that could have made progress. */
