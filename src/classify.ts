@@ -33,7 +33,7 @@ export async function classify(model: Model, image: ImageInput, options: Classif
   });
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
-  const endJob = beginJob(model, undefined, 0);
+  const endJob = beginJob(model, { target: undefined, samples: 0 });
   try {
     const [context, probabilities] = await gpu.guard(
       async () => [runContext(model, plan, workspace), workspace.floats('probabilities', model.classCount)] as const,

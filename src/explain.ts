@@ -22,15 +22,16 @@ import { type Plan, planExplanation } from './network/plan.ts';
 import { type Batch, batchRows } from './network/split.ts';
 import { kernelsOf, weightsNeeded } from './network/steps.ts';
 import { loadTunings } from './network/tune.ts';
-import type {
-  AnyExplainOptions,
-  ExplainClassesOptions,
-  ExplainLayersOptions,
-  ExplainOptions,
-  ExplainProgress,
-  FusionClassesOptions,
-  FusionOptions,
-  ResolvedOptions,
+import {
+  type AnyExplainOptions,
+  type ExplainClassesOptions,
+  type ExplainLayersOptions,
+  type ExplainOptions,
+  type ExplainProgress,
+  type FusionClassesOptions,
+  type FusionOptions,
+  hasEvenAreas,
+  type ResolvedOptions,
 } from './options.ts';
 import { resolveCall } from './resolve-options.ts';
 import { beginJob } from './tune.ts';
@@ -186,7 +187,11 @@ export async function* explainInBatches(
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
   const lasting = lastingParts(gpu, targets);
-  const endJob = beginJob(model, method.needsGradient ? target : undefined, rows);
+  const endJob = beginJob(model, {
+    target: method.needsGradient ? target : undefined,
+    samples: rows,
+    hasEvenAreas: hasEvenAreas(common),
+  });
   let isFinished = false;
   try {
     if (method.place === 'layer') model.recentMaps.makeRoom(targets.map((name) => bytesToKeep(model, name, common)));
@@ -320,6 +325,7 @@ function planPass(model: Model, asked: readonly ResolvedOptions[], kernels: Expl
     rule: method.place === 'input' ? method.rule : undefined,
     layer: place === 'input' ? common.layerName : undefined,
     samples,
+    hasEvenAreas: hasEvenAreas(common),
     scoredOnly,
     masked,
     classes: new Set(asked.map(({ classIndex }) => classIndex)).size,

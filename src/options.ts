@@ -2,7 +2,8 @@
  * The options of an explanation: their types and their defaults, in one place for the API and the command line; their checks are
  * in resolve-options.ts. Names follow the paper (Omeiza et al. 2019) where it has one.
  */
-import type { AnyMethod } from './custom-method.ts';
+import { type AnyMethod, methodOf } from './custom-method.ts';
+import { takesPath } from './methods.ts';
 import type { OptionNames } from './option-names.ts';
 import { type Conventions, type PresetName, USUAL_CONVENTIONS } from './presets.ts';
 import type { ScoreName } from './scores.ts';
@@ -290,6 +291,11 @@ export const DEFAULT_OPTIONS: Readonly<WithDefault & Conventions> = {
   fit: 'squash',
   topK: 5,
 };
+
+/** Whether areas of the picture that are even stay so in what is differentiated: noise leaves no two values equal. */
+export function hasEvenAreas({ method, nSamples, stdDev }: ResolvedOptions): boolean {
+  return takesPath(methodOf(method)) || nSamples === 0 || stdDev === 0;
+}
 
 /** What a classification can be told. */
 export type ClassifyOptions = Pick<ExplainOptions, 'topK' | 'fit' | 'signal'>;

@@ -3,7 +3,7 @@ import type { Tuning } from './gpu/contest.ts';
 import type { Model } from './model.ts';
 import { type TunedJob, type TuneOptions, tuneJob, tuneWhenIdle } from './network/tune.ts';
 import { checkOptionNames } from './option-names.ts';
-import type { ExplainOptions } from './options.ts';
+import { type ExplainOptions, hasEvenAreas } from './options.ts';
 import { resolveOptions } from './resolve-options.ts';
 
 /** Which explanations to time the kernels for. */
@@ -30,23 +30,26 @@ export async function tuneKernels(model: Model, options: TuneKernelsOptions = {}
   });
   const { layerName, nSamples, ...rest } = options;
   const job = resolveOptions({ layerName, nSamples }, model);
-  return tuneJob(model.gpu, jobOf(model, job.layerName, job.nSamples), rest);
+  const asked = { target: job.layerName, samples: job.nSamples, hasEvenAreas: hasEvenAreas(job) };
+  return tuneJob(model.gpu, jobOf(model, asked), rest);
 }
+
+/** An explanation's part of a TunedJob. */
+type Asked = Omit<TunedJob, 'graph' | 'convention'>;
 
 /**
  * Nothing is timed while a job runs.
  *
- * @param target as in TunedJob
  * @returns ends it; with tune 'full', what it lacked is timed from then on, when the GPU is idle
  */
-export function beginJob(model: Model, target: string | undefined, samples: number): () => void {
+export function beginJob(model: Model, asked: Asked): () => void {
   const leave = model.gpu.idle.enter();
   return () => {
-    tuneWhenIdle(model.gpu, jobOf(model, target, samples));
+    tuneWhenIdle(model.gpu, jobOf(model, asked));
     leave();
   };
 }
 
-function jobOf({ graph, parameters }: Model, target: string | undefined, samples: number): TunedJob {
-  return { graph, convention: parameters.convention, target, samples };
+function jobOf({ graph, parameters }: Model, asked: Asked): TunedJob {
+  return { graph, convention: parameters.convention, ...asked };
 }

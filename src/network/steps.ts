@@ -37,6 +37,8 @@ export interface PlanRequest {
   readonly layer?: string;
   /** n; 0 explains the clean picture's own gradient. */
   readonly samples: number;
+  /** Whether even areas of the picture are even in what is differentiated: not behind noise. Default true. */
+  readonly hasEvenAreas?: boolean;
   /** How many of the samples, at the end, only have their scores taken. Default 0. */
   readonly scoredOnly?: number;
   /** In place of noisy copies and ways back: copies that lack something, passed forward behind the clean picture. */
@@ -259,10 +261,11 @@ function chooseVariant(request: PlanRequest, node: GraphNode, direction: Directi
 
 /**
  * Whether the gradient meets ties in max-pooling on its way: cells of early layers see little of the picture, and in its even
- * areas many are equal. In front of the last pooling each sees most of it.
+ * areas many are equal. In front of the last pooling each sees most of it. Noise leaves no two cells equal.
  */
 function tiesMatter(request: PlanRequest): boolean {
-  return nodesOnWayBack(request).filter(({ op }) => op === 'maxpool').length > 1;
+  const { hasEvenAreas = true } = request;
+  return hasEvenAreas && nodesOnWayBack(request).filter(({ op }) => op === 'maxpool').length > 1;
 }
 
 /** What one binding can hold. */

@@ -19,6 +19,8 @@ export interface TunedJob {
   readonly target: string | undefined;
   /** n */
   readonly samples: number;
+  /** As in PlanRequest. */
+  readonly hasEvenAreas?: boolean;
 }
 
 /** How far the timing has come. */

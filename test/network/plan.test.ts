@@ -417,6 +417,16 @@ describe('kernels', () => {
     expect(kernelsFor({ kernels: own })).toEqual(own);
   });
 
+  it('do not break the ties of even areas, which noise leaves none of', () => {
+    const forward = (request: Partial<PlanRequest>) =>
+      kernelsFor({ target: 'block1_conv2', samples: 4, tuner: always('winograd-4'), ...request }).block2_conv2?.forward;
+    expect(forward({})).not.toBe('winograd-4');
+    expect(forward({ hasEvenAreas: true })).not.toBe('winograd-4');
+    expect(forward({ hasEvenAreas: false })).toBe('winograd-4');
+    // In front of the last pooling there are no ties that matter.
+    expect(forward({ target: 'block5_conv1' })).toBe('winograd-4');
+  });
+
   it('that do not fit the device are not taken', () => {
     const kernels = { block1_conv2: { forward: 'winograd-2' } };
     expect(kernelsFor({ kernels })).toMatchObject(kernels);

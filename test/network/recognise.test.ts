@@ -61,7 +61,7 @@ describe('what is no known network', () => {
     expect(recogniseModel(other)).toBeUndefined();
     expect(() => modelOfFile(other)).toThrow(WeightsError);
     expect(() => modelOfFile(other)).toThrow(
-      /no network that the library knows; expected vgg16-scenes, .*found \d+ tensors: /,
+      /no network that the library knows; name the one .*; expected vgg16-scenes, .*found \d+ tensors: /,
     );
   });
 
