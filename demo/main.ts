@@ -1,5 +1,5 @@
 /** The page: what it is made of, and who tells whom. */
-import { DeviceLostError, type MethodName } from 'gradcam-webgpu';
+import { DeviceLostError, METHOD_TABLE, type MethodName } from 'gradcam-webgpu';
 import { Engine, type LayerRecord, type RemoteExplanation } from 'gradcam-webgpu/element';
 import { addClassField, readNames, showClasses } from './classes.ts';
 import { ContactSheet } from './contact-sheet.ts';
@@ -67,33 +67,31 @@ const session: Session = new Session(engine, store, scenes, stage, {
   picture: (picture) => stage.showPicture(picture, nameOf(store.state)),
   loading: (loaded) => models.showProgress(loaded),
   model: (model) => showModel(model),
-  busy: () => setBusy(true),
-  begin: (wanted) => {
+  busy: (pending) => {
     setBusy(true);
+    progress.wait(pending);
+  },
+  begin: (wanted) => {
     notice.hideError();
     stage.begin(wanted);
     progress.begin(wanted.length);
   },
   result: (pane, result) => void showResult(pane, result),
+  stopped: (pane) => {
+    const result = stage.resultOf(pane);
+    progress.stopped(result && titleOf(result));
+  },
   end: () => {
     setBusy(false);
     progress.end();
     drawSamplesOnce();
   },
-  failure: (error, during) => {
-    setBusy(false);
-    fail(error, during);
-    drawSamplesOnce();
-  },
+  failure: fail,
 });
 const models = new ModelPanel(store, session, engine.cache, takeBackOfWeights);
 
 addSamples(store);
-addViewSwitch(store, () => {
-  const classIndex = explainedClass();
-  const runnerUp = stage.result?.predictions.find((prediction) => prediction.classIndex !== classIndex);
-  return { classIndex, otherClass: runnerUp?.classIndex };
-});
+addViewSwitch(store);
 showSelection(store);
 addClassField(() => session.model, explainClass);
 addStageButtons();
@@ -146,6 +144,13 @@ function compare(otherClass: number | undefined): void {
 
 function nameOf({ picture }: State): string {
   return picture.kind === 'scene' ? `Drawn scene ${picture.seed}` : `Your picture, ${picture.name}`;
+}
+
+/** What a map is of, in a few words. */
+function titleOf({ options: { method, layerName }, classIndex }: RemoteExplanation): string {
+  const place = layerName === undefined ? '' : ` at ${layerName}`;
+  const label = session.model?.labels?.[classIndex];
+  return `${METHOD_TABLE[method as MethodName].title}${place} for ${className({ classIndex, label })}`;
 }
 
 async function showResult(pane: number, result: RemoteExplanation): Promise<void> {

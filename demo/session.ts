@@ -22,15 +22,21 @@ export interface SessionEvents {
   loading(progress: Pick<LoadProgress, 'loadedBytes' | 'totalBytes'> | undefined): void;
   /** Undefined where the model that the state names is not there yet. */
   model(model: ModelInUse | undefined): void;
-  /** Something is going to be made that will replace what is shown. */
-  busy(): void;
+  /** Something is awaited that will replace what is shown. */
+  busy(pending: Pending): void;
   /** The panes are about to be made; what they show until then is of an older wish. */
   begin(panes: readonly PaneWanted[]): void;
   result(pane: number, result: RemoteExplanation): void;
+  /** The visitor ended a pane's work before there was a map: it shows what it showed. */
+  stopped(pane: number): void;
   /** Nothing is under way any more. */
   end(): void;
-  failure(error: unknown, during: 'picture' | 'model' | 'explanation'): void;
+  /** What else is under way goes on. */
+  failure(error: unknown, during: Pending): void;
 }
+
+/** What the visitor waits for. */
+export type Pending = 'picture' | 'model' | 'explanation';
 
 /** Where maps are made and shown. */
 export interface MapMaker {
@@ -75,6 +81,8 @@ export class Session {
   #pictures = 0;
   #runs = 0;
   #soon: ReturnType<typeof setTimeout> | undefined;
+  #isOpening = false;
+  #isRunning = false;
 
   constructor(engine: Engine, store: Store, scenes: SceneDrawer, maker: MapMaker, events: SessionEvents) {
     this.#engine = engine;
@@ -112,11 +120,12 @@ export class Session {
    */
   async load(weights: OwnWeights | undefined): Promise<void> {
     this.#loading?.abort();
-    this.#take(undefined);
     const loading = new AbortController();
     this.#loading = loading;
+    this.#take(undefined);
     this.#weights = weights;
     this.#events.loading({ loadedBytes: 0, totalBytes: 0 });
+    this.#tell();
     try {
       const request = { model: this.#modelOf(weights), weights, labels: this.#labels };
       const onProgress = (progress: LoadProgress) => this.#events.loading(progress);
@@ -129,6 +138,7 @@ export class Session {
       if (this.#loading === loading) {
         this.#loading = undefined;
         this.#events.loading(undefined);
+        this.#tell();
       }
     }
   }
@@ -152,23 +162,49 @@ export class Session {
 
   /** Makes the maps that the state asks for. */
   async run(): Promise<void> {
-    clearTimeout(this.#soon);
+    this.#cancelSoon();
     const number = ++this.#runs;
     this.#maker.stop();
+    this.#isRunning = this.#picture !== undefined && this.#model !== undefined;
+    this.#tell();
     if (!this.#picture || !this.#model) return;
-    const panes = panesOf(this.#store.state);
-    this.#events.begin(panes);
+    let current = 0;
     try {
+      const classes = await this.#missingClasses(this.#model, this.#picture);
+      if (number !== this.#runs) return;
+      // The change of the state is what asks for the maps.
+      if (classes) return this.#store.update(classes);
+      const panes = panesOf(this.#store.state);
+      this.#events.begin(panes);
       for (const [pane, { options }] of panes.entries()) {
+        current = pane;
         const result = await this.#maker.explain(pane, options);
         if (number !== this.#runs) return;
         this.#events.result(pane, result);
       }
     } catch (error) {
-      if (!(error instanceof AbortError) && number === this.#runs) this.#events.failure(error, 'explanation');
+      if (number !== this.#runs) return;
+      if (error instanceof AbortError) this.#events.stopped(current);
+      else this.#events.failure(error, 'explanation');
     } finally {
-      if (number === this.#runs) this.#events.end();
+      if (number === this.#runs) {
+        this.#isRunning = false;
+        this.#tell();
+      }
     }
+  }
+
+  /** Two classes to compare, where the state does not name two: the most probable ones that it does not name. */
+  async #missingClasses(model: ModelInUse, picture: OpenedPicture): Promise<Partial<State> | undefined> {
+    const { view, classIndex, otherClass, fit } = this.#store.state;
+    const areTwo = classIndex !== undefined && otherClass !== undefined && classIndex !== otherClass;
+    if (view !== 'classes' || areTwo) return undefined;
+    const likely = await this.#engine.classify(model, picture, { topK: 2, fit });
+    const explained = classIndex ?? likely[0]?.classIndex;
+    const runnerUp = likely.find((prediction) => prediction.classIndex !== explained)?.classIndex;
+    const other = otherClass === explained ? runnerUp : (otherClass ?? runnerUp);
+    // A network of one class has nothing to set against it.
+    return other === undefined ? undefined : { classIndex: explained, otherClass: other };
   }
 
   /**
@@ -191,17 +227,29 @@ export class Session {
     const isOther = changed.has('model') && state.model !== this.#model?.name;
     if (isOther || changed.has('weights')) this.#changeModel(state);
     if (changed.has('picture')) {
-      this.#events.busy();
       // Its first explanation begins when it is open.
-      clearTimeout(this.#soon);
+      this.#cancelSoon();
       if (state.picture.kind === 'scene') void this.#openScene(state);
       return;
     }
     const isAboutPanes = changed.has('view') || (state.view === 'classes' && changed.has('otherClass'));
     if (!isAboutPanes && !JOB_KEYS.some((key) => changed.has(key))) return;
-    this.#events.busy();
-    clearTimeout(this.#soon);
+    this.#cancelSoon();
     this.#soon = setTimeout(() => void this.run(), PAUSE_MS);
+    this.#tell();
+  }
+
+  #cancelSoon(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
+  }
+
+  /** What is waited for, of several that which the others need; or that nothing is. */
+  #tell(): void {
+    if (this.#loading) this.#events.busy('model');
+    else if (this.#isOpening) this.#events.busy('picture');
+    else if (this.#isRunning || this.#soon !== undefined) this.#events.busy('explanation');
+    else this.#events.end();
   }
 
   /** What there was of another model means nothing any more. */
@@ -231,6 +279,8 @@ export class Session {
   /** @param change of the state, once the picture has turned out to be one */
   async #open(open: () => Promise<OpenedPicture>, change: Partial<State>): Promise<void> {
     const number = ++this.#pictures;
+    this.#isOpening = true;
+    this.#tell();
     try {
       const picture = await open();
       if (number !== this.#pictures) return picture.release();
@@ -238,9 +288,13 @@ export class Session {
       this.#picture = picture;
       this.#store.update(change);
       this.#events.picture(picture);
+      this.#isOpening = false;
       void this.run();
     } catch (error) {
-      if (number === this.#pictures) this.#events.failure(error, 'picture');
+      if (number !== this.#pictures) return;
+      this.#isOpening = false;
+      this.#events.failure(error, 'picture');
+      this.#tell();
     }
   }
 }

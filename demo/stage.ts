@@ -40,7 +40,11 @@ export class Stage {
 
   /** What the first pane shows. */
   get result(): RemoteExplanation | undefined {
-    return this.#panes[0]?.result;
+    return this.resultOf(0);
+  }
+
+  resultOf(pane: number): RemoteExplanation | undefined {
+    return this.#panes[pane]?.result;
   }
 
   get picksCells(): boolean {

@@ -8,15 +8,13 @@ const TITLES: Readonly<Record<View, string>> = {
   classes: 'Two classes',
 };
 
-/** @param usualClasses what is compared where the visitor has chosen nothing: the explained class and the runner-up */
-export function addViewSwitch(store: Store, usualClasses: () => Pick<State, 'classIndex' | 'otherClass'>): void {
+export function addViewSwitch(store: Store): void {
   const views = Object.keys(TITLES) as View[];
   const buttons = new Map(
     views.map((view) => [view, h('button', { type: 'button', role: 'radio', 'data-view': view }, TITLES[view])]),
   );
   const take = (view: View) => {
-    const isUndecided = view === 'classes' && store.state.otherClass === undefined;
-    store.update(isUndecided ? { view, ...usualClasses() } : { view });
+    store.update({ view });
     buttons.get(view)?.focus();
   };
   for (const [view, button] of buttons) button.addEventListener('click', () => take(view));
