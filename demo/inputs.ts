@@ -108,21 +108,24 @@ function openCamera({ onPicture }: Calls): void {
   const video = byId<HTMLVideoElement>('camera-video');
   const text = byId('camera-text');
   const take = byId<HTMLButtonElement>('take-picture');
-  const stop = () => {
-    for (const track of (video.srcObject as MediaStream | null)?.getTracks() ?? []) track.stop();
-    video.srcObject = null;
+  /** Number of the newest time that the camera was asked for; closing the dialog makes it old. */
+  let asked = 0;
+  const end = (stream: MediaStream | null) => {
+    for (const track of stream?.getTracks() ?? []) track.stop();
   };
   byId('open-camera').addEventListener('click', async () => {
     take.disabled = true;
     text.textContent = 'Asking for the camera …';
     dialog.showModal();
+    const number = ++asked;
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+      // The dialog may have been closed while the browser asked, and opened again.
+      if (number !== asked) return end(stream);
       video.srcObject = stream;
-      // The dialog may have been closed while the browser asked.
-      if (!dialog.open) return stop();
       text.textContent = 'The picture stays on this device.';
     } catch (error) {
+      if (number !== asked) return;
       const isDenied = error instanceof DOMException && error.name === 'NotAllowedError';
       text.textContent = isDenied
         ? 'The browser was not allowed to use the camera. Allow it in the address bar and open this again.'
@@ -134,7 +137,11 @@ function openCamera({ onPicture }: Calls): void {
     take.disabled = false;
   });
   byId('close-camera').addEventListener('click', () => dialog.close());
-  dialog.addEventListener('close', stop);
+  dialog.addEventListener('close', () => {
+    asked++;
+    end(video.srcObject as MediaStream | null);
+    video.srcObject = null;
+  });
   take.addEventListener('click', async () => {
     const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
     canvas.getContext('2d')?.drawImage(video, 0, 0);
