@@ -2,8 +2,12 @@
 import { byId, h } from './dom.ts';
 import type { Message } from './words.ts';
 
+/** Long enough to be read twice, in milliseconds. */
+const PLAIN_MS = 8_000;
+
 export class Notice {
   readonly #element = byId('notice');
+  #going: ReturnType<typeof setTimeout> | undefined;
   readonly #actions: Readonly<Record<NonNullable<Message['action']>, { label: string; act(): void }>>;
 
   constructor(actions: { fewerAtOnce(): void; again(): void }) {
@@ -29,8 +33,10 @@ export class Notice {
     this.#show('error', parts);
   }
 
+  /** Goes by itself after a while, as an error does not. */
   say(text: string): void {
     this.#show('', [h('p', {}, text)]);
+    this.#goLater();
   }
 
   /** What was said and is not so any more; something else stays. */
@@ -44,11 +50,21 @@ export class Notice {
   }
 
   hide(): void {
+    clearTimeout(this.#going);
     this.#element.hidden = true;
     this.#element.replaceChildren();
   }
 
+  /** Not from under a hand or the keyboard. */
+  #goLater(): void {
+    this.#going = setTimeout(() => {
+      if (this.#element.matches(':hover, :focus-within')) this.#goLater();
+      else this.hide();
+    }, PLAIN_MS);
+  }
+
   #show(kind: 'error' | '', parts: readonly HTMLElement[]): void {
+    clearTimeout(this.#going);
     const close = h('button', { type: 'button', class: 'close', 'aria-label': 'Close' }, '×');
     close.addEventListener('click', () => this.hide());
     this.#element.classList.toggle('error', kind === 'error');
