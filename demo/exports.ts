@@ -17,14 +17,17 @@ export function offerExports(store: Store, results: Results, onFailure: (error: 
     byId('export-text').textContent = text;
   };
   const save = (
-    button: string,
+    id: string,
     ending: string,
     make: (result: RemoteExplanation, state: State) => Blob | Promise<Blob>,
-  ) =>
-    byId(button).addEventListener('click', async () => {
+  ) => {
+    const button = byId<HTMLButtonElement>(id);
+    button.addEventListener('click', async () => {
       const { state } = store;
       const shown = results.shown();
       if (!shown) return;
+      button.disabled = true;
+      say('Making the file …');
       try {
         const result = await results.exported(shown);
         // Beside the whole map's, they would be taken for its files.
@@ -34,9 +37,13 @@ export function offerExports(store: Store, results: Results, onFailure: (error: 
         if (result !== shown) result.release();
         say(`Saved as ${name}.`);
       } catch (error) {
+        say('No file was made.');
         onFailure(error);
+      } finally {
+        button.disabled = results.shown() === undefined;
       }
     });
+  };
   save('save-png', 'png', (result, state) => {
     const { opacity, colorMap, showsBoxes, threshold } = state;
     return result.png({ opacity, colorMap, boxes: showsBoxes ? { threshold } : undefined, source: sourceOf(state) });
