@@ -53,6 +53,7 @@ const stage = new Stage(store, {
   say,
 });
 const predictions = new PredictionList(byId('predictions'), {
+  labelOf: (classIndex) => session.model?.labels?.[classIndex],
   onExplain: (classIndex) => explainClass(classIndex),
   onCompare: (otherClass) => compare(otherClass),
 });

@@ -3,6 +3,8 @@ import type { Prediction } from 'gradcam-webgpu';
 import { h } from './dom.ts';
 
 interface Calls {
+  /** A class's name; undefined where the model came without names. */
+  labelOf(classIndex: number): string | undefined;
   onExplain(classIndex: number): void;
   /** With undefined, the comparison ends. */
   onCompare(classIndex: number | undefined): void;
@@ -10,6 +12,7 @@ interface Calls {
 
 interface Row {
   readonly classIndex: number;
+  readonly item: HTMLLIElement;
   readonly explain: HTMLButtonElement;
   readonly compare: HTMLButtonElement;
 }
@@ -19,6 +22,10 @@ export class PredictionList {
   readonly #calls: Calls;
   #shown: readonly Prediction[] = [];
   #rows: readonly Row[] = [];
+  /** Rows of classes that are none of the predictions, below them. */
+  #extraRows: readonly Row[] = [];
+  /** The last of those that was explained: it stays, to be compared with. */
+  #lastExtra: number | undefined;
   #explained: number | undefined;
   #other: number | undefined;
 
@@ -33,7 +40,9 @@ export class PredictionList {
     if (isSame) return;
     this.#shown = predictions;
     this.#rows = predictions.map((prediction) => this.#row(prediction));
-    this.#list.replaceChildren(...this.#rows.map(({ explain, compare }) => h('li', {}, explain, compare)));
+    this.#extraRows = [];
+    this.#lastExtra = undefined;
+    this.#list.replaceChildren(...this.#rows.map(({ item }) => item));
     this.choose(this.#explained, this.#other);
   }
 
@@ -41,23 +50,41 @@ export class PredictionList {
   choose(explained: number | undefined, other: number | undefined): void {
     this.#explained = explained;
     this.#other = other;
-    for (const { classIndex, explain, compare } of this.#rows) {
+    this.#showExtra();
+    for (const { classIndex, explain, compare } of [...this.#rows, ...this.#extraRows]) {
       explain.setAttribute('aria-pressed', String(classIndex === explained));
       compare.setAttribute('aria-pressed', String(classIndex === other));
       compare.disabled = classIndex === explained;
     }
   }
 
-  #row(prediction: Prediction): Row {
+  /** A class that is chosen has a row, also where it is improbable. */
+  #showExtra(): void {
+    const isExtra = (index: number | undefined): index is number =>
+      index !== undefined && !this.#shown.some(({ classIndex }) => classIndex === index);
+    if (isExtra(this.#explained)) this.#lastExtra = this.#explained;
+    const wanted = this.#shown.length > 0 ? [...new Set([this.#lastExtra, this.#other].filter(isExtra))] : [];
+    const before = this.#extraRows;
+    this.#extraRows = wanted.map(
+      (classIndex) =>
+        before.find((row) => row.classIndex === classIndex) ??
+        this.#row({ classIndex, label: this.#calls.labelOf(classIndex) }),
+    );
+    for (const row of before) if (!this.#extraRows.includes(row)) row.item.remove();
+    for (const row of this.#extraRows) if (!before.includes(row)) this.#list.append(row.item);
+  }
+
+  /** @param prediction without a probability for a class that is none of the most probable */
+  #row(prediction: Pick<Prediction, 'classIndex' | 'label'> & Partial<Pick<Prediction, 'probability'>>): Row {
     const { classIndex, probability } = prediction;
     const name = className(prediction);
     const bar = h('i');
-    bar.style.transform = `scaleX(${probability})`;
+    bar.style.transform = `scaleX(${probability ?? 0})`;
     const explain = h(
       'button',
       { type: 'button', class: 'class', 'data-class': classIndex, title: name },
       h('span', { class: 'label' }, name),
-      h('span', { class: 'probability' }, percentOf(probability)),
+      h('span', { class: 'probability' }, probability === undefined ? '' : percentOf(probability)),
       h('span', { class: 'bar' }, bar),
     );
     explain.addEventListener('click', () => this.#calls.onExplain(classIndex));
@@ -68,7 +95,7 @@ export class PredictionList {
       h('span', { class: 'visually-hidden' }, ` ${name}`),
     );
     compare.addEventListener('click', () => this.#calls.onCompare(classIndex === this.#other ? undefined : classIndex));
-    return { classIndex, explain, compare };
+    return { classIndex, item: h('li', {}, explain, compare), explain, compare };
   }
 }
 
