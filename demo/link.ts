@@ -3,7 +3,8 @@
  * the page's first state is written, so that links stay short and follow the defaults.
  */
 import { type Cell, COLOR_MAPS, METHODS, MODELS, PRESETS, SCORES } from 'gradcam-webgpu';
-import { type CellChoice, INITIAL_STATE, isBuiltIn, type State, usualWeights, VIEWS } from './state.ts';
+import type { ModelRecord } from 'gradcam-webgpu/element';
+import { type CellChoice, INITIAL_STATE, isBuiltIn, layerIn, type State, usualWeights, VIEWS } from './state.ts';
 
 /** How a value is written; reading gives undefined for what it cannot have been. */
 interface Codec<Value> {
@@ -143,4 +144,30 @@ export function stateOf(fragment: string): { state: State; unknown: string[] } {
   // The page's own weights are those of its own model alone, which has no others.
   const isFitting = isBuiltIn(state.model) === (state.weights.kind === 'built-in');
   return { state: isFitting ? state : { ...state, weights: usualWeights(state.model) }, unknown };
+}
+
+type Network = Pick<ModelRecord, 'layers' | 'defaultLayer' | 'classCount'>;
+
+/**
+ * What of a state the network does not have, which shows once it is there: a link may be of another network, or typed.
+ *
+ * @returns the change that leaves it out, and the names of its fields in the link
+ */
+export function misfitsOf(state: State, network: Network): { change: Partial<State>; unknown: string[] } {
+  const { classIndex, otherClass, filters, cells } = state;
+  const misfits: (keyof State)[] = [];
+  const isClass = (index: number | undefined) => index === undefined || index < network.classCount;
+  if (!isClass(classIndex)) misfits.push('classIndex');
+  if (!isClass(otherClass)) misfits.push('otherClass');
+  const layer = layerIn(network, state);
+  if (!layer?.canBeExplained) misfits.push('layerName');
+  // Feature maps and cells of a layer that is not there mean nothing in another.
+  const [maps, rows, columns] = layer?.canBeExplained ? layer.shape : [0, 0, 0];
+  if (filters.some((filter) => filter >= maps)) misfits.push('filters');
+  const chosen = cells?.kind === 'box' ? cells.corners : (cells?.cells ?? []);
+  if (chosen.some(([row, column]) => row >= rows || column >= columns)) misfits.push('cells');
+  return {
+    change: Object.fromEntries(misfits.map((key) => [key, INITIAL_STATE[key]])),
+    unknown: misfits.map((key) => CODECS[key].key),
+  };
 }

@@ -8,7 +8,7 @@ import { enableExports, offerExports } from './exports.ts';
 import { addFields } from './field-controls.ts';
 import { CONVENTION_FIELDS, LOOK_FIELDS, METHOD_FIELDS } from './fields.ts';
 import { acceptInputs, chooseFiles } from './inputs.ts';
-import { linkOf, stateOf } from './link.ts';
+import { linkOf, misfitsOf, stateOf } from './link.ts';
 import { ModelPanel } from './model-panel.ts';
 import { NetworkDrawing } from './network-drawing.ts';
 import { Notice } from './notice.ts';
@@ -19,13 +19,14 @@ import { SceneDrawer } from './scenes.ts';
 import { showSelection } from './selection-row.ts';
 import { type ModelInUse, Session } from './session.ts';
 import { Stage } from './stage.ts';
-import { type State, Store, showsSelection, takesLayer, takesSelection } from './state.ts';
+import { layerIn, type State, Store, showsSelection, takesLayer, takesSelection } from './state.ts';
 import { addViewSwitch } from './view-switch.ts';
 import { wordsFor } from './words.ts';
 
 const NOT_LOADED = 'This model is not loaded yet. Load its weights under Model.';
 const GPU_LOST = 'The GPU was lost. The page is getting it back …';
 
+/** What the address says, as it was last read. */
 const linked = stateOf(location.hash);
 const store = new Store(linked.state);
 const engine = Engine.shared();
@@ -118,7 +119,7 @@ followDevice();
 showState(store.state);
 byId('app').hidden = false;
 byId('corner').hidden = false;
-tellUnknown(linked.unknown);
+tellUnknown();
 session.start();
 
 /** For whoever waits for the map: programs as well as people. */
@@ -190,6 +191,9 @@ function showModel(model: ModelInUse | undefined): void {
   if (model) {
     takeBackOfWeights();
     network.draw(model.layers);
+    const misfits = misfitsOf(store.state, model);
+    store.update(misfits.change);
+    if (misfits.unknown.length > 0) tellUnknown(misfits.unknown);
   } else {
     progress.clear();
     predictions.show([]);
@@ -226,11 +230,8 @@ function showState(state: State): void {
   byId<HTMLButtonElement>('pick-cells').disabled = !showsSelection(state);
 }
 
-/** By any of its names: a link may have torchvision's. */
-function layerOf({ layerName }: State): LayerRecord | undefined {
-  const { model } = session;
-  const wanted = layerName ?? model?.defaultLayer ?? '';
-  return model?.layers.find(({ name, aliases }) => name === wanted || aliases.includes(wanted));
+function layerOf(state: State): LayerRecord | undefined {
+  return session.model && layerIn(session.model, state);
 }
 
 function addStageButtons(): void {
@@ -263,14 +264,21 @@ function followLink(): void {
   store.subscribe(write);
   addEventListener('hashchange', () => {
     const { state, unknown } = stateOf(location.hash);
-    store.update(state);
-    tellUnknown(unknown);
+    const isOtherModel = (['model', 'weights'] as const).some(
+      (key) => JSON.stringify(state[key]) !== JSON.stringify(store.state[key]),
+    );
+    const misfits = session.model && !isOtherModel ? misfitsOf(state, session.model) : undefined;
+    linked.unknown = unknown;
+    store.update({ ...state, ...misfits?.change });
+    tellUnknown(misfits?.unknown);
   });
 }
 
-function tellUnknown(fields: readonly string[]): void {
+/** @param misfits fields that the page knows, with what the network does not have */
+function tellUnknown(misfits: readonly string[] = []): void {
+  const fields = [...linked.unknown, ...misfits];
   if (fields.length === 0) return;
-  notice.say(`The link says something that this page does not know: ${fields.join(', ')}. The rest is as it says.`);
+  notice.say(`The link says something that is not known here: ${fields.join(', ')}. The rest is as it says.`);
 }
 
 function followDevice(): void {

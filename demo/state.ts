@@ -15,6 +15,7 @@ import {
   SCORE_TABLE,
   type ScoreName,
 } from 'gradcam-webgpu';
+import type { LayerRecord } from 'gradcam-webgpu/element';
 
 export type PictureChoice =
   | { readonly kind: 'scene'; readonly seed: number }
@@ -176,6 +177,15 @@ export function takesSelection(method: MethodName): boolean {
 /** Whether any of what the state asks to see has feature maps to choose from. */
 export function showsSelection({ method, view }: State): boolean {
   return view === 'methods' || takesSelection(method);
+}
+
+/** By any of its names, as a link may have torchvision's; undefined where the network has none of that name. */
+export function layerIn<Layer extends Pick<LayerRecord, 'name' | 'aliases'>>(
+  { layers, defaultLayer }: { readonly layers: readonly Layer[]; readonly defaultLayer: string },
+  { layerName }: Pick<State, 'layerName'>,
+): Layer | undefined {
+  const wanted = layerName ?? defaultLayer;
+  return layers.find(({ name, aliases }) => name === wanted || aliases.includes(wanted));
 }
 
 /** Whether a layer is part of the question. */

@@ -1,7 +1,7 @@
 /** The page's links: what is in them, and what a link may not do. */
 import { MODELS } from 'gradcam-webgpu';
 import { describe, expect, it } from 'vitest';
-import { isWeightsUrl, linkOf, stateOf } from '../../demo/link.ts';
+import { isWeightsUrl, linkOf, misfitsOf, stateOf } from '../../demo/link.ts';
 import { INITIAL_STATE, type State } from '../../demo/state.ts';
 
 /** Differs from the first state everywhere. */
@@ -119,5 +119,51 @@ describe('a link', () => {
     expect(isWeightsUrl('https://example.org/model.json')).toBe(true);
     expect(isWeightsUrl('model.json')).toBe(false);
     expect(isWeightsUrl('javascript:alert(1)')).toBe(false);
+  });
+});
+
+describe('what a network does not have', () => {
+  const layer = (name: string, alias: string, maps: number, side: number) => ({
+    name,
+    aliases: [alias],
+    type: 'conv2d' as const,
+    shape: [maps, side, side] as const,
+    canBeExplained: name !== 'pool',
+  });
+  const network = {
+    layers: [
+      layer('early', 'features.0', 8, 28),
+      layer('pool', 'features.1', 8, 14),
+      layer('late', 'features.2', 32, 14),
+    ],
+    defaultLayer: 'late',
+    classCount: 12,
+  };
+  const misfits = (fragment: string) => misfitsOf(stateOf(fragment).state, network);
+
+  it.each([
+    '',
+    'layer=early&filters=7&cells=27,27',
+    'layer=features.0&cells=0,0-27,27',
+    'class=11&other=0',
+    'filters=0,31&cells=13,13;0,0',
+  ])('is nothing of %s', (fragment) => {
+    expect(misfits(fragment)).toEqual({ change: {}, unknown: [] });
+  });
+
+  it.each([
+    ['layer=nope', { layerName: undefined }, ['layer']],
+    ['layer=pool', { layerName: undefined }, ['layer']],
+    ['class=12&other=999', { classIndex: undefined, otherClass: undefined }, ['class', 'other']],
+    ['class=3&cells=27,27', { cells: undefined }, ['cells']],
+    ['cells=0,0-13,14', { cells: undefined }, ['cells']],
+    ['layer=early&filters=1,8', { filters: [] }, ['filters']],
+    [
+      'layer=nope&filters=1&cells=1,1',
+      { layerName: undefined, filters: [], cells: undefined },
+      ['layer', 'filters', 'cells'],
+    ],
+  ])('is left out of %s', (fragment, change, unknown) => {
+    expect(misfits(fragment)).toEqual({ change, unknown });
   });
 });

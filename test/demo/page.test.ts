@@ -111,6 +111,46 @@ describe('on a first visit', () => {
     TIMEOUT_MS,
   );
 
+  it(
+    'leaves out of a link what the network does not have, and finds two classes for one that names none',
+    async () => {
+      const { page } = first;
+      await page.evaluate(() => {
+        document.body.dataset.state = 'changing';
+        location.hash = '#layer=nope&class=999&cells=27,27&samples=0&view=classes';
+      });
+      await settled(page);
+      expect(await page.$eval('#notice', (notice) => notice.textContent)).toMatch(/: class, layer, cells\./);
+      const [one, other] = [await shownMap(page, 0), await shownMap(page, 1)];
+      expect(one).toMatchObject({ layerName: 'block5_conv3', label: 'tree', outcome: 'ok' });
+      expect(other.classIndex).not.toBe(one.classIndex);
+      expect(other.label).toBeDefined();
+    },
+    TIMEOUT_MS,
+  );
+
+  it('lists a class that is chosen, also where it is improbable', async () => {
+    const { page } = first;
+    const listed = () =>
+      page.$$eval('#predictions .class', (buttons) =>
+        buttons.map(
+          (button) => `${button.querySelector('.label')?.textContent} ${button.getAttribute('aria-pressed')}`,
+        ),
+      );
+    expect(await listed()).toHaveLength(5);
+    const improbable = await page.evaluate(() => {
+      const labels = [...document.querySelectorAll('#predictions .label')].map((label) => label.textContent);
+      const names = [...document.querySelectorAll<HTMLOptionElement>('#class-names option')];
+      return names.map(({ value }) => value).find((name) => !labels.includes(name))!;
+    });
+    await page.type('#class', `${improbable}\n`);
+    await expect.poll(listed).toHaveLength(6);
+    expect((await listed()).at(-1)).toBe(`${improbable} true`);
+    expect(await page.$eval('#predictions li:last-child .compare', (button) => button.textContent)).toBe(
+      `vs ${improbable}`,
+    );
+  });
+
   it('runs no script but its own', async () => {
     const ran = await first.page.evaluate(() => {
       const script = document.createElement('script');
@@ -158,6 +198,14 @@ it(
     expect(nSamples).toBeGreaterThan(0);
     expect(nSamples).toBeLessThan(10);
     expect(largest(data)).toBeGreaterThan(0);
+    await page.select('#field-method', 'score-cam');
+    await page.waitForFunction(() => document.querySelector('#progress-text')?.textContent === 'Explaining …');
+    await page.waitForSelector('#stop:not(:disabled)');
+    await page.tap('#stop');
+    await settled(page);
+    expect(await page.$eval('#progress-text', (text) => text.textContent)).toBe(
+      'Stopped; still shown: Smooth Grad-CAM++ at block5_conv3 for tree.',
+    );
     expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0);
     expect(await violations(page)).toEqual([]);
     expect(complaints).toEqual([]);
