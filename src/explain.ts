@@ -5,8 +5,9 @@
  */
 
 import { backwardBatch, chooseClasses, classMomentsBatch, forwardBatch, type KeptClasses } from './batches.ts';
+import { classTitle } from './class-names.ts';
 import { methodOf } from './custom-method.ts';
-import { throwIfAborted } from './errors.ts';
+import { OptionError, throwIfAborted } from './errors.ts';
 import { type Explanation, finish, type Timings } from './explanation.ts';
 import { type FusedExplanation, fuse } from './fusion.ts';
 import type { Dispatch } from './gpu/encoder.ts';
@@ -223,8 +224,12 @@ export async function* explainInBatches(
         ...(i === 0 ? [...input.dispatches, ...sampleDispatches] : []),
         ...(batch.masked ? maskedDispatches(jobs, batch.masked) : forwardBatch(jobs, batch)),
       ];
+      if (i === 0 && common.contrast !== undefined && common.classIndex === undefined) {
+        await run(dispatches.splice(0));
+        await refuseChosenContrast(model, job, common.contrast);
+      }
       if (takesClasses) {
-        // How many ways back there are depends on the logits: the one place where the work waits for numbers of its own.
+        // How many ways back there are depends on the logits.
         await run(dispatches.splice(0));
         const kept = await chooseClasses(job, batch);
         dispatches.push(...classMomentsBatch(jobs, batch, kept));
@@ -288,6 +293,30 @@ export async function* explainInBatches(
     workspace.release();
     endJob();
   }
+}
+
+/**
+ * Of the class that forwardBatch() has chosen. Logits beyond float32 choose none: they are refused with the result.
+ *
+ * @throws OptionError
+ */
+async function refuseChosenContrast(
+  { gpu, labels, classCount }: Model,
+  { classIndex, cleanLogits }: Job,
+  contrast: number,
+): Promise<void> {
+  const [index, logits] = await gpu.read([
+    { ...classIndex, size: 4 },
+    { ...cleanLogits, size: 4 * classCount },
+  ]);
+  const [chosen] = new Uint32Array(index);
+  if (chosen !== contrast || !new Float32Array(logits).every(Number.isFinite)) return;
+  const title = classTitle(chosen, labels?.[chosen]);
+  throw new OptionError(
+    'contrast',
+    contrast,
+    `another class than the explained one, which here is the most probable, ${title}: against itself nothing is left of it`,
+  );
 }
 
 /** What results ask of the network together, worked out before anything is allocated. */

@@ -103,8 +103,8 @@ export interface ExplainOptions {
   classIndex?: number;
   /**
    * Why the class rather than this one: its logit is subtracted, S_a − S_b takes the place of S in the score, exp, logit or
-   * sigmoid. With sigmoid, Y is p_a / (p_a + p_b). For methods that take the score's gradient, and for CAM. Of a class and
-   * itself nothing is left. Default: none.
+   * sigmoid. With sigmoid, Y is p_a / (p_a + p_b). For methods that take the score's gradient, and for CAM. A class
+   * against itself is refused, also where the network chooses it. Default: none.
    */
   contrast?: number;
   /** How the picture is brought to the model's input size. Default 'squash'. */

@@ -49,6 +49,7 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
     const model = await openModel(gpu, choice, context);
     const loadModelMs = performance.now() - loadStart;
 
+    const refusals: OptionError[] = [];
     for (const { file, read } of pictures) {
       const readStart = performance.now();
       const picture = await read();
@@ -57,7 +58,15 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
       const bar = terminal.progress('samples', String);
       const onProgress = ({ done, total }: { done: number; total: number }) => bar.update(done, total);
       const call: AnyExplainOptions = { ...options, signal, onProgress };
-      const explained = await explain(model, picture, call).finally(() => bar.stop());
+      const explained = await explain(model, picture, call)
+        .catch((error) => {
+          // Of the options, only whether the contrast is the class that the network chooses depends on the picture.
+          if (!(error instanceof OptionError && error.option === 'contrast')) throw error;
+          if (pictures.length > 1) terminal.error(`${file}: left out: ${error.message}`);
+          refusals.push(error);
+        })
+        .finally(() => bar.stop());
+      if (explained === undefined) continue;
       const results = Array.isArray(explained) ? explained : [explained];
       const resultContext = {
         file,
@@ -80,6 +89,12 @@ export async function explainCommand(files: readonly string[], flags: ExplainFla
         const record = await writeDifference(result, results[layers + i], resultContext);
         terminal.print(flags.json ? toJson(record) : summarizeDifference(record));
       }
+    }
+    const [refusal] = refusals;
+    if (refusal && pictures.length === 1) throw refusal;
+    if (refusal) {
+      const allowed = `another class than the explained one, which it is on ${refusals.length} of ${pictures.length} pictures`;
+      throw new OptionError('contrast', refusal.value, allowed);
     }
     // What --tune full has begun serves later calls only.
     await gpu.idle.settled();

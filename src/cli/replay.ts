@@ -94,19 +94,12 @@ async function readCall(
   const named = flags.model === undefined ? undefined : findModel(flags.model);
   return blamingRecord(file, provenance, () => {
     const known = named ?? findModel(provenance.model);
-    const classIndex = difference ? [provenance.classIndex, difference.classIndex] : chosenClass(provenance);
+    // The class that was chosen then, even if another one is the most probable by a hair now.
+    const classIndex = difference ? [provenance.classIndex, difference.classIndex] : provenance.classIndex;
     const options = { ...provenance.options, classIndex, kernels: provenance.kernels } as AnyExplainOptions;
     checkCall(options, new Graph(modelTable(known, provenance.variant)));
     return { known, precision: checkPrecision(provenance.weights.precision), options };
   });
-}
-
-/**
- * The class that was chosen then is explained now, even if another one is the most probable by a hair: but not where it is
- * the contrast, which only the network can choose.
- */
-function chosenClass({ classIndex, options: { contrast } }: ReplayRecord['provenance']): number | undefined {
-  return classIndex === contrast ? undefined : classIndex;
 }
 
 /** An option that is wrong in the record is no fault of the call. */

@@ -219,11 +219,6 @@ export function summarize(result: OneExplanation, record: ResultRecord): string 
     `${image}: ${classTitle(result.classIndex, record.label)}${probability}${rather}`,
     `  ${methodName(options.method)}${preset} at ${layerTitle(options)}${samples}; outcome: ${OUTCOMES[outcome]}`,
   ];
-  if (contrast === result.classIndex) {
-    lines.push(
-      '  the contrast is the explained class itself, and nothing is left: give another --contrast, or a --class',
-    );
-  }
   if (result.completeness) {
     const { attributed, gained } = result.completeness;
     lines.push(

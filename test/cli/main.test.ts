@@ -8,6 +8,7 @@ import { parseNpy } from '../../src/image/npy.ts';
 import { COMPARED_METHODS } from '../../src/methods.ts';
 import { encodePng, readPicture } from '../../src/node/image.ts';
 import { SCENE_CLASSES } from '../../src/scenes/classes.ts';
+import { drawScene } from '../../src/scenes/scene.ts';
 import { runMain as run } from './run-main.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gradcam-cli-'));
@@ -359,6 +360,24 @@ describe('explain', () => {
     expect(readdirSync('signed').filter((name) => name.includes('signed'))).toHaveLength(1);
     const people = await run([...args.filter((arg) => arg !== '--json'), '--method', 'grad-cam']);
     expect(people.stdout).toContain('class 3 rather than class 7');
+  });
+
+  it('refuses a contrast that is the class of the picture, and goes on with the others', async () => {
+    const built = ['explain', '--method', 'grad-cam', '--contrast', 'tree', '--out', 'itself'];
+    const scene = await run(built);
+    expect(scene.code).toBe(2);
+    expect(scene.stderr).toMatch(
+      /^gradcam: --contrast: got \d+; allowed: another class .* most probable, \d+ \(tree\)/m,
+    );
+    expect([scene.stdout, existsSync('itself')]).toEqual(['', false]);
+
+    await encodePng(drawScene(1)).then((png) => writeFileSync('other-scene.png', png));
+    await encodePng(drawDemoScene()).then((png) => writeFileSync('scene.png', png));
+    const model = ['--model', 'vgg16-scenes', '--quiet'];
+    const { code, stdout, stderr } = await run([...built, 'scene.png', 'other-scene.png', ...model]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^scene.png: left out: contrast: .*\ngradcam: --contrast: .* on 1 of 2 pictures$/m);
+    expect(stdout).toMatch(/^other-scene.png: .* rather than \d+ \(tree\)/);
   });
 
   it('stacks the maps of several filters, and draws each', async () => {

@@ -5,6 +5,8 @@ import { OptionError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Model } from '../../src/model.ts';
 import type { AnyExplainOptions, ExplainOptions } from '../../src/options.ts';
+import { explainProgressively } from '../../src/progressive.ts';
+import { trace } from '../../src/trace.ts';
 import { assertClose, assertRejects, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest } from '../harness/gpu.ts';
 import { loadSmallVgg, noisyPicture, smallVgg } from '../network/small-vgg.ts';
@@ -141,10 +143,31 @@ describe('contrast', () => {
     expect(difference!.completeness!.gained).toBeCloseTo(gained, 5);
   });
 
-  modelTest('with the explained class itself leaves nothing', async (model) => {
+  modelTest('is refused where it is the class that the network chooses', async (model) => {
     const { classIndex } = await explain(model, PICTURE, { method: 'grad-cam' });
-    const result = await explain(model, PICTURE, { method: 'grad-cam', contrast: classIndex });
-    expect([result.classIndex, result.outcome]).toEqual([classIndex, 'empty']);
+    const message = new RegExp(
+      `contrast: got ${classIndex}; allowed: another class .*most probable, class ${classIndex}:`,
+    );
+    const layers = ['block4_conv2', 'block5_conv2'];
+    const done: number[] = [];
+    const call = {
+      contrast: classIndex,
+      nSamples: 3,
+      batch: 1,
+      onProgress: (p: { done: number }) => done.push(p.done),
+    };
+    const calls: (() => Promise<unknown>)[] = [
+      () => explain(model, PICTURE, call),
+      () => explain(model, PICTURE, { ...call, layerName: layers, fusion: 'max' }),
+      () => explain(model, PICTURE, { ...call, method: 'smooth-grad', score: 'logit' }),
+      () => trace(model, PICTURE, { ...call, layers }),
+      () => explainProgressively(model, PICTURE, call).next(),
+    ];
+    for (const each of calls) await assertRejects(each, OptionError, message);
+    // Before a way back that would be for nothing.
+    expect(done.filter((rows) => rows > 1)).toEqual([]);
+    const other = (classIndex + 1) % model.classCount;
+    expect((await explain(model, PICTURE, { ...call, contrast: other })).classIndex).toBe(classIndex);
   });
 
   modelTest('is refused where it means nothing', async (model) => {

@@ -308,7 +308,7 @@ function takesContrast(row: Method, score: ScoreName): boolean {
   return isPlainGradient && SCORE_TABLE[score].of === 'logit';
 }
 
-/** None, or a class that is not explained by name; it may be the one that the network chooses. */
+/** None, or a class other than those explained: where the network chooses, it may choose this one, which is refused. */
 function drawContrast(
   source: Random,
   { classCount }: Model,
@@ -316,7 +316,8 @@ function drawContrast(
 ): number | undefined {
   const contrast = source.integer(0, classCount - 1);
   const isExplained = [classIndex].flat().includes(contrast);
-  return isExplained ? undefined : oneOf(source, [undefined, undefined, contrast]);
+  const drawn = isExplained ? undefined : oneOf(source, [undefined, undefined, contrast]);
+  return classIndex === undefined ? undefined : drawn;
 }
 
 function drawSelection(source: Random, model: Model, layerName: string | undefined): SelectionOptions {
@@ -401,7 +402,7 @@ async function assertGrowsFinite(model: Model, picture: Picture, options: Explai
 async function assertFusedFinite(
   model: Model,
   picture: Picture,
-  { filters, subset, region, classIndex, ...options }: ExplainOptions,
+  { filters, subset, region, classIndex, contrast, ...options }: ExplainOptions,
   source: Random,
 ): Promise<void> {
   const row = methodOf(options.method!);
