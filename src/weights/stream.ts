@@ -49,8 +49,8 @@ export async function* streamTensors(
   behindHeader: boolean,
 ): AsyncGenerator<StoredPiece, void, undefined> {
   for (const run of fileRuns(layout)) {
-    if (run.headerBytes > 0 && !behindHeader) await readOverHeader(reader, run);
-    for (const tensor of run.tensors) {
+    const inOrder = run.headerBytes > 0 && !behindHeader ? await readOverHeader(reader, run) : run.tensors;
+    for (const tensor of inOrder) {
       const cutter =
         tensor.encoding && isWanted(tensor)
           ? new PieceCutter(tensor.encoding.dtype, tensor.elementCount, pieceElements)
@@ -75,24 +75,48 @@ export async function* streamTensors(
   }
 }
 
-/** Reads a file's header, which must say what was known of the file before. */
-async function readOverHeader(reader: ByteReader, { files: [location], tensors, headerBytes }: FileRun): Promise<void> {
+/**
+ * Reads a file's header, which must say what was known of the file before.
+ *
+ * @returns the tensors in the order in which the header has them
+ */
+async function readOverHeader(
+  reader: ByteReader,
+  { files: [location], tensors, headerBytes }: FileRun,
+): Promise<StoredTensor[]> {
   const found = await readSafetensorsHeader(reader, location!, tensors[0]?.name);
-  const wrong = tensors.findIndex((tensor, i) => describe(found.tensors[i]) !== describe(tensor));
-  if (wrong < 0 && found.tensors.length === tensors.length && found.headerBytes === headerBytes) return;
-  const [expected, actual] =
-    wrong < 0 ? [tensors.at(-1), found.tensors.at(-1)] : [tensors[wrong], found.tensors[wrong]];
-  throw new WeightsError('the file does not hold what its index says, or it has changed', {
-    file: displayName(location!),
-    tensor: expected?.name,
-    expected: `${describe(expected)} and a header of ${headerBytes} bytes`,
-    found: `${describe(actual)} and a header of ${found.headerBytes} bytes`,
+  const expected = new Map(tensors.map((tensor) => [nameInFile(tensor), tensor]));
+  const inOrder = found.tensors.map((tensor) => {
+    const known = expected.get(tensor.name);
+    if (describe(known) !== describe(tensor)) refuse(known ?? tensor, describe(known), describe(tensor));
+    expected.delete(tensor.name);
+    return known!;
   });
+  const [missing] = expected.values();
+  if (missing) refuse(missing, describe(missing), describe(undefined));
+  if (found.headerBytes !== headerBytes) {
+    const header = (bytes: number) => `a header of ${bytes} bytes`;
+    refuse(undefined, header(headerBytes), header(found.headerBytes));
+  }
+  return inOrder;
+
+  function refuse(tensor: StoredTensor | undefined, expected: string, found: string): never {
+    throw new WeightsError('the file does not hold what its index says, or it has changed', {
+      file: displayName(location!),
+      tensor: tensor?.name,
+      expected,
+      found,
+    });
+  }
+}
+
+function nameInFile({ name, part }: StoredTensor): string {
+  return part?.name ?? name;
 }
 
 /** A tensor as its file has it. */
 function describe(tensor: StoredTensor | undefined): string {
-  return tensor ? `${tensor.part?.name ?? tensor.name}, ${tensor.byteLength} bytes` : 'nothing';
+  return tensor ? `${nameInFile(tensor)}, ${tensor.dtype}, ${tensor.byteLength} bytes` : 'nothing';
 }
 
 function fileRuns(layout: WeightsLayout): FileRun[] {
