@@ -82,7 +82,7 @@ export function parseMegabytes(text: string): number {
 /** What is wrong with the call is found before any work. */
 export async function convertCommand(source: string | undefined, flags: ConvertFlags, context: Context): Promise<void> {
   const { terminal, env, signal } = context;
-  await checkTarget(flags.to, flags.force === true);
+  await checkTarget(flags.to, flags.force === true, '--force');
   const location = source ?? publishedSource(findModel(flags.model ?? BUILT_IN_MODEL)).url;
   const file = await lookIntoWeights(location, signal);
   const model = chooseNetwork(file, flags.model, context);

@@ -82,7 +82,7 @@ export async function convertWeights(
     shape,
     dtype: storedDtype(shape, encoding, precision),
   }));
-  const shards = planShards(tensors, shardBytes);
+  const shards = planShards(tensors, shardBytes, file.origin);
   const target = resolve(folder);
   const unfinished = join(dirname(target), `.${basename(target)}.${randomUUID()}.partial`);
   await mkdir(unfinished, { recursive: true });
@@ -131,9 +131,10 @@ function checkSizes(precision: StoredPrecision, shardBytes: number): void {
 /**
  * Checks that a conversion may put its folder here.
  *
+ * @param consent how the caller says `force`, for messages
  * @throws OptionError
  */
-export async function checkTarget(folder: string, force: boolean): Promise<void> {
+export async function checkTarget(folder: string, force: boolean, consent = 'force: true'): Promise<void> {
   await checkOutputFolder('to', folder);
   const isThere = await stat(folder).catch(() => undefined);
   const names = isThere ? await readdir(folder) : [];
@@ -142,7 +143,7 @@ export async function checkTarget(folder: string, force: boolean): Promise<void>
   if (foreign !== undefined) {
     throw new OptionError('to', folder, `a new folder, or one of converted weights only; it holds ${foreign}`);
   }
-  if (!force) throw new OptionError('to', folder, 'a new folder; to replace the weights in it, say force');
+  if (!force) throw new OptionError('to', folder, `a new folder; to replace the weights in it, say ${consent}`);
 }
 
 function describe(

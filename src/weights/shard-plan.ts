@@ -1,5 +1,7 @@
 /** Which tensor goes into which file of a conversion, and where: known before the first byte is read. */
+import { WeightsError } from '../errors.ts';
 import { STORED_BYTES, type StoredDtype } from './encode.ts';
+import { excerpt } from './layout.ts';
 
 export interface TensorToStore {
   readonly name: string;
@@ -36,8 +38,11 @@ const ALIGNMENT = 8;
 /**
  * Lays tensors out in files of at most `shardBytes` bytes, in their order. A tensor that fits into a file is never cut; a
  * larger one is cut into parts that fill theirs.
+ *
+ * @param source where the tensors are from, for messages
+ * @throws WeightsError for a tensor whose name alone fills a file
  */
-export function planShards(tensors: readonly TensorToStore[], shardBytes: number): Shard[] {
+export function planShards(tensors: readonly TensorToStore[], shardBytes: number, source: string): Shard[] {
   const shards: Part[][] = [];
   const empty = shardBytes - LENGTH_BYTES - ALIGNMENT - '{}'.length;
   let room = 0;
@@ -56,6 +61,16 @@ export function planShards(tensors: readonly TensorToStore[], shardBytes: number
       if (cost(whole, shardBytes) > room) open();
       place(whole);
       continue;
+    }
+    // There are no more parts than elements, so that no part has a longer name.
+    const oneElement = { ...whole, name: partName(tensor.name, elements), elements: 1 };
+    if (cost(oneElement, shardBytes) > empty) {
+      throw new WeightsError('the name of the tensor leaves no room for it in a file', {
+        file: source,
+        tensor: excerpt(tensor.name),
+        expected: `a name that is shorter, or files of more than ${shardBytes} bytes`,
+        found: `${tensor.name.length} characters`,
+      });
     }
     for (let firstElement = 0, number = 1; firstElement < elements; number++) {
       const part = { tensor, name: partName(tensor.name, number), firstElement, elements: 0 };

@@ -208,6 +208,19 @@ describe('a conversion that cannot be', () => {
     }
   });
 
+  it('of a tensor whose name fills a file says so', async () => {
+    const name = 'n'.repeat(SHARD_BYTES);
+    for (const shape of [[2], [0], [LARGE.values.length]]) {
+      const error = await convertMade({}, [SMALL, tensor(name, shape, 1)]).catch((error) => error);
+      expect(error).toBeInstanceOf(WeightsError);
+      expect(error.message).toMatch(
+        /^m\.safetensors: the name .* leaves no room .*; tensor "n+….* found 65536 characters/,
+      );
+    }
+    const nearly = tensor('n'.repeat(SHARD_BYTES - 400), [200], 1);
+    expect((await convertMade({ precision: 'f32' }, [nearly])).read.get(nearly.name)).toEqual(nearly.values);
+  });
+
   it('that is stopped leaves nothing', async () => {
     const folder = newFolder();
     const controller = new AbortController();
@@ -222,7 +235,7 @@ describe('a conversion that cannot be', () => {
     const again = async (options: ConvertOptions) => convertWeights(await openMade([SMALL]), folder, options);
     await expect(again({})).rejects.toThrow(OptionError);
     await expect(again({})).rejects.toThrow(
-      /^to: got .*; allowed: a new folder; to replace the weights in it, say force/,
+      /^to: got .*; allowed: a new folder; to replace the weights in it, say force: true/,
     );
     expect(JSON.parse(await readFile(join(folder, INDEX), 'utf8'))).toEqual(index);
     await again({ force: true });
