@@ -101,11 +101,21 @@ export async function readRecord(file: string): Promise<ReplayRecord> {
     });
   }
   if (!isRecord(record)) {
+    if (COMPARISON.test(file)) throw comparisonError(file);
     throw new RecordError(
       `${file}: no record of a result: it lacks the provenance that "gradcam explain" writes into its .json and .png`,
     );
   }
   return record;
+}
+
+/** What "gradcam compare" calls its files. */
+const COMPARISON = /\.compare\.(png|json)$/i;
+
+function comparisonError(file: string): RecordError {
+  return new RecordError(
+    `${file}: maps by "gradcam compare", which writes no record that they could be made again from: "gradcam explain" does`,
+  );
 }
 
 function textOf(png: Uint8Array, file: string): string {
@@ -116,9 +126,10 @@ function textOf(png: Uint8Array, file: string): string {
     throw new RecordError(`${file}: ${(cause as Error).message}`, { cause });
   }
   if (text !== undefined) return text;
+  if (COMPARISON.test(file)) throw comparisonError(file);
   throw new RecordError(
     `${file}: no record of a result in it: "gradcam explain" did not write it, or another program has written it anew. ` +
-      'The .json beside it has the same record',
+      'Then the .json that was written with it has the same record',
   );
 }
 

@@ -329,6 +329,18 @@ describe('what is no record', () => {
     ['is another picture', 'plain.png', (file: string) => writePicture(file, 3), /no record of a result in it/],
     ['is called a picture', 'named.png', (file: string) => writeFileSync(file, 'text'), /named\.png: not a PNG file/],
     [
+      'is a comparison',
+      'a.compare.png',
+      (file: string) => writePicture(file, 4),
+      /png: maps by "gradcam compare", which/,
+    ],
+    [
+      "is a comparison's numbers",
+      'a.compare.json',
+      (file: string) => writeJson(file, {}),
+      /json: maps by "gradcam comp/,
+    ],
+    [
       'is a picture with another text',
       'other-text.png',
       (file: string) => writeFileSync(file, addPngText(readFileSync('photos/photo.png'), 'gradcam', '{"a": 1}')),
