@@ -30,6 +30,13 @@ function checkCallOption(name: string, value: unknown): void {
   if (name === 'onProgress' && typeof value !== 'function') throw new OptionError(name, value, 'a function');
 }
 
+/** What to add to a list of names that a value is none of: the name that was meant, if one looks like it. */
+export function nearMiss(value: unknown, names: readonly string[]): string {
+  if (typeof value !== 'string') return '';
+  const name = nearest(value, names);
+  return editDistance(value.toLowerCase(), name) < value.length / 2 ? `; the nearest is ${name}` : '';
+}
+
 function nearest(name: string, names: readonly string[]): string {
   const distances = names.map((other) => editDistance(name.toLowerCase(), other.toLowerCase()));
   return names[distances.indexOf(Math.min(...distances))];

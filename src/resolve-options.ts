@@ -2,7 +2,7 @@
 import { type AnyMethod, defineMethod, methodName, methodOf } from './custom-method.ts';
 import { OptionError } from './errors.ts';
 import { METHODS, needsPooledLayer, takesLayer, takesPath } from './methods.ts';
-import { checkOptionNames } from './option-names.ts';
+import { checkOptionNames, nearMiss } from './option-names.ts';
 import {
   type AnyExplainOptions,
   BASELINES,
@@ -365,7 +365,8 @@ function withoutUndefined(options: ExplainOptions): ExplainOptions {
 
 function oneOf(option: string, value: unknown, allowed: readonly string[], orElse?: string): void {
   if (allowed.includes(value as string)) return;
-  throw new OptionError(option, value, [...allowed, ...(orElse === undefined ? [] : [orElse])].join(', '));
+  const list = [...allowed, ...(orElse === undefined ? [] : [orElse])].join(', ');
+  throw new OptionError(option, value, `${list}${nearMiss(value, allowed)}`);
 }
 
 function integer(option: string, value: unknown, min: number, max: number, because?: string): void {

@@ -150,6 +150,9 @@ describe('resolveOptions', () => {
 
   it.each([
     ['method', { method: 'gradcam' }, /"gradcam"; allowed: grad-cam, hires-cam, .*, smooth-grad-cam\+\+, /],
+    ['method', { method: 'GradCAM' }, /got "GradCAM"; allowed: .*defineMethod\(\) made; the nearest is grad-cam$/],
+    ['method', { method: 'lime' }, /got "lime"; allowed: .*or one that defineMethod\(\) made$/],
+    ['preset', { preset: 'torchcam' }, /got "torchcam"; allowed: .*; the nearest is torch-cam$/],
     ['method', { method: 'cam' }, /got "cam"; allowed: hires-cam or grad-cam: CAM .* this network does not end so/],
     ['layerName', { layerName: 'conv9' }, /"conv9"; allowed: block5_conv3/],
     ['nSamples', { nSamples: -1 }, /got -1; allowed: a whole number from 0 to 10000/],

@@ -22,6 +22,7 @@ import {
 import { COMPARED_METHODS, takesLayer } from '../methods.ts';
 import { encodePng, shrinkTo } from '../node/image.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
+import { nearMiss } from '../option-names.ts';
 import type { AnyExplainOptions } from '../options.ts';
 import type { Context } from './context.ts';
 import { callTraits, checkCall, checkStems } from './explain.ts';
@@ -206,7 +207,8 @@ function choosePresets(list: string | undefined): PresetName[] {
   if (new Set(names).size < names.length) throw new OptionError('--presets', list, 'each preset once');
   return names.map((name) => {
     const preset = PRESETS.find((known) => known === name);
-    if (preset === undefined) throw new OptionError('--presets', name, PRESETS.join(', '));
+    if (preset === undefined)
+      throw new OptionError('--presets', name, `${PRESETS.join(', ')}${nearMiss(name, PRESETS)}`);
     return preset;
   });
 }

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { methodName } from '../custom-method.ts';
 import { OptionError } from '../errors.ts';
 import { type AnyMethod, defineMethod, METHODS, type MethodName } from '../index.ts';
+import { nearMiss } from '../option-names.ts';
 import { checksumOf } from '../weights/sha256.ts';
 
 /**
@@ -19,7 +20,10 @@ export async function chooseMethod(given: string | undefined, option = '--method
 
 async function readMethod(given: string, option: string): Promise<AnyMethod> {
   if (METHODS.includes(given as MethodName)) return given as MethodName;
-  if (!/\.m?js$/.test(given)) throw new OptionError(option, given, `${METHODS.join(', ')}, or a .mjs file of a method`);
+  if (!/\.m?js$/.test(given)) {
+    const allowed = `${METHODS.join(', ')}, or a .mjs file of a method${nearMiss(given, METHODS)}`;
+    throw new OptionError(option, given, allowed);
+  }
   const definition = await readDefault(given, option);
   try {
     return defineMethod(definition as AnyMethod & object);

@@ -123,7 +123,8 @@ function sizeOf(source: Exclude<CanvasImageSource, SVGImageElement>): [width: nu
 
 function notAPicture(image: unknown): ImageError {
   return new ImageError(
-    `${describeValue(image)} is not a picture; give { data, width, height } with 8-bit pixels, or in a browser an image ` +
-      'element, ImageBitmap, ImageData, canvas, video frame or Blob',
+    `${describeValue(image)} is not a picture; give { data, width, height } with 8-bit pixels, which in Node readPicture() ` +
+      'of gradcam-webgpu/node reads from a file, or in a browser an image element, ImageBitmap, ImageData, canvas, ' +
+      'video frame or Blob',
   );
 }

@@ -42,7 +42,14 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ['classify without a picture', ['classify'], /missing required argument 'image'/],
     ['an unknown model', ['explain', '--model', 'resnet'], /--model: got "resnet"; allowed: vgg16-scenes, vgg11, /],
     ['an unknown layer', ['explain', '--layer', 'conv9'], /--layer: got "conv9"; allowed: block1_conv1, /],
-    ['an unknown method', ['explain', '--method', 'lime'], /--method.*lime.*grad-cam\+\+.*or a \.mjs file/],
+    [
+      'an unknown method',
+      ['explain', '--method', 'lime'],
+      /--method.*lime.*grad-cam\+\+.*or a \.mjs file of a method$/m,
+    ],
+    ['a method with a slip', ['explain', '--method', 'smooth-gradcam++'], /; the nearest is smooth-grad-cam\+\+$/m],
+    ['a preset with a slip', ['explain', '--preset', 'torchcam'], /--preset: .*; the nearest is torch-cam$/m],
+    ['presets with a slip', ['compare', '--presets', 'official,torchcam'], /--presets: .*; the nearest is torch-cam$/m],
     [
       'a method for another kind of network',
       ['explain', '--method', 'cam'],

@@ -44,7 +44,7 @@ describe('readPicture, of pixels', () => {
     [{ data: [0, 0, 0, 0], width: 1, height: 1 }, /must be a Uint8Array/],
     [{}, /^\{\} is not a picture; give \{ data, width, height \}/],
     [{ width: 3, height: 3 }, /is not a picture/],
-    ['photo.jpg', /^"photo\.jpg" is not a picture/],
+    ['photo.jpg', /^"photo\.jpg" is not a picture; .*readPicture\(\) of gradcam-webgpu\/node reads/],
     [null, /^null is not a picture/],
     [undefined, /^undefined is not a picture/],
     [new Blob(['text']), /is not a picture/],
