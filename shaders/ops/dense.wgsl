@@ -7,7 +7,8 @@ enable subgroups;
 //
 // The matrix is made of blocks of 4 × 4, so that a lane that walks along it in either direction uses all it loads. The
 // matrix's rows are inputs, or outputs with ROWS_ARE_OUTPUTS; the backward pass swaps the two words and needs no other
-// kernel. An invocation computes 4 outputs of one sample, or of 8 (MANY), for which it reads each weight once. Every sum is
+// kernel. An invocation computes 4 outputs of one sample, or of 2 (TWO), 4 (FOUR, with TWO)
+// or 8 (EIGHT, with both), for which it reads each weight once. Every sum is
 // taken in the order of its inputs in every variant: all give the same bits.
 struct Params {
   grid_first: u32,
@@ -39,6 +40,16 @@ struct Params {
 #endif
 @group(0) @binding(2) var<storage, read_write> partial_sums: array<vec4f>;
 @group(0) @binding(3) var<uniform> params: Params;
+
+#if EIGHT
+const SAMPLES = 8u;
+#elif FOUR
+const SAMPLES = 4u;
+#elif TWO
+const SAMPLES = 2u;
+#else
+const SAMPLES = 1u;
+#endif
 
 #if UINT8
 // q · scale + min with the rounding of the weights file's own decoder, once behind the product and once behind the sum. A
@@ -123,11 +134,7 @@ fn main(
 #if !SUBGROUPS
   let sub_lane = 0u;
 #endif
-#if MANY
-  let sample_blocks = (params.samples + 7u) / 8u;
-#else
-  let sample_blocks = params.samples;
-#endif
+  let sample_blocks = (params.samples + SAMPLES - 1u) / SAMPLES;
   // Workgroups of the same weights follow each other, while the weights are in the cache.
   let sample_block = group % sample_blocks;
   let slice_outputs = params.end_output - params.first_output;
@@ -140,44 +147,67 @@ fn main(
   let end = min(first + params.chunk, params.end_input);
   let base = output * params.output_stride;
   let chunk = params.first_input / params.chunk + slice_chunk;
-#if MANY
-  let first_sample = sample_block * 8u;
+  let first_sample = sample_block * SAMPLES;
   let last = params.samples - 1u;
   // Samples beyond the last repeat it.
   let x0 = first_sample * params.inputs;
+#if TWO
   let x1 = min(first_sample + 1u, last) * params.inputs;
+#endif
+#if FOUR
   let x2 = min(first_sample + 2u, last) * params.inputs;
   let x3 = min(first_sample + 3u, last) * params.inputs;
+#endif
+#if EIGHT
   let x4 = min(first_sample + 4u, last) * params.inputs;
   let x5 = min(first_sample + 5u, last) * params.inputs;
   let x6 = min(first_sample + 6u, last) * params.inputs;
   let x7 = min(first_sample + 7u, last) * params.inputs;
+#endif
   var s0 = vec4f();
+#if TWO
   var s1 = vec4f();
+#endif
+#if FOUR
   var s2 = vec4f();
   var s3 = vec4f();
+#endif
+#if EIGHT
   var s4 = vec4f();
   var s5 = vec4f();
   var s6 = vec4f();
   var s7 = vec4f();
+#endif
   for (var input = first; input < end; input++) {
     let l0 = load_inputs(x0, input, sub_lane);
+#if TWO
     let l1 = load_inputs(x1, input, sub_lane);
+#endif
+#if FOUR
     let l2 = load_inputs(x2, input, sub_lane);
     let l3 = load_inputs(x3, input, sub_lane);
+#endif
+#if EIGHT
     let l4 = load_inputs(x4, input, sub_lane);
     let l5 = load_inputs(x5, input, sub_lane);
     let l6 = load_inputs(x6, input, sub_lane);
     let l7 = load_inputs(x7, input, sub_lane);
+#endif
     let block = load_block(base + (input - params.first_input) * params.input_stride);
     s0 = add(s0, block, l0);
+#if TWO
     s1 = add(s1, block, l1);
+#endif
+#if FOUR
     s2 = add(s2, block, l2);
     s3 = add(s3, block, l3);
+#endif
+#if EIGHT
     s4 = add(s4, block, l4);
     s5 = add(s5, block, l5);
     s6 = add(s6, block, l6);
     s7 = add(s7, block, l7);
+#endif
   }
   if (own_output >= slice_outputs) {
     return;
@@ -186,24 +216,17 @@ fn main(
   let at = (chunk * params.samples + first_sample) * stride + params.first_output + output;
   let count = params.samples - first_sample;
   partial_sums[at] = s0;
+#if TWO
   if (count > 1u) { partial_sums[at + stride] = s1; }
+#endif
+#if FOUR
   if (count > 2u) { partial_sums[at + 2u * stride] = s2; }
   if (count > 3u) { partial_sums[at + 3u * stride] = s3; }
+#endif
+#if EIGHT
   if (count > 4u) { partial_sums[at + 4u * stride] = s4; }
   if (count > 5u) { partial_sums[at + 5u * stride] = s5; }
   if (count > 6u) { partial_sums[at + 6u * stride] = s6; }
   if (count > 7u) { partial_sums[at + 7u * stride] = s7; }
-#else
-  let row = sample_block * params.inputs;
-  var sum = vec4f();
-  for (var input = first; input < end; input++) {
-    let inputs = load_inputs(row, input, sub_lane);
-    let block = load_block(base + (input - params.first_input) * params.input_stride);
-    sum = add(sum, block, inputs);
-  }
-  if (own_output >= slice_outputs) {
-    return;
-  }
-  partial_sums[(chunk * params.samples + sample_block) * params.outputs + params.first_output + output] = sum;
 #endif
 }

@@ -41,15 +41,23 @@ export interface DenseMatrix {
 }
 
 const PARTIAL = source('dense', denseSource, {
-  flags: { SUBGROUPS: false, MANY: false, ROWS_ARE_OUTPUTS: false, FLOAT16: false, UINT8: false },
+  flags: {
+    SUBGROUPS: false,
+    TWO: false,
+    FOUR: false,
+    EIGHT: false,
+    ROWS_ARE_OUTPUTS: false,
+    FLOAT16: false,
+    UINT8: false,
+  },
 });
 const EPILOGUE_FLAGS = { BIAS: false, RELU: false, GATE: false };
 const SUM = source('dense.sum', sumSource, { libs: [rectifyLib], flags: EPILOGUE_FLAGS });
 
 /** Side of the blocks that the matrix is made of. */
 const BLOCK = 4;
-/** Samples that one invocation serves; a sample alone has a kernel of its own. */
-const SAMPLES = 8;
+/** Samples that one invocation may serve: the fewest of these that are enough, so that few are computed for nothing. */
+const SAMPLES = [1, 2, 4, 8];
 /** Inputs of one partial sum: enough partial sums to fill a GPU, few enough to add up quickly. */
 const CHUNK = { least: 64, most: 512 } as const;
 /** Workgroups that fill a GPU, for which sums are cut into shorter chunks. */
@@ -207,12 +215,14 @@ function multiply(
   const product = productSize(shape, direction);
   const { inputs, outputs, rowsAreInputs } = product;
   const chunk = chunkOf(product);
-  const MANY = samples > 1;
+  const served = SAMPLES.find((some) => some >= samples) ?? Math.max(...SAMPLES);
   const variant = kernel(PARTIAL, {
     flags: {
       // A load is what costs on CPU adapters, and never cheap: lanes share theirs where they can.
       SUBGROUPS: traits.subgroupSize > 0,
-      MANY,
+      TWO: served >= 2,
+      FOUR: served >= 4,
+      EIGHT: served >= 8,
       ROWS_ARE_OUTPUTS: !rowsAreInputs,
       FLOAT16: storage.dtype === 'float16',
       UINT8: storage.dtype === 'uint8',
@@ -220,7 +230,7 @@ function multiply(
   });
   const blocksOf = (elements: number) => Math.ceil(elements / BLOCK);
   const rowOfBlocks = blocksOf(matrixSize(shape).columns);
-  const sampleBlocks = MANY ? Math.ceil(samples / SAMPLES) : 1;
+  const sampleBlocks = Math.ceil(samples / served);
   const partials = slices.map(({ weights, firstRow, rows }): Dispatch => {
     const sliced = { first: blocksOf(firstRow), end: blocksOf(firstRow + rows) };
     const whole = (elements: number) => ({ first: 0, end: blocksOf(elements) });

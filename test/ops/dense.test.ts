@@ -38,12 +38,13 @@ const STORAGES: readonly MatrixStorage[] = [
 ];
 
 /**
- * Up to 512 inputs make a partial sum, 64 at least. An invocation computes 4 outputs of one sample or of up to 8, a workgroup
+ * Up to 512 inputs make a partial sum, 64 at least. An invocation computes 4 outputs of 1, 2, 4 or 8 samples, a workgroup
  * 256 outputs.
  */
 const SIZES: [samples: number, inputs: number, outputs: number][] = [
   [1, 1, 1],
   [2, 5, 3],
+  [3, 66, 9],
   [9, 130, 67],
   [33, 65, 10],
 ];
@@ -51,7 +52,6 @@ const MORE_SIZES: typeof SIZES = [
   [1, 7, 4],
   [1, 511, 127],
   [2, 257, 1026],
-  [3, 64, 129],
   [4, 512, 6],
   [5, 513, 10],
   [6, 1025, 131],
@@ -257,6 +257,7 @@ describe('dense', () => {
       for (const [first, count] of [
         [0, 1],
         [1, 2],
+        [2, 4],
         [3, 5],
         [8, 1],
       ] as const) {
