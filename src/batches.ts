@@ -7,6 +7,7 @@ import { elementsOf } from './network/graph.ts';
 import { tensorName } from './network/lifetimes.ts';
 import {
   activationSlice,
+  classStep,
   forwardStep,
   gradientSlice,
   gradientStep,
@@ -16,7 +17,7 @@ import {
   tensorSlice,
 } from './network/run.ts';
 import type { Batch } from './network/split.ts';
-import type { Step } from './network/steps.ts';
+import { classByClass, type Step } from './network/steps.ts';
 import { argmax } from './ops/argmax.ts';
 import { classMoments } from './ops/class-moments.ts';
 import { moments, momentWeights, scoreDerivatives } from './ops/moments.ts';
@@ -39,13 +40,25 @@ export function forwardBatch(jobs: readonly Job[], batch: Batch): Dispatch[] {
 /** The way back of one batch behind forwardBatch(), for each class: from its score to the moments at all layers. */
 export function backwardBatch(jobs: readonly Job[], batch: Batch): Dispatch[] {
   if (batch.gradients === 0) return [];
-  const classes = [...new Set(jobs.map(({ classIndex }) => classIndex))];
-  return classes.flatMap((classIndex) => {
-    const ofClass = jobs.filter((job) => job.classIndex === classIndex);
-    return waysBack(ofClass[0].context, batch, seedDispatch(ofClass[0], batch), (target) =>
-      addMoments(jobAt(ofClass, target), batch),
-    );
+  const [{ context }] = jobs;
+  const { steps } = context.plan;
+  const classes = [...new Set(jobs.map(({ classIndex }) => classIndex))].map((classIndex) =>
+    jobs.filter((job) => job.classIndex === classIndex),
+  );
+  const from = classByClass(steps);
+  const isShared = steps[from].kind === 'class';
+  const shared = isShared
+    ? [
+        ...classes.map(([job], c) => sharedSeedDispatch(job, batch, c)),
+        ...stepsBack(context, batch, steps.slice(seedStep(context) + 1, from)),
+      ]
+    : [];
+  const own = classes.flatMap((ofClass, c) => {
+    const begin = isShared ? { ofClass: c } : { seed: seedDispatch(ofClass[0], batch) };
+    const end = (target: string) => addMoments(jobAt(ofClass, target), batch);
+    return stepsBack(context, batch, steps.slice(from), { ...begin, end });
   });
+  return [...shared, ...own];
 }
 
 /** Of a call's jobs, the first at a node; where none is there, it is the layer of guided Grad-CAM. */
@@ -146,10 +159,29 @@ function waysBack(
   seed: Dispatch,
   end: (target: string) => readonly Dispatch[],
 ): Dispatch[] {
-  return context.plan.steps.slice(seedStep(context)).flatMap((step) => {
+  return stepsBack(context, batch, context.plan.steps.slice(seedStep(context)), { seed, end });
+}
+
+interface WayBack {
+  readonly seed?: Dispatch;
+  /** Number of the class, where the gradients of all are at hand. */
+  readonly ofClass?: number;
+  /** What is done with the gradient of each target. */
+  end?(target: string): readonly Dispatch[];
+}
+
+function stepsBack(
+  context: RunContext,
+  batch: Batch,
+  steps: readonly Step[],
+  { seed, ofClass = 0, end = () => [] }: WayBack = {},
+): Dispatch[] {
+  return steps.flatMap((step) => {
     switch (step.kind) {
       case 'seed':
-        return [seed];
+        return seed ? [seed] : [];
+      case 'class':
+        return [classStep(context, step, batch.gradients, ofClass)];
       case 'relu-gradient':
         return [reluGradientStep(context, step, batch.gradients)];
       case 'gradient':
@@ -169,6 +201,13 @@ function seedDispatch({ context, classes, classIndex: index, options }: Job, bat
   return SCORE_TABLE[options.score].of === 'logit'
     ? oneHot(classes, batch.gradients, { index, y, contrast: options.contrast })
     : logSoftmaxGradInput(classes, batch.gradients, { logits: activationSlice(context, name), index, y });
+}
+
+/** The same for class number `of`, behind those of the classes in front of it; of a logit. */
+function sharedSeedDispatch({ context, classes, classIndex: index, options }: Job, batch: Batch, of: number): Dispatch {
+  const y = tensorSlice(context, tensorName.classGradients(context.graph.logits.name));
+  const { contrast } = options;
+  return oneHot(classes, batch.gradients, { index, y, contrast, first: of * batch.gradients });
 }
 
 function noiseDispatch({ context, options, input, range }: Job, batch: Batch): Dispatch {

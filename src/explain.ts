@@ -35,6 +35,7 @@ import {
   type ResolvedOptions,
 } from './options.ts';
 import { resolveCall } from './resolve-options.ts';
+import { SCORE_TABLE } from './scores.ts';
 import { beginJob } from './tune.ts';
 import { checksumOf } from './weights/sha256.ts';
 
@@ -358,6 +359,7 @@ function planPass(model: Model, asked: readonly ResolvedOptions[], kernels: Expl
     scoredOnly,
     masked,
     classes: new Set(asked.map(({ classIndex }) => classIndex)).size,
+    fromLogits: SCORE_TABLE[common.score].of === 'logit',
     classMoments: needsClassMoments(common),
     batch: common.batch,
     kernels,

@@ -6,6 +6,9 @@ struct Params {
   outputs: u32,
   outputs_4: u32, // outputs / 4, rounded up
   chunks: u32,
+#if GATE
+  gates: u32,
+#endif
 }
 @group(0) @binding(0) var<storage, read> partial_sums: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -13,7 +16,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 #endif
 #if GATE
-@group(0) @binding(3) var<storage, read> gate: array<f32>; // like y
+@group(0) @binding(3) var<storage, read> gate: array<f32>; // `gates` rows like those of y, for as many samples each
 #endif
 @group(0) @binding(4) var<uniform> params: Params;
 
@@ -41,7 +44,7 @@ fn main(
   sum = rectify(sum);
 #endif
 #if GATE
-  sum = select(0.0, sum, gate[at] > 0.0);
+  sum = select(0.0, sum, gate[sample % params.gates * params.outputs + output] > 0.0);
 #endif
   y[at] = sum;
 }

@@ -1,11 +1,12 @@
 // The gradient of a class logit, or of its difference to another one, with respect to all logits: 1 at the class, -1 at the
-// contrast, 0 elsewhere, for each sample.
+// contrast, 0 elsewhere, in each of `samples` rows from `first` on.
 struct Params {
   grid_first: u32,
   grid_end: u32,
   samples: u32,
   classes: u32,
   contrast: u32, // a class, or none of them
+  first: u32,
 }
 @group(0) @binding(0) var<storage, read> index: array<u32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -23,5 +24,5 @@ fn main(
     return;
   }
   let class_index = at % params.classes;
-  y[at] = select(0.0, 1.0, class_index == index[0]) - select(0.0, 1.0, class_index == params.contrast);
+  y[params.first * params.classes + at] = select(0.0, 1.0, class_index == index[0]) - select(0.0, 1.0, class_index == params.contrast);
 }

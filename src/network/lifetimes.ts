@@ -8,6 +8,7 @@ import { reluMaskWords } from '../ops/relu.ts';
 import { elementsOf, type GraphNode } from './graph.ts';
 import { convShape, denseShape, mapsShape, poolShape } from './shapes.ts';
 import {
+  classByClass,
   formBytes,
   neededForm,
   needsMask,
@@ -33,6 +34,8 @@ export interface TensorPlan {
 export const tensorName = {
   activation: (node: string) => `activation of ${node}`,
   gradient: (node: string) => `gradient of ${node}`,
+  /** Of all classes, one class behind the other. */
+  classGradients: (node: string) => `gradients of ${node} of all classes`,
   mask: (node: string) => `mask of ${node}`,
   codes: (node: string) => `codes of ${node}`,
   /** In a form that is not held. */
@@ -61,9 +64,9 @@ export function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map
     if (known) known.last = at;
     else tensors.set(name, { words, mostRows, first: at, last: at });
   };
-  const useScratch = (node: GraphNode, direction: Direction, at: number, variant?: Conv2dVariant) => {
+  const useScratch = (node: GraphNode, direction: Direction, at: number, variant?: Conv2dVariant, factor = 1) => {
     if (node.op === 'dense') {
-      const words = denseScratch(denseShape(graph, node, convention), direction);
+      const words = factor * denseScratch(denseShape(graph, node, convention), direction);
       use(tensorName.scratch(node.name, direction), words, at, mostRowsOf(node.name));
     }
     if (node.op !== 'conv2d' || !variant) return;
@@ -84,6 +87,8 @@ export function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map
   };
   const useGradient = (name: string, at: number) =>
     use(tensorName.gradient(stored(name)), elementsOf(graph.shape(stored(name))), at);
+  const useClassGradients = (name: string, of: number, at: number) =>
+    use(tensorName.classGradients(name), of * elementsOf(graph.shape(name)), at);
   const useMask = (name: string, at: number) => use(tensorName.mask(name), reluMaskWords(mapsShape(graph, name)), at);
   const useClassMoments = (at: number) => {
     for (const name of [target as string, ...onTheWay])
@@ -120,8 +125,13 @@ export function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map
         useActivation(logits, at);
         break;
       case 'seed':
-        useGradient(logits, at);
+        if (step.classes) useClassGradients(logits, step.classes, at);
+        else useGradient(logits, at);
         if (classMoments) useClassMoments(at);
+        break;
+      case 'class':
+        useClassGradients(step.node.name, classes, at);
+        useGradient(step.node.name, at);
         break;
       case 'relu-gradient':
         if (step.relu.gate) useMask(step.node.name, at);
@@ -130,10 +140,12 @@ export function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map
       case 'gradient': {
         const { node, relu } = step;
         const input = graph.node(node.inputs[0]);
-        useGradient(node.name, at);
-        useGradient(input.name, at);
+        for (const { name } of [node, input]) {
+          if (step.classes) useClassGradients(name, step.classes, at);
+          else useGradient(name, at);
+        }
         if (node.op === 'maxpool') use(tensorName.codes(node.name), 0, at);
-        useScratch(node, 'grad-input', at, step.variant);
+        useScratch(node, 'grad-input', at, step.variant, step.classes);
         useMadeWeights(step, 'grad-input', at);
         if (relu?.gate === 'activation') useActivation(input.name, at);
         if (relu?.gate === 'mask') useMask(input.name, at);
@@ -151,11 +163,14 @@ export function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map
   return tensors;
 }
 
-/** What the forward pass leaves for the way back is needed until the last of several has begun its last step. */
+/**
+ * What the forward pass, or the part of the way back that all classes share, leaves for what is done class by class is needed
+ * until the last class has begun its last step.
+ */
 function keepForWaysBack(tensors: ReadonlyMap<string, Lifetime>, steps: readonly Step[]): void {
-  const seed = steps.findIndex(({ kind }) => kind === 'seed');
+  const from = classByClass(steps);
   for (const lifetime of tensors.values()) {
-    if (lifetime.first < seed && lifetime.last > seed) lifetime.last = steps.length - 1;
+    if (lifetime.first < from && lifetime.last >= from) lifetime.last = steps.length - 1;
   }
 }
 

@@ -16,7 +16,8 @@ import { flatten, flattenGradInput } from '../ops/flatten.ts';
 import { globalAveragePool, globalAveragePoolGradInput } from '../ops/global-average-pool.ts';
 import { maxpool, maxpoolGradInput } from '../ops/maxpool.ts';
 import { reluGradInput, reluMask } from '../ops/relu.ts';
-import type { Conv2dNode, Graph, GraphNode } from './graph.ts';
+import { copySample } from '../ops/sample-mean.ts';
+import { type Conv2dNode, elementsOf, type Graph, type GraphNode } from './graph.ts';
 import { tensorName } from './lifetimes.ts';
 import type { Parameters } from './parameters.ts';
 import type { Plan } from './plan.ts';
@@ -111,14 +112,12 @@ export function reluGradientStep(
  * The gradient with respect to a node's input from that with respect to its output, brought to the front of the input's
  * ReLU where the step says so.
  */
-export function gradientStep(
-  context: RunContext,
-  { node, variant = 'direct', makesWeights = false, relu }: Extract<Step, { kind: 'gradient' }>,
-  rows: number,
-): Dispatch[] {
+export function gradientStep(context: RunContext, step: Extract<Step, { kind: 'gradient' }>, rows: number): Dispatch[] {
+  const { node, variant = 'direct', makesWeights = false, classes = 1, relu } = step;
   const { traits, graph, parameters } = context;
-  const gradY = gradientSlice(context, node.name);
-  const gradX = gradientSlice(context, node.inputs[0]);
+  const [gradY, gradX] = [node.name, node.inputs[0]].map((name) =>
+    step.classes ? tensorSlice(context, tensorName.classGradients(name)) : gradientSlice(context, name),
+  );
   const input = graph.node(node.inputs[0]);
   const { gate, positive = false } = relu ?? {};
   switch (node.op) {
@@ -144,9 +143,10 @@ export function gradientStep(
     case 'global-average-pool':
       return [globalAveragePoolGradInput(mapsShape(graph, input.name), rows, { gradY, gradX })];
     case 'dense':
-      return denseGradInput(traits, denseShape(graph, node, parameters.convention), rows, {
+      return denseGradInput(traits, denseShape(graph, node, parameters.convention), classes * rows, {
         gradY,
         gradX,
+        gates: rows,
         scratch: tensorSlice(context, tensorName.scratch(node.name, 'grad-input')),
         matrix: parameters.dense(node.name).matrix,
         gate: gate === 'activation' ? activationSlice(context, input.name) : undefined,
@@ -155,6 +155,20 @@ export function gradientStep(
     default:
       throw new Error(`${node.op} has no gradient step`);
   }
+}
+
+/** The gradient of class number `of` with respect to a node's output, out of those of all classes. */
+export function classStep(
+  context: RunContext,
+  { node }: Extract<Step, { kind: 'class' }>,
+  rows: number,
+  of: number,
+): Dispatch {
+  const x = tensorSlice(context, tensorName.classGradients(node.name));
+  return copySample(rows * elementsOf(context.graph.shape(node.name)), of, {
+    x,
+    total: gradientSlice(context, node.name),
+  });
 }
 
 /** The buffer of a tensor that not every plan has. */

@@ -45,6 +45,8 @@ export interface PlanRequest {
   readonly masked?: MaskedCopies;
   /** Classes that are explained, each with a way back of its own. Default 1. */
   readonly classes?: number;
+  /** Whether each way back begins at a logit, so that those of several classes can take the same matrices together. */
+  readonly fromLogits?: boolean;
   /** Whether ways back of many classes come first, for the moments that a softmax's derivatives take. Default false. */
   readonly classMoments?: boolean;
   /** Upper bound on the rows of a batch. */
@@ -83,7 +85,11 @@ export type Step =
     }
   | { readonly kind: 'mask' | 'capture'; readonly node: GraphNode }
   | { readonly kind: 'relu-gradient'; readonly node: GraphNode; readonly relu: ReluGradient }
-  | { readonly kind: 'logits' | 'seed' }
+  | { readonly kind: 'logits' }
+  /** The gradient of the logits; with `classes`, those of so many classes together. */
+  | { readonly kind: 'seed'; readonly classes?: number }
+  /** What comes behind it is done class by class: it takes one's gradient with respect to a node's output from those of all. */
+  | { readonly kind: 'class'; readonly node: GraphNode }
   /** Takes the gradient with respect to a node's output: the target's, or that of a node on the way to it. */
   | { readonly kind: 'moments'; readonly target: string }
   | {
@@ -92,6 +98,8 @@ export type Step =
       readonly variant?: Conv2dVariant;
       /** Whether the step makes the form of the weights that its kernel takes; else it is held, see HELD_FORM_BYTES. */
       readonly makesWeights?: boolean;
+      /** It takes the gradients of so many classes together. */
+      readonly classes?: number;
       /** What the step does at its input's ReLU; undefined where it leaves the gradient behind it. */
       readonly relu?: ReluGradient;
     };
@@ -131,10 +139,30 @@ function listSteps(request: PlanRequest): Step[] {
   return [...steps, ...wayBack(request, target, rule)];
 }
 
+/**
+ * How many classes' gradients go through the fully connected layers at once: their matrices are large, and reading them is what
+ * a further class would cost most.
+ */
+function classesTogether({ classes = 1, fromLogits, classMoments, layer }: PlanRequest): number | undefined {
+  return classes > 1 && fromLogits && !classMoments && layer === undefined ? classes : undefined;
+}
+
+/** The first step that is run once for each class; there is a way back. */
+export function classByClass(steps: readonly Step[]): number {
+  const shared = steps.findIndex(({ kind }) => kind === 'class');
+  return shared >= 0 ? shared : steps.findIndex(({ kind }) => kind === 'seed');
+}
+
 function wayBack(request: PlanRequest, target: string, rule: ReluRule | undefined): Step[] {
   const { graph, convention, onTheWay = [] } = request;
-  const steps: Step[] = [{ kind: 'seed' }];
+  const shared = classesTogether(request);
+  const steps: Step[] = [{ kind: 'seed', classes: shared }];
+  let classes = shared;
   for (const node of graph.after(target).toReversed()) {
+    if (classes !== undefined && node.op !== 'dense') {
+      classes = undefined;
+      steps.push({ kind: 'class', node });
+    }
     // The gradient of the target is wanted behind its ReLU, on the way behind it first and then in front, and else in front.
     const input = graph.node(node.inputs[0]);
     const isOnTheWay = onTheWay.includes(input.name);
@@ -142,11 +170,12 @@ function wayBack(request: PlanRequest, target: string, rule: ReluRule | undefine
     const isOwnStep = isOnTheWay || (reluGate(graph, input) === 'mask' && !appliesMask(graph, node));
     if (!isView(node, convention)) {
       const variant = chooseVariant(request, node, 'grad-input');
-      steps.push({ kind: 'gradient', node, variant, relu: isOwnStep ? undefined : relu });
+      steps.push({ kind: 'gradient', node, variant, classes, relu: isOwnStep ? undefined : relu });
     }
     if (isOnTheWay) steps.push({ kind: 'moments', target: input.name });
     if (relu && isOwnStep) steps.push({ kind: 'relu-gradient', node: input, relu });
   }
+  if (classes !== undefined) steps.push({ kind: 'class', node: graph.node(target) });
   steps.push({ kind: 'moments', target });
   return steps;
 }

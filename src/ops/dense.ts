@@ -157,6 +157,7 @@ export function denseScratch(shape: DenseShape, direction: Direction): number {
 interface Epilogue {
   readonly flags: Partial<typeof EPILOGUE_FLAGS>;
   readonly bindings: Readonly<Record<string, BufferSlice>>;
+  readonly uniforms?: Readonly<Record<string, number>>;
 }
 
 interface ProductBuffers {
@@ -180,8 +181,9 @@ export function dense(
 
 /**
  * grad_x [samples, inputs] = grad_y · Wᵀ, brought to the front of the ReLU that made the input where `gate` is given:
- * the input itself [samples, inputs]; the gradient is 0 where that is not above 0. With `positive`, what is not above zero
- * in it becomes zero.
+ * the input itself [samples, inputs]; the gradient is 0 where that is not above 0. Where several gradients are taken behind
+ * one forward pass, the input has `gates` rows, which sample s looks up at s modulo `gates`. With `positive`, what is not above
+ * zero in it becomes zero.
  */
 export function denseGradInput(
   traits: KernelTraits,
@@ -191,16 +193,19 @@ export function denseGradInput(
     gradY,
     gradX,
     gate,
+    gates = samples,
     positive = false,
     ...buffers
   }: Omit<ProductBuffers, 'x' | 'y'> & {
     gradY: BufferSlice;
     gradX: BufferSlice;
     gate?: BufferSlice;
+    gates?: number;
     positive?: boolean;
   },
 ): Dispatch[] {
-  const epilogue: Epilogue = { flags: { GATE: gate !== undefined, RELU: positive }, bindings: gate ? { gate } : {} };
+  const flags = { GATE: gate !== undefined, RELU: positive };
+  const epilogue: Epilogue = gate ? { flags, bindings: { gate }, uniforms: { gates } } : { flags, bindings: {} };
   return multiply(traits, shape, 'grad-input', samples, { x: gradY, y: gradX, ...buffers }, epilogue);
 }
 
@@ -261,7 +266,7 @@ function multiply(
   const sum = elementwise(SUM, samples * outputs, {
     flags: epilogue.flags,
     bindings: { partial_sums: scratch, y, ...epilogue.bindings },
-    uniforms: { samples, outputs, outputs_4: blocksOf(outputs), chunks },
+    uniforms: { samples, outputs, outputs_4: blocksOf(outputs), chunks, ...epilogue.uniforms },
     flopsEach: chunks * MEMORY_FLOPS,
   });
   return [...partials, sum];

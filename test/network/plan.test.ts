@@ -5,7 +5,7 @@ import { type Convention, elementsOf, Graph } from '../../src/network/graph.ts';
 import { tensorName } from '../../src/network/lifetimes.ts';
 import { type Plan, planExplanation, WORKING_BYTES } from '../../src/network/plan.ts';
 import { splitMasked, splitSamples } from '../../src/network/split.ts';
-import { kernelsOf, type PlanRequest, type Step, weightsNeeded } from '../../src/network/steps.ts';
+import { classByClass, kernelsOf, type PlanRequest, type Step, weightsNeeded } from '../../src/network/steps.ts';
 import { VGG_NAMES, vgg } from '../../src/network/vgg.ts';
 import type { KernelChoices } from '../../src/options.ts';
 
@@ -275,6 +275,27 @@ describe('planExplanation', () => {
     }
   });
 
+  it('takes the classes through the fully connected layers together, and keeps what each then needs', () => {
+    for (const target of targets()) {
+      const { steps, ...one } = plan({ ...target, samples: 3, classes: 2, fromLogits: true });
+      const shared = steps.flatMap((step) => (step.kind === 'gradient' && step.classes ? [step.node.op] : []));
+      const dense = steps.filter((step) => step.kind === 'gradient' && step.node.op === 'dense');
+      expect(shared).toEqual(dense.map(() => 'dense'));
+      const twice = [...steps, ...steps.slice(classByClass(steps))];
+      simulate(target.graph, target.convention, { ...one, steps: twice });
+    }
+    const others = [
+      { classMoments: true },
+      { fromLogits: false },
+      { classes: 1 },
+      { target: 'input', layer: 'block5_conv3' },
+    ];
+    for (const other of others) {
+      const { steps } = plan({ samples: 3, classes: 2, fromLogits: true, ...other });
+      expect(steps.filter(({ kind }) => kind === 'class')).toEqual([]);
+    }
+  });
+
   it('keeps the moments over the classes apart from all that further ways back write', () => {
     for (const target of targets()) {
       const { steps, ...one } = plan({ ...target, samples: 3, classMoments: true });
@@ -515,24 +536,31 @@ function simulate(
         read(activation(logits));
         break;
       case 'seed':
-        write(gradient(logits), size(logits));
+        if (step.classes) write(tensorName.classGradients(logits), step.classes * size(logits));
+        else write(gradient(logits), size(logits));
+        break;
+      case 'class':
+        read(tensorName.classGradients(step.node.name));
+        write(gradient(step.node.name), size(step.node.name));
+        read(tensorName.classGradients(step.node.name));
         break;
       case 'relu-gradient':
         if (rule !== 'deconvnet') read(tensorName.mask(step.node.name));
         read(gradient(step.node.name));
         break;
       case 'gradient': {
-        const { node } = step;
-        read(gradient(node.name));
+        const { node, classes = 1 } = step;
+        const gradients = (name: string) => (step.classes ? tensorName.classGradients(name) : gradient(name));
+        read(gradients(node.name));
         for (const scratch of scratchOf(node.name, 'grad-input')) write(scratch, 0);
-        write(gradient(node.inputs[0]!), size(node.inputs[0]!));
+        write(gradients(node.inputs[0]!), classes * size(node.inputs[0]!));
         if (node.op === 'maxpool') read(tensorName.codes(node.name));
         if (node.op === 'conv2d' && tensors.has(tensorName.mask(node.inputs[0]!)))
           read(tensorName.mask(node.inputs[0]!));
         // Behind a fully connected layer's ReLU its output says where the gradient passes.
         const input = graph.node(node.inputs[0]!);
         if (node.op === 'dense' && input.op === 'dense' && rule !== 'deconvnet') read(activation(input.name));
-        read(gradient(node.name));
+        read(gradients(node.name));
         for (const scratch of scratchOf(node.name, 'grad-input')) read(scratch);
         break;
       }

@@ -28,4 +28,16 @@ describe('one-hot', () => {
       assertClose(await op.floats(y), expected, { shape: [3, 65], tolerance: 0 });
     });
   }
+
+  opTest('rows behind those of other classes', async (op) => {
+    const y = op.output(5 * 70);
+    for (const [first, samples, chosen] of [
+      [2, 3, 69],
+      [0, 2, 1],
+    ] as const) {
+      await op.run(oneHot(70, samples, { index: op.input(Uint32Array.of(chosen)), y, first }));
+    }
+    const expected = reference.oneHot([1, 1, 69, 69, 69], 70);
+    assertClose(await op.floats(y), expected.data, { shape: expected.shape, tolerance: 0 });
+  });
 });
