@@ -13,6 +13,9 @@ export interface DrawnLayer {
   readonly canBeExplained: boolean;
 }
 
+/** Where layers are hit with a finger, which takes so many pixels at least (WCAG 2.2, 2.5.8). */
+const FINGERS = '(max-width: 48rem), (pointer: coarse)';
+const TARGET_PX = 24;
 const HEIGHT = 132;
 const LABELS = 18;
 const GAP = 3;
@@ -20,12 +23,15 @@ const GAP = 3;
 const NOT_DRAWN = ['flatten', 'softmax'];
 
 export class NetworkDrawing {
+  readonly #parent: HTMLElement;
   readonly #svg = s('svg', { role: 'presentation' });
   readonly #onChoose: (name: string) => void;
   #bars = new Map<string, SVGGElement>();
   #choosable: string[] = [];
+  #chosen: string | undefined;
 
   constructor(parent: HTMLElement, onChoose: (name: string) => void) {
+    this.#parent = parent;
     this.#onChoose = onChoose;
     setAttributes(parent, { role: 'radiogroup', 'aria-label': 'Layer to explain, from the picture to the classes' });
     parent.append(this.#svg);
@@ -35,6 +41,10 @@ export class NetworkDrawing {
   draw(layers: readonly DrawnLayer[]): void {
     this.#choosable = layers.filter(({ canBeExplained }) => canBeExplained).map(({ name }) => name);
     this.#bars = new Map();
+    this.#chosen = undefined;
+    const isForFingers = matchMedia(FINGERS).matches;
+    const narrowest = Math.min(...layers.filter(({ canBeExplained }) => canBeExplained).map(widthOf));
+    const widening = isForFingers ? Math.max(0, TARGET_PX - GAP - narrowest) : 0;
     const parts: SVGElement[] = [];
     let x = 0;
     let block: { name: string; from: number } | undefined;
@@ -49,7 +59,7 @@ export class NetworkDrawing {
         if (x > 0) x += GAP;
         block = { name, from: x };
       }
-      const width = widthOf(layer);
+      const width = widthOf(layer) + (layer.canBeExplained ? widening : 0);
       const bar = this.#bar(layer, x, width);
       parts.push(bar);
       x += width + GAP;
@@ -58,6 +68,9 @@ export class NetworkDrawing {
     // In the middle of its few bars, the last name would stick out.
     setAttributes(parts.at(-1)!, { x: x - GAP, 'text-anchor': 'end' });
     setAttributes(this.#svg, { viewBox: `0 0 ${x - GAP} ${HEIGHT + LABELS}` });
+    // Wider than its place, it is moved along.
+    this.#parent.classList.toggle('wide', isForFingers);
+    this.#svg.style.minWidth = isForFingers ? `${x - GAP}px` : '';
     this.#svg.replaceChildren(...parts);
   }
 
@@ -74,6 +87,16 @@ export class NetworkDrawing {
         tabindex: isChosen || (!isThere && each === this.#choosable[0]) ? 0 : -1,
       });
     }
+    if (isThere && name !== this.#chosen) this.#bringIntoSight(name);
+    this.#chosen = isThere ? name : undefined;
+  }
+
+  /** Where the drawing is wider than its place; the page itself stays where it is. */
+  #bringIntoSight(name: string): void {
+    if (this.#parent.scrollWidth <= this.#parent.clientWidth) return;
+    const bar = this.#bars.get(name)!.getBoundingClientRect();
+    const place = this.#parent.getBoundingClientRect();
+    this.#parent.scrollLeft += bar.left + bar.width / 2 - (place.left + place.width / 2);
   }
 
   #bar(layer: DrawnLayer, x: number, width: number): SVGGElement {
