@@ -226,6 +226,10 @@ function showState(state: State): void {
     : '';
   sheet.choose(state.filters);
   predictions.choose(explainedClass(), state.view === 'classes' ? state.otherClass : undefined);
+  byId('picture-text').textContent =
+    state.picture.kind === 'own'
+      ? `${nameOf(state)}. It stays on this device.`
+      : 'Or drop one anywhere. It stays on this device.';
   byId('toggle-boxes').setAttribute('aria-pressed', String(state.showsBoxes));
   byId<HTMLButtonElement>('pick-cells').disabled = !showsSelection(state);
 }

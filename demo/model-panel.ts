@@ -92,6 +92,8 @@ export class ModelPanel {
   #show({ model, weights }: State): void {
     const known = knownModel(model);
     this.#select.value = model;
+    // The field may be too narrow for it.
+    byId('model-text').textContent = known.title;
     this.#form.hidden = isBuiltIn(model);
     byId('choose-labels').hidden = isBuiltIn(model);
     if (isBuiltIn(model)) return;
