@@ -121,6 +121,7 @@ describe('on a first visit', () => {
       });
       await settled(page);
       expect(await page.$eval('#notice', (notice) => notice.textContent)).toMatch(/: class, layer, cells\./);
+      await page.screenshot({ path: join(SCREENS, 'notice-light.png') });
       const [one, other] = [await shownMap(page, 0), await shownMap(page, 1)];
       expect(one).toMatchObject({ layerName: 'block5_conv3', label: 'tree', outcome: 'ok' });
       expect(other.classIndex).not.toBe(one.classIndex);
@@ -180,6 +181,11 @@ it(
     expect(await violations(page)).toEqual([]);
     expect(complaints).toEqual([]);
     await screenshot(page, 'desktop-dark');
+    await page.setViewport({ width: 820, height: 500 });
+    const map = (await (await page.$('gradcam-view >>> [part=stage]'))!.boundingBox())!;
+    // Half of it is seen without scrolling, also where three are side by side.
+    expect(map.y + map.height / 2).toBeLessThan(500);
+    await page.screenshot({ path: join(SCREENS, 'low-dark.png') });
     await page.browserContext().close();
   },
   TIMEOUT_MS,
@@ -207,6 +213,12 @@ it(
       'Stopped; still shown: Smooth Grad-CAM++ at block5_conv3 for tree.',
     );
     expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0);
+    const widths = await page.$$eval('#network [role="radio"] .target', (targets) =>
+      targets.map((target) => target.getBoundingClientRect().width),
+    );
+    expect(Math.min(...widths)).toBeGreaterThanOrEqual(23.9);
+    const chosen = (await (await page.$('#network [aria-checked="true"]'))!.boundingBox())!;
+    expect(chosen.x + chosen.width).toBeLessThanOrEqual(390);
     expect(await violations(page)).toEqual([]);
     expect(complaints).toEqual([]);
     await screenshot(page, 'phone-light');
