@@ -3,6 +3,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { build, type Rolldown } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as core from '../src/index.ts';
 import { encodePng } from '../src/node/image.ts';
@@ -156,6 +157,26 @@ describe('the core', () => {
   it('imports nothing from outside the package, Node and Dawn included', () => {
     const reached = reachableFrom('dist/index.js', importGraph(filesBelow('dist', '.js')));
     expect(reached.filter((module) => !module.startsWith('dist/'))).toEqual([]);
+  });
+
+  it('is bundled by Vite with the built-in model, as the README shows it', async () => {
+    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+    const address = /^import weights from .*$/m.exec(readme)![0];
+    writeFileSync(
+      join(consumer, 'page.js'),
+      `import { loadModel } from '${manifest.name}';\n${address}\nwindow.load = (gpu) => loadModel(gpu, 'vgg16-scenes', { weights });`,
+    );
+    const built = await build({
+      configFile: false,
+      root: consumer,
+      logLevel: 'error',
+      build: { write: false, rollupOptions: { input: join(consumer, 'page.js') } },
+    });
+    const { output } = built as Rolldown.RolldownOutput;
+    const asset = output.find(({ fileName }) => fileName.endsWith('.safetensors'));
+    const weights = readFileSync(join(ROOT, 'models/vgg16-scenes.safetensors'));
+    expect(asset?.type === 'asset' && weights.equals(asset.source as Uint8Array)).toBe(true);
+    expect(output.some((file) => file.type === 'chunk' && file.code.includes(asset!.fileName))).toBe(true);
   });
 
   it('exports what its source exports', async () => {
