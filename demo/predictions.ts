@@ -34,6 +34,7 @@ export class PredictionList {
     this.#calls = calls;
   }
 
+  /** Which of them are chosen, choose() says afterwards. */
   show(predictions: readonly Prediction[]): void {
     // What is there already keeps the keyboard's place.
     const isSame = JSON.stringify(predictions) === JSON.stringify(this.#shown);
@@ -41,9 +42,11 @@ export class PredictionList {
     this.#shown = predictions;
     this.#rows = predictions.map((prediction) => this.#row(prediction));
     this.#extraRows = [];
+    // What was chosen before was chosen among others.
     this.#lastExtra = undefined;
+    this.#explained = undefined;
+    this.#other = undefined;
     this.#list.replaceChildren(...this.#rows.map(({ item }) => item));
-    this.choose(this.#explained, this.#other);
   }
 
   /** Marks the class that is explained, and the one that it is compared with. */

@@ -104,6 +104,8 @@ describe('a picture of the visitor’s own', () => {
   it('has the class and the map that Node finds', async () => {
     const shown = await shownMap(own.page);
     expect(shown.label).toBe(SCENE_CLASSES[SCENE.classIndex]);
+    // The class of the scene before is not listed beyond those of this one.
+    expect(await own.page.$$('#predictions li')).toHaveLength(5);
     const expected = await explain(model, SCENE, await optionsOf(own.page));
     expect(expected.classIndex).toBe(shown.classIndex);
     expect(difference(expected.map.data, shown.data)).toBeLessThan(1e-5);
