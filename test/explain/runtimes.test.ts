@@ -9,7 +9,6 @@ const bundle = await bundleTests([
   'test/explain/scores.test.ts',
   'test/explain/presets.test.ts',
   'test/explain/bits.test.ts',
-  'test/explain/global-average-pool.test.ts',
 ]);
 reportTests('Chromium', await startChromium(bundle));
 reportTests('Deno', await startDeno(bundle));
