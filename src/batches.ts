@@ -7,6 +7,7 @@ import { elementsOf } from './network/graph.ts';
 import { tensorName } from './network/lifetimes.ts';
 import {
   activationSlice,
+  classGradientsSlice,
   classStep,
   forwardStep,
   gradientSlice,
@@ -49,7 +50,7 @@ export function backwardBatch(jobs: readonly Job[], batch: Batch): Dispatch[] {
   const isShared = steps[from].kind === 'class';
   const shared = isShared
     ? [
-        ...classes.map(([job], c) => sharedSeedDispatch(job, batch, c)),
+        ...classes.map(([job], c) => seedDispatch(job, batch, c)),
         ...stepsBack(context, batch, steps.slice(seedStep(context) + 1, from)),
       ]
     : [];
@@ -194,20 +195,24 @@ function stepsBack(
   });
 }
 
-/** The gradient of what the score is a function of: the class's logit, less the contrast's, or the logarithm of its softmax. */
-function seedDispatch({ context, classes, classIndex: index, options }: Job, batch: Batch): Dispatch {
+/**
+ * The gradient of what the score is a function of: the class's logit, less the contrast's, or the logarithm of its softmax.
+ *
+ * @param together of a logit: its number among the classes whose gradients stand one behind the other
+ */
+function seedDispatch(
+  { context, classes, classIndex: index, options }: Job,
+  batch: Batch,
+  together?: number,
+): Dispatch {
   const name = context.graph.logits.name;
-  const y = gradientSlice(context, name);
-  return SCORE_TABLE[options.score].of === 'logit'
-    ? oneHot(classes, batch.gradients, { index, y, contrast: options.contrast })
-    : logSoftmaxGradInput(classes, batch.gradients, { logits: activationSlice(context, name), index, y });
-}
-
-/** The same for class number `of`, behind those of the classes in front of it; of a logit. */
-function sharedSeedDispatch({ context, classes, classIndex: index, options }: Job, batch: Batch, of: number): Dispatch {
-  const y = tensorSlice(context, tensorName.classGradients(context.graph.logits.name));
-  const { contrast } = options;
-  return oneHot(classes, batch.gradients, { index, y, contrast, first: of * batch.gradients });
+  const samples = batch.gradients;
+  if (SCORE_TABLE[options.score].of !== 'logit') {
+    const [logits, y] = [activationSlice(context, name), gradientSlice(context, name)];
+    return logSoftmaxGradInput(classes, samples, { logits, index, y });
+  }
+  const y = together === undefined ? gradientSlice(context, name) : classGradientsSlice(context, name);
+  return oneHot(classes, samples, { index, y, contrast: options.contrast, first: (together ?? 0) * samples });
 }
 
 function noiseDispatch({ context, options, input, range }: Job, batch: Batch): Dispatch {

@@ -51,6 +51,11 @@ export function gradientSlice(context: RunContext, node: string): BufferSlice {
   return tensorSlice(context, tensorName.gradient(stored));
 }
 
+/** Those of all classes, where the way back takes them together. */
+export function classGradientsSlice(context: RunContext, node: string): BufferSlice {
+  return tensorSlice(context, tensorName.classGradients(node));
+}
+
 /** A node's output from its input; with `pool`, the output of the max-pooling behind it. */
 export function forwardStep(
   context: RunContext,
@@ -116,7 +121,7 @@ export function gradientStep(context: RunContext, step: Extract<Step, { kind: 'g
   const { node, variant = 'direct', makesWeights = false, classes = 1, relu } = step;
   const { traits, graph, parameters } = context;
   const [gradY, gradX] = [node.name, node.inputs[0]].map((name) =>
-    step.classes ? tensorSlice(context, tensorName.classGradients(name)) : gradientSlice(context, name),
+    step.classes ? classGradientsSlice(context, name) : gradientSlice(context, name),
   );
   const input = graph.node(node.inputs[0]);
   const { gate, positive = false } = relu ?? {};
@@ -164,7 +169,7 @@ export function classStep(
   rows: number,
   of: number,
 ): Dispatch {
-  const x = tensorSlice(context, tensorName.classGradients(node.name));
+  const x = classGradientsSlice(context, node.name);
   return copySample(rows * elementsOf(context.graph.shape(node.name)), of, {
     x,
     total: gradientSlice(context, node.name),

@@ -5,15 +5,10 @@ import type { ReluRule } from '../methods.ts';
 import type { Direction } from '../ops/common.ts';
 import { finishesOutputs } from '../ops/conv2d.ts';
 import { type Conv2dQuestion, conv2dQuestion } from '../ops/conv2d.tuning.ts';
-import {
-  type Conv2dVariant,
-  convertsWeights,
-  formLength,
-  type WeightsForm,
-  weightsForm,
-} from '../ops/conv2d.variants.ts';
+import { type Conv2dVariant, convertsWeights, formLength, weightsForm } from '../ops/conv2d.variants.ts';
 import type { KernelChoices } from '../options.ts';
 import type { Conv2dNode, Convention, Graph, GraphNode, MaxpoolNode } from './graph.ts';
+import type { NeededWeights } from './parameters.ts';
 import { convShape } from './shapes.ts';
 
 /** The limits that matter here. */
@@ -205,7 +200,7 @@ export function hasRelu(node: GraphNode): boolean {
  *   'activation' by the fully connected layer that reads it, from the output itself;
  *   'mask' by a bit for each element.
  */
-export function reluGate(graph: Graph, node: GraphNode): 'codes' | 'activation' | 'mask' | undefined {
+function reluGate(graph: Graph, node: GraphNode): 'codes' | 'activation' | 'mask' | undefined {
   if (!hasRelu(node)) return undefined;
   const reader = graph.consumer(node.name);
   if (reader?.op === 'maxpool') return 'codes';
@@ -224,7 +219,7 @@ export function needsMask(request: PlanRequest, node: GraphNode): boolean {
 }
 
 /** Whether the gradient step of `reader` applies the mask of its input's ReLU by itself. */
-export function appliesMask(graph: Graph, reader: GraphNode): boolean {
+function appliesMask(graph: Graph, reader: GraphNode): boolean {
   return reader.op === 'conv2d' && finishesOutputs(convShape(graph, reader));
 }
 
@@ -263,17 +258,12 @@ function holdForms(graph: Graph, steps: readonly Step[]): Step[] {
   });
 }
 
-interface NeededForm {
-  readonly node: Conv2dNode;
-  readonly form: WeightsForm;
-}
-
-export function formBytes(graph: Graph, { node, form }: NeededForm): number {
+export function formBytes(graph: Graph, { node, form }: NeededWeights): number {
   return 4 * formLength(form, convShape(graph, node));
 }
 
 /** The form of a convolution's weights that a step takes. */
-export function neededForm(graph: Graph, step: Step): NeededForm | undefined {
+export function neededForm(graph: Graph, step: Step): NeededWeights | undefined {
   if (!(step.kind === 'forward' || step.kind === 'gradient') || !step.variant) return undefined;
   const form = weightsForm(step.variant, step.kind === 'forward' ? 'forward' : 'grad-input');
   return { node: graph.node(step.node.name) as Conv2dNode, form };
@@ -330,7 +320,7 @@ export function kernelsOf({ steps }: { readonly steps: readonly Step[] }): Kerne
 }
 
 /** The forms of weights that a plan's steps take and do not make themselves. */
-export function weightsNeeded(graph: Graph, { steps }: { readonly steps: readonly Step[] }): NeededForm[] {
+export function weightsNeeded(graph: Graph, { steps }: { readonly steps: readonly Step[] }): NeededWeights[] {
   return steps.flatMap((step) => ('makesWeights' in step && step.makesWeights ? [] : (neededForm(graph, step) ?? [])));
 }
 
