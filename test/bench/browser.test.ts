@@ -1,9 +1,9 @@
 /** The bench's page in Chromium, on a network so narrow that it takes seconds. */
-import puppeteer, { type Browser, type Page } from 'puppeteer';
+import type { Browser, Page } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { servePage } from '../../bench/node/page.ts';
 import { adapterName, type Report } from '../../bench/report.ts';
-import { CHROMIUM_FLAGS, chromiumProgram } from '../runtimes/chromium.ts';
+import { launchChromium } from '../runtimes/chromium.ts';
 
 const TIMEOUT_MS = 240_000;
 
@@ -12,14 +12,7 @@ let browser: Browser;
 
 beforeAll(async () => {
   server = await servePage();
-  const { executablePath, env } = await chromiumProgram();
-  browser = await puppeteer.launch({
-    executablePath,
-    env,
-    headless: 'shell',
-    args: CHROMIUM_FLAGS,
-    protocolTimeout: 0,
-  });
+  browser = await launchChromium();
 }, TIMEOUT_MS);
 
 afterAll(async () => {

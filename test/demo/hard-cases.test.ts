@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import puppeteer, { type Page } from 'puppeteer';
+import type { Page } from 'puppeteer';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseNpy } from '../../src/image/npy.ts';
@@ -15,7 +15,7 @@ import { openWeights } from '../../src/weights/source.ts';
 import { runMain } from '../cli/run-main.ts';
 import { testGpu } from '../harness/gpu.ts';
 import { ROOT } from '../harness/modules.ts';
-import { chromiumProgram } from '../runtimes/chromium.ts';
+import { launchChromium } from '../runtimes/chromium.ts';
 import { type Demo, MAP_TIMEOUT_MS, settled, shownMap, startDemo, type Visit, visit } from './visit.ts';
 
 const SCREENS = join(ROOT, 'build/screens');
@@ -353,13 +353,7 @@ describe('one visit after the other', () => {
 it(
   'a visitor without WebGPU is told what it takes',
   async () => {
-    const { executablePath, env } = await chromiumProgram();
-    const browser = await puppeteer.launch({
-      executablePath,
-      env,
-      headless: 'shell',
-      args: ['--no-sandbox', '--disable-gpu'],
-    });
+    const browser = await launchChromium(['--no-sandbox', '--disable-gpu']);
     const { page } = await visit({ ...demo, browser });
     await expect.poll(() => noticeOf(page), { timeout: 20_000 }).toMatch(/This browser offers no WebGPU/);
     expect(await page.$eval('#adapter', (adapter) => adapter.textContent)).toBe('No GPU');

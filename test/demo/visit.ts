@@ -1,12 +1,10 @@
 /** The demo as a visitor has it: built, served as any server would, and opened in Chromium. */
-import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { extname, join } from 'node:path';
-import puppeteer, { type Browser, type Page } from 'puppeteer';
+import { join } from 'node:path';
+import type { Browser, Page } from 'puppeteer';
 import { build } from 'vite';
 import { ROOT } from '../harness/modules.ts';
-import { CHROMIUM_FLAGS, chromiumProgram } from '../runtimes/chromium.ts';
+import { serveFolder } from '../harness/static-server.ts';
+import { launchChromium } from '../runtimes/chromium.ts';
 
 /** Not the root of the server: the page must work under any path. */
 const FOLDER = '/some/where/';
@@ -14,14 +12,6 @@ const BUILT = join(ROOT, 'build/demo');
 
 /** A map on SwiftShader, with the pipelines compiled on the way. */
 export const MAP_TIMEOUT_MS = 60_000;
-
-const TYPES: Readonly<Record<string, string>> = {
-  '.html': 'text/html',
-  '.js': 'text/javascript',
-  '.css': 'text/css',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-};
 
 export interface Demo {
   readonly browser: Browser;
@@ -32,34 +22,11 @@ export interface Demo {
 /** Builds and serves the demo, and starts a browser. */
 export async function startDemo(): Promise<Demo> {
   await build({ configFile: join(ROOT, 'demo/vite.config.ts'), logLevel: 'error' });
-  const server = createServer(async ({ url = '' }, response) => {
-    const path = decodeURIComponent(new URL(url, 'http://localhost').pathname);
-    const file = path.endsWith('/') ? `${path}index.html` : path;
-    try {
-      if (!file.startsWith(FOLDER)) throw new Error('outside of the folder');
-      const content = await readFile(join(BUILT, file.slice(FOLDER.length)));
-      response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
-      response.end(content);
-    } catch {
-      response.statusCode = 404;
-      response.end();
-    }
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { executablePath, env } = await chromiumProgram();
-  const browser = await puppeteer.launch({
-    executablePath,
-    env,
-    headless: 'shell',
-    args: CHROMIUM_FLAGS,
-    protocolTimeout: 0,
-  });
+  const server = await serveFolder(BUILT, { under: FOLDER });
+  const browser = await launchChromium();
   return {
     browser,
-    address: `http://localhost:${(server.address() as AddressInfo).port}${FOLDER}`,
+    address: `${server.origin}${FOLDER.slice(1)}`,
     close: async () => {
       await browser.close();
       server.close();

@@ -1,13 +1,13 @@
 /** A page in Chromium with the built package, for tests that look at it from inside. */
-import puppeteer, { type Page } from 'puppeteer';
+import type { Page } from 'puppeteer';
 import type * as element from '../../src/element.ts';
 import type * as core from '../../src/index.ts';
 import { drawScene } from '../../src/index.ts';
 import { encodePng } from '../../src/node/image.ts';
 import { ensureFreshBuild } from '../harness/build.ts';
 import { ROOT } from '../harness/modules.ts';
-import { CHROMIUM_FLAGS, chromiumProgram } from '../runtimes/chromium.ts';
-import { serveFolder } from './static-server.ts';
+import { serveFolder } from '../harness/static-server.ts';
+import { launchChromium } from '../runtimes/chromium.ts';
 
 /** What work in the page can use. */
 export interface PageLibrary {
@@ -58,15 +58,8 @@ export interface TestPage {
 export async function openTestPage(pages: Readonly<Record<string, string | Uint8Array>> = {}): Promise<TestPage> {
   ensureFreshBuild();
   const files = { '/page.html': PAGE, '/scene.png': await encodePng(scene), '/broken.png': 'no picture' };
-  const server = await serveFolder(ROOT, { ...files, ...pages });
-  const { executablePath, env } = await chromiumProgram();
-  const browser = await puppeteer.launch({
-    executablePath,
-    env,
-    headless: 'shell',
-    args: CHROMIUM_FLAGS,
-    protocolTimeout: 0,
-  });
+  const server = await serveFolder(ROOT, { pages: { ...files, ...pages } });
+  const browser = await launchChromium();
   const page = await browser.newPage();
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));

@@ -7,12 +7,12 @@ import type { AddressInfo } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createBrotliDecompress } from 'node:zlib';
-import puppeteer from 'puppeteer';
+import puppeteer, { type Browser } from 'puppeteer';
 import { packagedArchive, unpackPackaged } from '../../src/node/adapters.ts';
 import type { CollectedTest, Outcome } from './mini-vitest.ts';
 import type { RemoteRuntime } from './remote.ts';
 
-export interface ChromiumProgram {
+interface ChromiumProgram {
   readonly executablePath: string;
   readonly env: Record<string, string | undefined>;
 }
@@ -23,7 +23,7 @@ export interface ChromiumProgram {
  *
  * PUPPETEER_EXECUTABLE_PATH names another Chromium to use, which has to be complete.
  */
-export async function chromiumProgram(): Promise<ChromiumProgram> {
+async function chromiumProgram(): Promise<ChromiumProgram> {
   const { PUPPETEER_EXECUTABLE_PATH: ownProgram, ...env } = process.env;
   if (ownProgram) return { executablePath: ownProgram, env };
 
@@ -58,7 +58,7 @@ async function unpackProgram(packed: string, folder: string): Promise<void> {
   }
 }
 
-export const CHROMIUM_FLAGS = [
+const FLAGS = [
   '--no-sandbox',
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
@@ -69,6 +69,19 @@ export const CHROMIUM_FLAGS = [
   '--disable-sync',
   '--no-first-run',
 ];
+
+/** @param flags by default those for WebGPU on SwiftShader */
+export async function launchChromium(flags: readonly string[] = FLAGS): Promise<Browser> {
+  const { executablePath, env } = await chromiumProgram();
+  return puppeteer.launch({
+    executablePath,
+    env,
+    headless: 'shell',
+    args: [...flags],
+    // The tests have their own time limits.
+    protocolTimeout: 0,
+  });
+}
 
 /** Serves the bundle on localhost, which counts as a secure page, and opens it in a new Chromium. */
 export async function startChromium(bundle: string): Promise<RemoteRuntime> {
@@ -81,15 +94,7 @@ export async function startChromium(bundle: string): Promise<RemoteRuntime> {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', resolve);
   });
-  const { executablePath, env } = await chromiumProgram();
-  const browser = await puppeteer.launch({
-    executablePath,
-    env,
-    headless: 'shell',
-    args: CHROMIUM_FLAGS,
-    // The tests have their own time limits.
-    protocolTimeout: 0,
-  });
+  const browser = await launchChromium();
   const stop = async () => {
     await browser.close();
     server.close();
