@@ -65,7 +65,6 @@ export {
 } from './model.ts';
 export type { FeatureShape } from './network/graph.ts';
 export { type KnownModel, MODELS, type ModelName, type ModelSource, type ModelVariant } from './network/models.ts';
-export { PRECISIONS, type Precision } from './network/parameters.ts';
 export type { TuneProgress } from './network/tune.ts';
 export type { ChannelScaling } from './ops/preprocess.ts';
 export {
@@ -88,6 +87,7 @@ export {
   type ResolvedOptions,
   type SelectionOptions,
 } from './options.ts';
+export { PRECISIONS, type Precision } from './precision.ts';
 export { presentedMaps } from './presented-maps.ts';
 export {
   type Conventions,

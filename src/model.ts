@@ -12,11 +12,12 @@ import {
   modelTable,
   publishedSource,
 } from './network/models.ts';
-import { checkPrecision, type LoadOptions, Parameters, type Precision } from './network/parameters.ts';
+import { type LoadOptions, Parameters } from './network/parameters.ts';
 import { randomWeights } from './network/random.ts';
 import { modelOfFile } from './network/recognise.ts';
 import type { ChannelScaling } from './ops/preprocess.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
+import { checkPrecision, type Precision } from './precision.ts';
 import { type OpenWeightsOptions, openWeights, type WeightsFile, type WeightsLocation } from './weights/source.ts';
 
 /** In place of a model's name: the one that its weights are of. */

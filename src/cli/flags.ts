@@ -7,9 +7,9 @@ import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP, DIVERGING_COLOR_MAPS 
 import { DEFAULT_OPACITY } from '../image/overlay.ts';
 import { METHODS } from '../methods.ts';
 import { BUILT_IN_MODEL, type ModelName } from '../network/models.ts';
-import { DEFAULT_PRECISION, PRECISIONS, type Precision } from '../network/parameters.ts';
 import { CONV2D_VARIANTS, type Conv2dVariant } from '../ops/conv2d.variants.ts';
 import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS, FUSIONS, type Fusion } from '../options.ts';
+import { DEFAULT_PRECISION, PRECISIONS, type Precision } from '../precision.ts';
 import {
   ACTIVATIONS,
   ALPHA_DENOMINATORS,

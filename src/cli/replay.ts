@@ -15,10 +15,10 @@ import {
 } from '../index.ts';
 import { Graph } from '../network/graph.ts';
 import { findModel, type KnownModel, modelTable } from '../network/models.ts';
-import { checkPrecision, type Precision } from '../network/parameters.ts';
 import { adapterTitle } from '../node/adapters.ts';
 import { readPicture } from '../node/image.ts';
 import type { AnyExplainOptions } from '../options.ts';
+import { checkPrecision, type Precision } from '../precision.ts';
 import { checksumOf } from '../weights/sha256.ts';
 import type { Context } from './context.ts';
 import { checkCall } from './explain.ts';

@@ -13,12 +13,12 @@ import type {
 import { networkOf } from '../model.ts';
 import { Graph } from '../network/graph.ts';
 import { BUILT_IN_MODEL, findModel, type KnownModel, modelTable, publishedSource } from '../network/models.ts';
-import type { Precision } from '../network/parameters.ts';
 import { quietEnvironment } from '../node/adapters.ts';
 import { chooseDawnAdapter, openDawnGpu } from '../node/dawn.ts';
 import { fileCache, nodeStore } from '../node/files.ts';
 import { checkPicture, readPicture } from '../node/image.ts';
 import { loadModel } from '../node/load-model.ts';
+import type { Precision } from '../precision.ts';
 import { drawScene, type Scene } from '../scenes/scene.ts';
 import { openWeights } from '../weights/source.ts';
 import type { Context } from './context.ts';

@@ -2,8 +2,8 @@
 import { OptionError, WeightsError } from '../errors.ts';
 import type { DescribedModel, TensorInfo, WeightsFile } from '../weights/source.ts';
 import { type Convention, Graph } from './graph.ts';
+import { findConvention, kernelInFile, kernelShapes, sameShape, weightedLayers } from './layer-tensors.ts';
 import { type KnownModel, MODELS, type ModelVariant, modelTable } from './models.ts';
-import { findConvention, kernelInFile, kernelShapes, sameShape, weightedLayers } from './parameters.ts';
 
 /** A network that the library knows, found in a file. */
 export interface RecognisedModel {

@@ -1,0 +1,42 @@
+/** What the numbers of a weights file may be. */
+import { WeightsError } from '../errors.ts';
+import { decode } from '../weights/decode.ts';
+import { FLOAT16_OVERFLOW, toFloat16 } from '../weights/float16.ts';
+import type { WeightsPiece } from '../weights/source.ts';
+
+/**
+ * One NaN in a weight spreads to every score, or is swallowed by a ReLU and shows nowhere.
+ *
+ * @throws WeightsError
+ */
+export function checkFinite(piece: WeightsPiece): void {
+  const { tensor, offset } = piece;
+  // 8-bit elements need not be decoded for it: all lie between the least and the greatest.
+  if (tensor.encoding.dtype === 'uint8' && decode(tensor.encoding, Uint8Array.of(0, 255)).every(Number.isFinite))
+    return;
+  const { values } = piece;
+  let zero = 0;
+  for (let i = 0; i < values.length; i++) zero += 0 * values[i];
+  if (zero === 0) return;
+  const place = values.findIndex((value) => !Number.isFinite(value));
+  throw new WeightsError('a tensor holds a value that is not a finite number', {
+    file: tensor.file,
+    tensor: tensor.name,
+    expected: 'finite numbers',
+    found: `${values[place]} at element ${offset + place}`,
+  });
+}
+
+/** @throws WeightsError for a value beyond float16's range, as an infinity would take the place of it */
+export function roundedToFloat16({ tensor, offset, values }: WeightsPiece): Uint16Array<ArrayBuffer> {
+  let greatest = 0;
+  for (let i = 0; i < values.length; i++) greatest = Math.max(greatest, Math.abs(values[i]));
+  if (greatest < FLOAT16_OVERFLOW) return toFloat16(values);
+  const place = values.findIndex((value) => Math.abs(value) >= FLOAT16_OVERFLOW);
+  throw new WeightsError("a tensor holds a value that float16 cannot hold; load the model with the precision 'f32'", {
+    file: tensor.file,
+    tensor: tensor.name,
+    expected: 'numbers from -65504 to 65504',
+    found: `${values[place]} at element ${offset + place}`,
+  });
+}
