@@ -94,6 +94,8 @@ export class Encoder {
     }: { beforeSubmit?: () => void; onProgress?: (share: number) => void; timer?: GpuTimer } = {},
   ): Promise<{ submits: number }> {
     const compiled = await Promise.all(dispatches.map(({ kernel }) => this.#pipelines.get(kernel)));
+    // For all in one submit: room for what is submitted together would depend on how busy the machine is.
+    const arena = this.#arenaFor(dispatches.length);
     let group: Launch[] = [];
     let groupFlops = 0;
     let submits = 0;
@@ -102,7 +104,7 @@ export class Encoder {
     const submit = async (isLast: boolean) => {
       beforeSubmit?.();
       const started = performance.now();
-      this.#submit(group, timer);
+      this.#submit(group, arena, timer);
       submits++;
       if (!isLast) {
         await this.#device.queue.onSubmittedWorkDone();
@@ -136,23 +138,28 @@ export class Encoder {
     return { submits };
   }
 
-  #submit(launches: readonly Launch[], timer: GpuTimer | undefined): void {
+  /** Room for the uniforms of so many launches. */
+  #arenaFor(launches: number): GPUBuffer {
+    const bytes = launches * UNIFORM_SLOT_BYTES;
+    if (!this.#arena || this.#arena.size < bytes) this.#arena = this.#allocateArena(bytes);
+    return this.#arena;
+  }
+
+  #submit(launches: readonly Launch[], arena: GPUBuffer, timer: GpuTimer | undefined): void {
     const device = this.#device;
-    const arenaBytes = launches.length * UNIFORM_SLOT_BYTES;
-    if (!this.#arena || this.#arena.size < arenaBytes) this.#arena = this.#allocateArena(arenaBytes);
-    const words = new ArrayBuffer(arenaBytes);
+    const words = new ArrayBuffer(launches.length * UNIFORM_SLOT_BYTES);
     const view = new DataView(words);
     launches.forEach((launch, i) => {
       writeUniforms(view, i * UNIFORM_SLOT_BYTES, launch);
     });
     // The queue runs this write after the submits before it, so one arena serves them all.
-    device.queue.writeBuffer(this.#arena, 0, words);
+    device.queue.writeBuffer(arena, 0, words);
 
     const label = launches.length === 1 ? launches[0].compiled.label : `${launches.length} dispatches`;
     const commands = device.createCommandEncoder({ label });
     const pass = commands.beginComputePass({ label, timestampWrites: timer?.nextPass() });
     launches.forEach((launch, i) => {
-      this.#encode(pass, launch, { buffer: this.#arena as GPUBuffer, offset: i * UNIFORM_SLOT_BYTES });
+      this.#encode(pass, launch, { buffer: arena, offset: i * UNIFORM_SLOT_BYTES });
     });
     pass.end();
     device.queue.submit([commands.finish({ label })]);

@@ -164,6 +164,24 @@ describe('Encoder', () => {
     dispose();
   });
 
+  gpuTest('takes an arena of the same size however it cuts', async (gpu) => {
+    const y = gpu.createBuffer('y', 4 * 64);
+    // 16 workgroups each.
+    const dispatches = Array.from({ length: 4 }, () => fill({ buffer: y }, 64, { flops: 16 }));
+    for (const [budgetFlops, expected] of [
+      [64, 1],
+      [32, 2],
+      [16, 4],
+      [8, 8],
+    ] as const) {
+      const { encoder, arenas, dispose } = encoderOf(gpu, budgetFlops / SUBMIT_BUDGET_MS);
+      const { submits } = await encoder.run(dispatches);
+      expect([submits, arenas.map(({ size }) => size)]).toEqual([expected, [4 * 256]]);
+      dispose();
+    }
+    gpu.pool.destroy(y);
+  });
+
   gpuTest('refuses a dispatch that does not fit its kernel', async (gpu) => {
     const { encoder, dispose } = encoderOf(gpu, FAST);
     const y = gpu.createBuffer('y', 256);
