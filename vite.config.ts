@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { KERNEL_CHUNKS } from './tools/kernel-chunks.ts';
 import { strippedWgsl } from './tools/strip-wgsl.ts';
 
 const entry = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -56,7 +57,10 @@ export default defineConfig({
     },
     rollupOptions: {
       external: [/^node:/, 'webgpu', 'sharp', 'commander', 'cli-progress', 'tar-fs', '@sparticuz/chromium'],
-      output: { chunkFileNames: 'chunks/[name]-[hash].js' },
+      output: {
+        chunkFileNames: 'chunks/[name]-[hash].js',
+        codeSplitting: KERNEL_CHUNKS,
+      },
     },
   },
 });

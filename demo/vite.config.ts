@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { KERNEL_CHUNKS } from '../tools/kernel-chunks.ts';
 import { renderedDocs } from './rendered-docs.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
@@ -11,7 +12,7 @@ export default defineConfig({
   base: './',
   resolve: { tsconfigPaths: true },
   plugins: [renderedDocs(path('../docs')), policyForDevelopment()],
-  worker: { format: 'es' },
+  worker: { format: 'es', rolldownOptions: { output: { codeSplitting: KERNEL_CHUNKS } } },
   server: { fs: { allow: [path('..')] } },
   build: {
     outDir: path('../build/demo'),

@@ -107,6 +107,24 @@ export class ShaderError extends GradcamError {
   }
 }
 
+/** A part of the library that is loaded when it is first needed could not be; see docs/embedding.md. The next call tries again. */
+export class LoadError extends GradcamError {
+  /** What it is, in words. */
+  readonly part: string;
+
+  constructor(part: string, options?: ErrorOptions) {
+    const { cause } = options ?? {};
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(
+      'load',
+      `${part} could not be loaded: ${reason}. Is the network there, and were the page's files replaced by those of another ` +
+        'version? Try again; if that does not help, reload the page.',
+      options,
+    );
+    this.part = part;
+  }
+}
+
 /** The GPU device was lost (driver reset, watchdog, or destroyed) while or before it was used. */
 export class DeviceLostError extends GradcamError {
   constructor(message: string, options?: ErrorOptions) {

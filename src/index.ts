@@ -18,6 +18,7 @@ export {
   GradcamError,
   ImageError,
   LimitError,
+  LoadError,
   OptionError,
   OverflowError,
   ReleasedError,
@@ -38,7 +39,8 @@ export type {
 export { type FusedExplanation, fuseMaps } from './fusion.ts';
 export type { CandidateTiming, Tuning } from './gpu/contest.ts';
 export { type AdapterInfo, Gpu, type GpuMemory, type GpuRequestOptions, type KernelTraits } from './gpu/gpu.ts';
-export { TUNE_MODES, type TuneMode, type TunerOptions, type TuningStore } from './gpu/tuner.ts';
+export { TUNE_MODES, type TuneMode, type TunerOptions } from './gpu/tuner.ts';
+export type { TuningStore } from './gpu/tuning.ts';
 export { type Box, type BoxOptions, boxesOf, drawBoxes, type MapPlace, type PictureSize } from './image/boxes.ts';
 export { COLOR_MAPS, type ColorMapName, DIVERGING_COLOR_MAPS } from './image/color-map.ts';
 export type { View } from './image/fit.ts';

@@ -16,7 +16,7 @@ import {
 /** Parts of src, the lowest first. A part imports from those above it in this table, and never from its neighbours. */
 const LEVELS = [
   ['version.ts', 'errors.ts', 'methods.ts', 'scores.ts', 'traced.ts'],
-  ['option-names.ts', 'class-names.ts', 'presets.ts', 'precision.ts'],
+  ['on-demand.ts', 'option-names.ts', 'class-names.ts', 'presets.ts', 'precision.ts'],
   ['custom-method.ts'],
   ['options.ts', 'gpu', 'weights', 'scenes'],
   ['resolve-options.ts', 'ops'],

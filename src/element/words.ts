@@ -5,6 +5,7 @@ import {
   GpuUnavailableError,
   ImageError,
   LimitError,
+  LoadError,
   OptionError,
   ShaderError,
   WeightsError,
@@ -49,7 +50,7 @@ export function complaintOf(error: unknown): Complaint {
   if (error instanceof ImageError) return { text: `The picture cannot be read: ${detail}` };
   if (error instanceof OptionError) return { text: `A setting is wrong. ${detail}` };
   if (error instanceof ShaderError) return { text: `The graphics driver refused a kernel. ${detail}` };
-  if (error instanceof EngineError) return { text: detail, retry: 'Try again' };
+  if (error instanceof EngineError || error instanceof LoadError) return { text: detail, retry: 'Try again' };
   return { text: `The explanation failed: ${detail}`, retry: 'Try again' };
 }
 

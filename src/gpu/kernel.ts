@@ -3,14 +3,18 @@
  * (bindings, uniform fields) is read from the text itself, so that no fact about a shader stands in two places.
  */
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { onDemand } from '../on-demand.ts';
+
+/** WGSL that is at hand, as most kernels of a first map are, or comes when a pipeline is first made of it. */
+export type WgslText = string | (() => Promise<{ readonly default: string }>);
 
 /** A WGSL source file with the library files it stands on. */
 export interface KernelSource {
   /** Name in messages and labels; by convention the file's stem. */
   readonly name: string;
-  readonly code: string;
-  /** WGSL shared by several kernels, put in front of `code`. */
-  readonly libs?: readonly string[];
+  readonly code: WgslText;
+  /** WGSL shared by several kernels, put behind `code`. */
+  readonly libs?: readonly WgslText[];
   /** Every `#if` name that occurs in the text, with its value when a variant does not set it. */
   readonly flags?: Readonly<Record<string, boolean>>;
 }
@@ -39,13 +43,17 @@ export function kernelLabel({ source, flags, constants }: Kernel): string {
   return variant ? `${source.name}[${variant}]` : source.name;
 }
 
-/** WGSL text of the variant, libraries first. */
-export function expandKernel({ source, flags }: Kernel): string {
+/**
+ * WGSL text of the variant, libraries last.
+ *
+ * @throws LoadError
+ */
+export async function expandKernel({ source, flags }: Kernel): Promise<string> {
   const values = { ...source.flags, ...flags };
   for (const name of Object.keys(flags)) {
     if (!(name in (source.flags ?? {}))) throw new Error(`kernel ${source.name} has no flag ${name}`);
   }
-  const text = [source.code, ...(source.libs ?? [])].join('\n');
+  const text = (await loadTexts(source)).join('\n');
   // wgsl-preprocessor is a template tag whose conditions are template values: cut the text at each condition.
   const strings: string[] = [];
   const conditions: boolean[] = [];
@@ -60,6 +68,16 @@ export function expandKernel({ source, flags }: Kernel): string {
   }
   strings.push(text.slice(from));
   return wgsl(Object.assign(strings, { raw: strings }) as unknown as TemplateStringsArray, ...conditions);
+}
+
+/**
+ * The texts of a source, its own first, fetched if need be.
+ *
+ * @throws LoadError
+ */
+export async function loadTexts({ name, code, libs = [] }: KernelSource): Promise<string[]> {
+  const load = async (text: WgslText) => (typeof text === 'string' ? text : (await text()).default);
+  return onDemand(`the kernel ${name}`, () => Promise.all([code, ...libs].map(load)));
 }
 
 export interface StorageBinding {

@@ -23,8 +23,8 @@ export interface CompiledKernel {
 export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #compiled = new Map<string, Promise<CompiledKernel>>();
-  /** Expanded text and key of each variant asked for. */
-  readonly #expanded = new WeakMap<KernelSource, Map<string, { readonly code: string; readonly key: string }>>();
+  /** Of each variant asked for; a text that is still being loaded is shared. */
+  readonly #expanded = new WeakMap<KernelSource, Map<string, Promise<ExpandedKernel>>>();
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -38,10 +38,10 @@ export class PipelineCache {
   /**
    * Compiles a kernel, or hands out the one there is.
    *
-   * @throws ShaderError with kernel, variant, line and source.
+   * @throws ShaderError with kernel, variant, line and source; LoadError
    */
-  get(kernel: Kernel): Promise<CompiledKernel> {
-    const { code, key } = this.#expand(kernel);
+  async get(kernel: Kernel): Promise<CompiledKernel> {
+    const { code, key } = await this.#expand(kernel);
     let compiled = this.#compiled.get(key);
     if (!compiled) {
       compiled = this.#compile(kernel, code);
@@ -51,16 +51,16 @@ export class PipelineCache {
     return compiled;
   }
 
-  #expand(kernel: Kernel): { readonly code: string; readonly key: string } {
+  #expand(kernel: Kernel): Promise<ExpandedKernel> {
     const { source, flags, constants } = kernel;
     const variants = this.#expanded.get(source) ?? new Map();
     this.#expanded.set(source, variants);
     const variant = JSON.stringify([flags, constants]);
     let expanded = variants.get(variant);
     if (!expanded) {
-      const code = expandKernel(kernel);
-      expanded = { code, key: JSON.stringify([code, Object.entries(constants).sort()]) };
+      expanded = expandWithKey(kernel);
       variants.set(variant, expanded);
+      expanded.catch(() => variants.delete(variant));
     }
     return expanded;
   }
@@ -96,6 +96,16 @@ export class PipelineCache {
       throw new ShaderError(await describeFailure(label, code, module, cause, await moduleError), { cause });
     }
   }
+}
+
+interface ExpandedKernel {
+  readonly code: string;
+  readonly key: string;
+}
+
+async function expandWithKey(kernel: Kernel): Promise<ExpandedKernel> {
+  const code = await expandKernel(kernel);
+  return { code, key: JSON.stringify([code, Object.entries(kernel.constants).sort()]) };
 }
 
 /** GPUShaderStage.COMPUTE; the global is absent where the device was handed in from outside a browser. */

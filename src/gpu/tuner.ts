@@ -3,20 +3,10 @@
  * By measurements where there are any (see contest.ts), else by the rule that orders the candidates.
  */
 import { OptionError } from '../errors.ts';
-import { bestOf, isTuning, type Tuning } from './contest.ts';
-
-/** A choice to make. */
-export interface KernelQuestion<Name extends string = string> {
-  /** What is computed, with all that the speed of the candidates depends on but the adapter. */
-  readonly key: string;
-  /** Kernels that can, the best guess first. */
-  readonly candidates: readonly Name[];
-}
-
-/** Whatever makes choices. */
-export interface KernelChooser {
-  choose<Name extends string>(question: KernelQuestion<Name>): Name;
-}
+import { onDemand } from '../on-demand.ts';
+import type { Tuning } from './contest.ts';
+import type { Timings } from './timings.ts';
+import type { KernelChooser, KernelQuestion, TuningStore, TuningSubject } from './tuning.ts';
 
 /** 'off': by rule. 'cached': by the timings that were kept, else by rule. 'full': what has none is timed when the GPU is idle. */
 export const TUNE_MODES = ['off', 'cached', 'full'] as const;
@@ -25,17 +15,6 @@ export const TUNE_MODES = ['off', 'cached', 'full'] as const;
  * ('full').
  */
 export type TuneMode = (typeof TUNE_MODES)[number];
-
-/**
- * Keeps texts between runs, by key. Its methods may fail at any time: then the tuner goes on without it. Others may read
- * and write the same key meanwhile.
- */
-export interface TuningStore {
-  /** The text under the key, if there is one. */
-  read(key: string): Promise<string | undefined>;
-  /** Keeps the text in place of an older one. */
-  write(key: string, text: string): Promise<void>;
-}
 
 /** How kernels are chosen among those that compute the same. */
 export interface TunerOptions {
@@ -47,30 +26,14 @@ export interface TunerOptions {
   forceVariant?: string;
 }
 
-/** What timings hold for: another adapter, device, library or shader has others. */
-export interface TuningSubject {
-  readonly adapter: string;
-  readonly library: string;
-  /** Digest of all that the timings depend on, those two included. */
-  readonly digest: string;
-}
-
-/** What a store holds under a key. */
-export interface KeptTunings {
-  readonly format: typeof FORMAT;
-  readonly subject: TuningSubject;
-  readonly tunings: readonly Tuning[];
-}
-
-const FORMAT = 1;
-
 export class Tuner implements KernelChooser {
   readonly mode: TuneMode;
   readonly forced: string | undefined;
   readonly #store: TuningStore | undefined;
-  readonly #tunings = new Map<string, Tuning>();
-  #subject: Promise<TuningSubject> | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  #subject: TuningSubject | undefined;
+  #loading: Promise<void> | undefined;
+  /** Absent as long as there are none. */
+  #timings: Timings | undefined;
 
   /** @throws OptionError for a mode that is none. */
   constructor({ tune = 'cached', tuningStore, forceVariant }: TunerOptions = {}) {
@@ -82,73 +45,61 @@ export class Tuner implements KernelChooser {
 
   /** Timings in force, in the order in which they came. */
   get tunings(): readonly Tuning[] {
-    return [...this.#tunings.values()];
+    return this.#timings?.all ?? [];
   }
 
-  choose<Name extends string>({ key, candidates }: KernelQuestion<Name>): Name {
+  choose<Name extends string>(question: KernelQuestion<Name>): Name {
+    const { key, candidates } = question;
     const first = candidates[0];
     if (first === undefined) throw new Error(`there is no kernel for ${key}`);
     const forced = candidates.find((name) => name === this.forced);
     if (forced !== undefined || this.mode === 'off') return forced ?? first;
-    const tuning = this.#tunings.get(key);
-    return (tuning && bestOf(tuning, candidates)) ?? first;
+    return this.#timings?.best(question) ?? first;
   }
 
   /** Whether a question would be answered better by a measurement. */
   isOpen({ key, candidates }: KernelQuestion): boolean {
-    return candidates.length > 1 && !this.#tunings.has(key);
+    return candidates.length > 1 && !this.#timings?.has(key);
   }
 
   /**
    * Reads what was kept for the subject, once; later calls wait for the first. What cannot be read, or is no such record,
    * counts as nothing.
+   *
+   * @throws LoadError
    */
   async load(describe: () => Promise<TuningSubject>): Promise<void> {
     if (this.mode === 'off') return;
-    this.#subject ??= describe().then(async (subject) => {
-      for (const tuning of await this.#readKept(subject)) this.#tunings.set(tuning.key, tuning);
-      return subject;
+    this.#loading ??= this.#load(describe);
+    this.#loading.catch(() => {
+      this.#loading = undefined;
     });
-    await this.#subject;
+    await this.#loading;
   }
 
-  /** Answers questions from now on, in this process and, after load(), in later ones. */
+  /**
+   * Answers questions from now on, in this process and, after load(), in later ones.
+   *
+   * @throws LoadError
+   */
   async keep(tuning: Tuning): Promise<void> {
-    this.#tunings.set(tuning.key, tuning);
-    const subject = await this.#subject;
-    if (!subject || !this.#store) return;
-    this.#writing = this.#writing.then(() => this.#write(subject));
-    await this.#writing;
+    await (await this.#open()).keep(tuning);
   }
 
-  async #readKept(subject: TuningSubject): Promise<readonly Tuning[]> {
-    const text = await this.#store?.read(storeKey(subject)).catch(() => undefined);
-    const kept = text === undefined ? undefined : parseTunings(text);
-    return kept?.subject.digest === subject.digest ? kept.tunings : [];
+  async #load(describe: () => Promise<TuningSubject>): Promise<void> {
+    this.#subject = await describe();
+    const text = await this.#store?.read(storeKey(this.#subject)).catch(() => undefined);
+    if (text !== undefined) await (await this.#open()).take(text);
   }
 
-  async #write(subject: TuningSubject): Promise<void> {
-    // Another process may have kept others meanwhile.
-    const merged = new Map((await this.#readKept(subject)).map((tuning) => [tuning.key, tuning]));
-    for (const tuning of this.tunings) merged.set(tuning.key, tuning);
-    const kept: KeptTunings = { format: FORMAT, subject, tunings: [...merged.values()] };
-    await this.#store?.write(storeKey(subject), JSON.stringify(kept)).catch(() => {});
+  async #open(): Promise<Timings> {
+    const { Timings } = await onDemand('what keeps the timings of kernels', () => import('./timings.ts'));
+    const subject = this.#subject;
+    this.#timings ??= new Timings(subject && this.#store && { subject, store: this.#store, key: storeKey(subject) });
+    return this.#timings;
   }
 }
 
 function storeKey({ digest }: TuningSubject): string {
   return `tuning-${digest}`;
-}
-
-/** What a store holds, or undefined for a text that is none of this library's. */
-export function parseTunings(text: string): KeptTunings | undefined {
-  try {
-    const kept = JSON.parse(text) as Partial<KeptTunings> | null;
-    const { adapter, library, digest } = kept?.subject ?? {};
-    const isSubject = [adapter, library, digest].every((part) => typeof part === 'string');
-    const isKept = kept?.format === FORMAT && isSubject && Array.isArray(kept.tunings) && kept.tunings.every(isTuning);
-    return isKept ? (kept as KeptTunings) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -4,7 +4,7 @@ import type { BufferSlice } from './buffers.ts';
 import { type Contestant, type ContestOptions, contest, type Tuning } from './contest.ts';
 import type { Dispatch } from './encoder.ts';
 import type { Gpu } from './gpu.ts';
-import type { KernelQuestion } from './tuner.ts';
+import type { KernelQuestion } from './tuning.ts';
 
 /** A question that can be measured. */
 export interface TuningCase<Name extends string = string> {

@@ -1,4 +1,4 @@
-import type { TuningStore } from './tuner.ts';
+import type { TuningStore } from './tuning.ts';
 
 const DATABASE = 'gradcam-webgpu';
 const STORE = 'tuning';

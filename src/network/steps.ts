@@ -1,6 +1,6 @@
 /** The steps of an explanation through the network, in order, and the kernel of each convolution. */
 import type { KernelTraits } from '../gpu/gpu.ts';
-import type { KernelChooser } from '../gpu/tuner.ts';
+import type { KernelChooser } from '../gpu/tuning.ts';
 import type { ReluRule } from '../methods.ts';
 import type { Direction } from '../ops/common.ts';
 import { finishesOutputs } from '../ops/conv2d.ts';

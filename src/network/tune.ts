@@ -1,10 +1,10 @@
 /** Timing the kernels that a network's explanations ask for: on demand, or between jobs. */
-import { LimitError, OptionError } from '../errors.ts';
+import { OptionError } from '../errors.ts';
 import type { Tuning } from '../gpu/contest.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { TuningSubject } from '../gpu/tuner.ts';
-import { measureCase } from '../gpu/tuning-case.ts';
-import { type Conv2dQuestion, conv2dCase, conv2dKernelTexts } from '../ops/conv2d.tuning.ts';
+import type { TuningSubject } from '../gpu/tuning.ts';
+import { onDemand } from '../on-demand.ts';
+import type { Conv2dQuestion } from '../ops/conv2d.tuning.ts';
 import { CONV2D_VARIANTS } from '../ops/conv2d.variants.ts';
 import { VERSION } from '../version.ts';
 import { checksumOf } from '../weights/sha256.ts';
@@ -68,15 +68,24 @@ async function tuningSubject(gpu: Gpu): Promise<TuningSubject> {
     library: `gradcam-webgpu ${VERSION}`,
   };
   const limits = LIMITS.map((name) => gpu.limits[name]);
-  const all = { ...named, traits: gpu.traits, limits, kernels: conv2dKernelTexts(gpu.traits) };
-  return { ...named, digest: await checksumOf(new TextEncoder().encode(JSON.stringify(all))) };
+  const kernels = async () => digestOf(await (await timing()).conv2dKernelTexts(gpu.traits));
+  return { ...named, digest: await digestOf(JSON.stringify({ ...named, traits: gpu.traits, limits })), kernels };
+}
+
+function digestOf(text: string): Promise<string> {
+  return checksumOf(new TextEncoder().encode(text));
+}
+
+/** What times kernels, which explanations do without. */
+function timing() {
+  return onDemand('what times kernels', () => import('./time-kernels.ts'));
 }
 
 /**
  * Times the kernels of a job, and keeps the timings: from now on choices are made by them.
  *
  * @returns the timings of all its choices, those made earlier included
- * @throws OptionError for a Gpu with tune 'off', AbortError, DeviceLostError
+ * @throws OptionError for a Gpu with tune 'off', AbortError, DeviceLostError, LoadError
  */
 export async function tuneJob(gpu: Gpu, job: TunedJob, options: TuneOptions = {}): Promise<Tuning[]> {
   if (gpu.tuner.mode === 'off') {
@@ -93,7 +102,7 @@ export async function tuneJob(gpu: Gpu, job: TunedJob, options: TuneOptions = {}
     const toTime = questions.filter((question) => options.again || gpu.tuner.isOpen(question));
     for (const [done, question] of toTime.entries()) {
       options.onProgress?.({ done, total: toTime.length });
-      await answer(gpu, question, options.signal);
+      await (await timing()).answer(gpu, question, options.signal);
     }
     options.onProgress?.({ done: toTime.length, total: toTime.length });
     return gpu.tuner.tunings.filter(({ key }) => questions.some((question) => question.key === key));
@@ -106,7 +115,7 @@ export async function tuneJob(gpu: Gpu, job: TunedJob, options: TuneOptions = {}
 export function tuneWhenIdle(gpu: Gpu, job: TunedJob): void {
   if (gpu.tuner.mode !== 'full') return;
   for (const question of jobQuestions(gpu, job).filter((each) => gpu.tuner.isOpen(each))) {
-    gpu.idle.add(question.key, (signal) => answer(gpu, question, signal));
+    gpu.idle.add(question.key, async (signal) => (await timing()).answer(gpu, question, signal));
   }
 }
 
@@ -115,13 +124,4 @@ export function jobQuestions(gpu: Gpu, job: TunedJob): Conv2dQuestion[] {
   const questions = kernelQuestions({ ...job, limits: gpu.limits, traits: gpu.traits });
   const cost = ({ shape }: Conv2dQuestion) => shape.inChannels * shape.outChannels * shape.height * shape.width;
   return questions.filter(({ candidates }) => candidates.length > 1).sort((a, b) => cost(b) - cost(a));
-}
-
-async function answer(gpu: Gpu, question: Conv2dQuestion, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await gpu.tuner.keep(await measureCase(gpu, conv2dCase(gpu.traits, question), { signal }));
-  } catch (error) {
-    // Without room for its tensors a choice stays with the rule; the others may still be timed.
-    if (!(error instanceof LimitError)) throw error;
-  }
 }

@@ -1,7 +1,8 @@
 /** Timings of kernels in files: one for each adapter, device, library and set of shaders. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type KeptTunings, parseTunings, type TuningStore } from '../gpu/tuner.ts';
+import { type KeptTunings, parseTunings } from '../gpu/timings.ts';
+import type { TuningStore } from '../gpu/tuning.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { writeFilesAtomically } from './output.ts';
 

@@ -1,8 +1,9 @@
 /** Ablation-CAM's copies of the feature maps (Desai and Ramaswamy 2020). */
-import ablateSource from '../../shaders/ops/ablate.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, source } from './common.ts';
+
+const ablateSource = () => import('../../shaders/ops/ablate.wgsl?raw');
 
 const ABLATE = source('ablate', ablateSource);
 

@@ -1,8 +1,9 @@
 /** What each value of the model's input adds to the score, from the moments of the gradient there. */
-import attributionSource from '../../shaders/ops/attribution.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const attributionSource = () => import('../../shaders/ops/attribution.wgsl?raw');
 
 const ATTRIBUTION = source('attribution', attributionSource, { flags: { INPUT: false, HEAT: false, LARGEST: false } });
 

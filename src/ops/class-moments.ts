@@ -1,9 +1,10 @@
 /** Central moments of the gradients of all classes, which softmax's second and third derivative are made of. */
 import powerLib from '../../shaders/lib/power-of-two.wgsl?raw';
-import classMomentsSource from '../../shaders/ops/class-moments.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const classMomentsSource = () => import('../../shaders/ops/class-moments.wgsl?raw');
 
 const CLASS_MOMENTS = source('class-moments', classMomentsSource, { libs: [powerLib] });
 

@@ -1,8 +1,9 @@
 /** What the launchers share. */
-import decodeMomentsLib from '../../shaders/lib/decode-moments.wgsl?raw';
 import gridLib from '../../shaders/lib/grid.wgsl?raw';
 import type { Dispatch } from '../gpu/encoder.ts';
-import { type KernelSource, kernel } from '../gpu/kernel.ts';
+import { type KernelSource, kernel, type WgslText } from '../gpu/kernel.ts';
+
+const decodeMomentsLib = () => import('../../shaders/lib/decode-moments.wgsl?raw');
 
 /** Of a layer: its output from its input, or the gradient with respect to its input from that of its output. */
 export type Direction = 'forward' | 'grad-input';
@@ -10,11 +11,14 @@ export type Direction = 'forward' | 'grad-input';
 /** Invocations of a workgroup in every kernel that has no reason for another number. */
 export const WORKGROUP_SIZE = 64;
 
-/** A kernel source on top of the grid library, which every kernel needs. */
+/**
+ * A kernel source on top of the grid library, which every kernel needs. What most first maps do without is imported when it is
+ * needed, `() => import('….wgsl?raw')`, and has its place in tools/kernel-chunks.ts.
+ */
 export function source(
   name: string,
-  code: string,
-  { libs = [], flags }: { libs?: readonly string[]; flags?: Record<string, boolean> } = {},
+  code: WgslText,
+  { libs = [], flags }: { libs?: readonly WgslText[]; flags?: Record<string, boolean> } = {},
 ): KernelSource {
   return { name, code, libs: [gridLib, ...libs], flags };
 }

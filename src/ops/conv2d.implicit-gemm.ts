@@ -3,12 +3,13 @@
  * registers (shaders/ops/conv2d.implicit-gemm.wgsl). It needs no subgroups and stays within WebGPU's default limits.
  */
 import conv3x3Lib from '../../shaders/lib/conv-3x3.wgsl?raw';
-import implicitGemmSource from '../../shaders/ops/conv2d.implicit-gemm.wgsl?raw';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { source } from './common.ts';
 import { type Conv2dOutput, OUTPUT_FLAGS, OUTPUT_LIBS, outputVariant } from './conv2d.output.ts';
 import { type Conv2dInput, type Conv2dShape, conv2dFlops } from './conv2d.ts';
+
+const implicitGemmSource = () => import('../../shaders/ops/conv2d.implicit-gemm.wgsl?raw');
 
 /** What a workgroup computes at a time. A quad is 2 × 2 cells. */
 interface Tile {

@@ -4,17 +4,18 @@
  */
 import conv3x3Lib from '../../shaders/lib/conv-3x3.wgsl?raw';
 import rectifyLib from '../../shaders/lib/rectify.wgsl?raw';
-import broadcastSource from '../../shaders/ops/conv2d.broadcast.wgsl?raw';
-import gradInputSource from '../../shaders/ops/conv2d.grad-input.wgsl?raw';
-import registerTileSource from '../../shaders/ops/conv2d.register-tile.wgsl?raw';
 import transposeSource from '../../shaders/ops/conv2d.transpose-weights.wgsl?raw';
-import generalSource from '../../shaders/ops/conv2d.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { MEMORY_FLOPS, source, WORKGROUP_SIZE } from './common.ts';
 import { type Conv2dOutput, OUTPUT_FLAGS, OUTPUT_LIBS, outputVariant } from './conv2d.output.ts';
+
+const broadcastSource = () => import('../../shaders/ops/conv2d.broadcast.wgsl?raw');
+const gradInputSource = () => import('../../shaders/ops/conv2d.grad-input.wgsl?raw');
+const registerTileSource = () => import('../../shaders/ops/conv2d.register-tile.wgsl?raw');
+const generalSource = () => import('../../shaders/ops/conv2d.wgsl?raw');
 
 export interface Conv2dShape {
   readonly inChannels: number;

@@ -1,24 +1,9 @@
-/** Convolutions as questions to the tuner: which kernel is the fastest for a shape, and how that is measured. */
-
-import type { BufferSlice } from '../gpu/buffers.ts';
+/** Convolutions as questions to the tuner: which kernel is the fastest for a shape? */
 import type { KernelTraits } from '../gpu/gpu.ts';
-import { expandKernel } from '../gpu/kernel.ts';
-import type { KernelQuestion } from '../gpu/tuner.ts';
-import type { Scratch, TuningCase } from '../gpu/tuning-case.ts';
+import type { KernelQuestion } from '../gpu/tuning.ts';
 import type { Direction } from './common.ts';
-import { type Conv2dShape, conv2dFlops, packedLength, transposedShape } from './conv2d.ts';
-import {
-  CONV2D_VARIANTS,
-  type Conv2dVariant,
-  conv2dScratch,
-  conv2dScratchRows,
-  conv2dVariants,
-  convertWeights,
-  formLength,
-  runConv2d,
-  runConv2dGradInput,
-  weightsForm,
-} from './conv2d.variants.ts';
+import type { Conv2dShape } from './conv2d.ts';
+import { type Conv2dVariant, conv2dScratch, conv2dVariants } from './conv2d.variants.ts';
 
 /** Which kernel computes a convolution of a job? */
 export interface Conv2dQuestion extends KernelQuestion<Conv2dVariant> {
@@ -56,101 +41,4 @@ export function conv2dQuestion(
     direction,
     rows,
   };
-}
-
-/**
- * What is measured of a question: few enough rows, or a strip of the picture, for a run of some milliseconds. On a GPU
- * enough of them to fill it; a processor's cores are full at once.
- */
-const MEASURED_FLOPS = { software: 1e9, hardware: 3e10 };
-const MEASURED_WORDS = 2 ** 23;
-/** Winograd's kernels take 64 tiles at a time, of up to 4 × 4 cells: a smaller part would leave many idle. */
-const LEAST_CELLS = 784;
-/** Of maps so small one row does not fill such a group: how many are idle depends on the very number of rows. */
-const SMALL_MAP_CELLS = 256;
-
-function measuredPart(
-  { isSoftware }: KernelTraits,
-  { shape, rows }: Conv2dQuestion,
-): { shape: Conv2dShape; rows: number } {
-  const { inChannels, outChannels, height, width } = shape;
-  const rowCells = height * width;
-  const byFlops = (rowCells * MEASURED_FLOPS[isSoftware ? 'software' : 'hardware']) / conv2dFlops(shape);
-  const byWords = MEASURED_WORDS / Math.max(inChannels, outChannels);
-  const least = rowCells <= SMALL_MAP_CELLS ? rows * rowCells : LEAST_CELLS;
-  const cells = Math.max(least, Math.min(byFlops, byWords));
-  if (cells >= rowCells) return { shape, rows: Math.min(rows, Math.floor(cells / rowCells)) };
-  return { shape: { ...shape, height: Math.min(height, 4 * Math.ceil(cells / width / 4)) }, rows: 1 };
-}
-
-/** float32 with the direct kernels' rounding, or little more; F(4 × 4, 3 × 3) loses about a digit (Lavin and Gray 2016). */
-const toleranceOf = (variant: Conv2dVariant) => (variant === 'winograd-4' ? 1e-3 : 1e-4);
-
-/**
- * A question as a contest, on random values. The forward pass has its bias and ReLU; what else a layer does with its
- * outputs costs all kernels the same.
- *
- * @param all whether candidates take part that this sort of adapter is known to be slow with
- */
-export function conv2dCase(
-  traits: KernelTraits,
-  question: Conv2dQuestion,
-  { all = false } = {},
-): TuningCase<Conv2dVariant> {
-  const { direction } = question;
-  const { shape, rows } = measuredPart(traits, question);
-  const variants = question.candidates.filter((variant) => all || isWorthTiming(traits, variant));
-  return {
-    question,
-    measuredOn: `${rows} x ${shape.height} x ${shape.width} cells`,
-    reference: 'direct',
-    build(scratch) {
-      const cells = rows * shape.height * shape.width;
-      const forward = direction === 'forward';
-      const { inChannels, outChannels } = forward ? shape : transposedShape(shape);
-      const x = scratch.random(cells * inChannels);
-      const y = scratch.empty(cells * outChannels);
-      const packed = scratch.random(packedLength(shape));
-      const bias = scratch.random(outChannels);
-      const rivals = variants.map((variant) => ({
-        name: variant,
-        tolerance: toleranceOf(variant),
-        make(own: Scratch) {
-          const form = weightsForm(variant, direction);
-          const converted = form === 'packed' ? packed : own.empty(formLength(form, shape));
-          const setup = form === 'packed' ? [] : [convertWeights(form, shape, { weights: packed, converted })];
-          const buffers = { x, y, weights: converted, scratch: makeScratch(own, variant, shape, direction, rows) };
-          const run = forward
-            ? runConv2d(variant, traits, shape, rows, { ...buffers, bias, relu: true })
-            : runConv2dGradInput(variant, traits, shape, rows, buffers);
-          return { setup, run };
-        },
-      }));
-      return { y, rivals };
-    },
-  };
-}
-
-function makeScratch(own: Scratch, variant: Conv2dVariant, shape: Conv2dShape, direction: Direction, rows: number) {
-  const words = conv2dScratch(variant, shape, direction);
-  const room = (perRow: number) => own.empty(perRow * Math.min(rows, conv2dScratchRows(perRow)));
-  return words && { patches: room(words.patches), products: room(words.products) };
-}
-
-/** Without workgroup memory to speak of, a processor runs the kernels that live on it many times slower than the others. */
-function isWorthTiming({ isSoftware }: KernelTraits, variant: Conv2dVariant): boolean {
-  return !isSoftware || !variant.startsWith('implicit-gemm');
-}
-
-/** Everything that the candidates' kernels are made of: timings hold as long as it stays the same. */
-export function conv2dKernelTexts(traits: KernelTraits): string {
-  const shape = { inChannels: 8, outChannels: 8, height: 8, width: 8, kernel: 3, stride: 1, padding: 1 };
-  // Dispatches are descriptions: nothing here is run.
-  const slice = { buffer: {} as GPUBuffer, size: 2 ** 20 } satisfies BufferSlice;
-  const buffers = { x: slice, y: slice, weights: slice, scratch: { patches: slice, products: slice } };
-  const dispatches = CONV2D_VARIANTS.flatMap((variant) => [
-    ...runConv2d(variant, traits, shape, 1, { ...buffers, bias: slice, relu: true }),
-    ...runConv2dGradInput(variant, traits, shape, 1, buffers),
-  ]);
-  return JSON.stringify(dispatches.map(({ kernel }) => [expandKernel(kernel), kernel.constants]));
 }

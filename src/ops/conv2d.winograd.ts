@@ -8,11 +8,6 @@
  * by turning patches and tiles, its exchange of channels by the matrix product.
  */
 
-import winogradLib from '../../shaders/lib/winograd.wgsl?raw';
-import filtersSource from '../../shaders/ops/conv2d.winograd-filters.wgsl?raw';
-import inputSource from '../../shaders/ops/conv2d.winograd-input.wgsl?raw';
-import outputSource from '../../shaders/ops/conv2d.winograd-output.wgsl?raw';
-import productsSource from '../../shaders/ops/conv2d.winograd-products.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
@@ -20,6 +15,12 @@ import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
 import { type Conv2dOutput, OUTPUT_FLAGS, OUTPUT_LIBS, outputVariant } from './conv2d.output.ts';
 import { type Conv2dShape, finishesOutputs, type GradInputBuffers, transposedShape } from './conv2d.ts';
+
+const winogradLib = () => import('../../shaders/lib/winograd.wgsl?raw');
+const filtersSource = () => import('../../shaders/ops/conv2d.winograd-filters.wgsl?raw');
+const inputSource = () => import('../../shaders/ops/conv2d.winograd-input.wgsl?raw');
+const outputSource = () => import('../../shaders/ops/conv2d.winograd-output.wgsl?raw');
+const productsSource = () => import('../../shaders/ops/conv2d.winograd-products.wgsl?raw');
 
 /** m, the side of an output tile. */
 export type WinogradTile = 2 | 4;

@@ -1,9 +1,10 @@
 /** Global average pooling: the mean of each feature map, [samples, channels, height, width] to [samples, channels]. */
-import gradInputSource from '../../shaders/ops/global-average-pool.grad-input.wgsl?raw';
-import poolSource from '../../shaders/ops/global-average-pool.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const gradInputSource = () => import('../../shaders/ops/global-average-pool.grad-input.wgsl?raw');
+const poolSource = () => import('../../shaders/ops/global-average-pool.wgsl?raw');
 
 export interface GlobalAveragePoolShape {
   readonly channels: number;

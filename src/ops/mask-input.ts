@@ -1,13 +1,14 @@
 /** Score-CAM's masked copies of the model's input (Wang et al. 2020, arXiv 1910.01279). */
 import bilinearLib from '../../shaders/lib/bilinear.wgsl?raw';
-import enlargedLib from '../../shaders/lib/enlarged-map.wgsl?raw';
-import rangeLib from '../../shaders/lib/mask-range.wgsl?raw';
-import rangeSource from '../../shaders/ops/mask-input.range.wgsl?raw';
-import maskInputSource from '../../shaders/ops/mask-input.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const enlargedLib = () => import('../../shaders/lib/enlarged-map.wgsl?raw');
+const rangeLib = () => import('../../shaders/lib/mask-range.wgsl?raw');
+const rangeSource = () => import('../../shaders/ops/mask-input.range.wgsl?raw');
+const maskInputSource = () => import('../../shaders/ops/mask-input.wgsl?raw');
 
 const MASK_INPUT = source('mask-input', maskInputSource, { libs: [bilinearLib, enlargedLib, rangeLib] });
 const RANGE = source('mask-input.range', rangeSource, { libs: [bilinearLib, enlargedLib] });

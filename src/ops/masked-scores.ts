@@ -1,12 +1,13 @@
 /** From the class scores of masked copies to the weights of the feature maps that they are about. */
-import rangeLib from '../../shaders/lib/mask-range.wgsl?raw';
-import dropSource from '../../shaders/ops/masked-scores.drop.wgsl?raw';
-import softmaxSource from '../../shaders/ops/masked-scores.softmax.wgsl?raw';
-import scoresSource from '../../shaders/ops/masked-scores.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const rangeLib = () => import('../../shaders/lib/mask-range.wgsl?raw');
+const dropSource = () => import('../../shaders/ops/masked-scores.drop.wgsl?raw');
+const softmaxSource = () => import('../../shaders/ops/masked-scores.softmax.wgsl?raw');
+const scoresSource = () => import('../../shaders/ops/masked-scores.wgsl?raw');
 
 const SCORES = source('masked-scores', scoresSource);
 const DROP = source('masked-scores.drop', dropSource);

@@ -1,16 +1,17 @@
 /** Running sums of the first three derivatives of the score over the noisy samples. */
 
-import decodeLib from '../../shaders/lib/decode-moments.wgsl?raw';
 import lanesLib from '../../shaders/lib/lanes.wgsl?raw';
 import powerLib from '../../shaders/lib/power-of-two.wgsl?raw';
-import decodeSource from '../../shaders/ops/moments.decode.wgsl?raw';
-import sampleWeightsSource from '../../shaders/ops/moments.sample-weights.wgsl?raw';
-import scoreDerivativesSource from '../../shaders/ops/moments.score-derivatives.wgsl?raw';
 import momentsSource from '../../shaders/ops/moments.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const decodeLib = () => import('../../shaders/lib/decode-moments.wgsl?raw');
+const decodeSource = () => import('../../shaders/ops/moments.decode.wgsl?raw');
+const sampleWeightsSource = () => import('../../shaders/ops/moments.sample-weights.wgsl?raw');
+const scoreDerivativesSource = () => import('../../shaders/ops/moments.score-derivatives.wgsl?raw');
 
 const DECODE = source('moments.decode', decodeSource, { libs: [decodeLib] });
 const MOMENTS = source('moments', momentsSource, { libs: [powerLib], flags: { WEIGHTED: false, SPREAD: false } });

@@ -1,8 +1,9 @@
 /** Points of the straight line from a baseline to the model's input, for integrated gradients (Sundararajan et al. 2017). */
-import pathSource from '../../shaders/ops/path.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, source } from './common.ts';
+
+const pathSource = () => import('../../shaders/ops/path.wgsl?raw');
 
 const PATH = source('path', pathSource);
 

@@ -1,10 +1,11 @@
 /** ReLU's gradient, for layers whose own kernels do not take it in: a bit per element is all that it needs. */
-import maskLib from '../../shaders/lib/mask-blocks.wgsl?raw';
-import gradInputSource from '../../shaders/ops/relu.grad-input.wgsl?raw';
-import forwardSource from '../../shaders/ops/relu.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const maskLib = () => import('../../shaders/lib/mask-blocks.wgsl?raw');
+const gradInputSource = () => import('../../shaders/ops/relu.grad-input.wgsl?raw');
+const forwardSource = () => import('../../shaders/ops/relu.wgsl?raw');
 
 export interface ReluShape {
   readonly channels: number;

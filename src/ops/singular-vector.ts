@@ -1,13 +1,14 @@
 /** The direction in which the feature maps of a picture are largest together. */
 import powerLib from '../../shaders/lib/power-of-two.wgsl?raw';
-import gramSource from '../../shaders/ops/singular-vector.gram.wgsl?raw';
-import largestSource from '../../shaders/ops/singular-vector.largest.wgsl?raw';
-import sumSource from '../../shaders/ops/singular-vector.sum.wgsl?raw';
-import powerIterationSource from '../../shaders/ops/singular-vector.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const gramSource = () => import('../../shaders/ops/singular-vector.gram.wgsl?raw');
+const largestSource = () => import('../../shaders/ops/singular-vector.largest.wgsl?raw');
+const sumSource = () => import('../../shaders/ops/singular-vector.sum.wgsl?raw');
+const powerIterationSource = () => import('../../shaders/ops/singular-vector.wgsl?raw');
 
 const LARGEST = source('singular-vector.largest', largestSource);
 const GRAM = source('singular-vector.gram', gramSource, { libs: [powerLib] });

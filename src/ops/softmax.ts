@@ -1,11 +1,12 @@
 /** Softmax of rows of logits, and the gradient of its logarithm. */
 import lanesLib from '../../shaders/lib/lanes.wgsl?raw';
-import logGradInputSource from '../../shaders/ops/softmax.log-grad-input.wgsl?raw';
 import softmaxSource from '../../shaders/ops/softmax.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { MEMORY_FLOPS, source } from './common.ts';
+
+const logGradInputSource = () => import('../../shaders/ops/softmax.log-grad-input.wgsl?raw');
 
 const SOFTMAX = source('softmax', softmaxSource, { libs: [lanesLib] });
 const LOG_GRAD_INPUT = source('softmax.log-grad-input', logGradInputSource, { libs: [lanesLib] });

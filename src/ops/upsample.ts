@@ -1,9 +1,10 @@
 /** Bilinear resize of maps with half-pixel centres (align_corners = false). */
 import bilinearLib from '../../shaders/lib/bilinear.wgsl?raw';
-import upsampleSource from '../../shaders/ops/upsample.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, source } from './common.ts';
+
+const upsampleSource = () => import('../../shaders/ops/upsample.wgsl?raw');
 
 const UPSAMPLE = source('upsample', upsampleSource, { libs: [bilinearLib] });
 

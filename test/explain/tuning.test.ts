@@ -6,7 +6,7 @@ import { explain } from '../../src/explain.ts';
 import type { Tuning } from '../../src/gpu/contest.ts';
 import { Gpu, type GpuRequestOptions } from '../../src/gpu/gpu.ts';
 import { kernelLabel } from '../../src/gpu/kernel.ts';
-import type { KernelQuestion, TuningStore } from '../../src/gpu/tuner.ts';
+import type { KernelQuestion, TuningStore } from '../../src/gpu/tuning.ts';
 import { jobQuestions } from '../../src/network/tune.ts';
 import { type TuneKernelsOptions, tuneKernels } from '../../src/tune.ts';
 import { testAdapter } from '../harness/adapter.ts';

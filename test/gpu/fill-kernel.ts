@@ -4,7 +4,7 @@ import type { BufferSlice } from '../../src/gpu/buffers.ts';
 import type { Dispatch } from '../../src/gpu/encoder.ts';
 import { type KernelSource, kernel } from '../../src/gpu/kernel.ts';
 
-export const FILL: KernelSource = {
+export const FILL = {
   name: 'fill',
   libs: [gridLib],
   flags: { TWICE: false },
@@ -39,7 +39,7 @@ fn main(
   y[at] = value;
 }
 `,
-};
+} satisfies KernelSource;
 
 /** Fills `count` floats; `flops` is what the encoder is told. */
 export function fill(

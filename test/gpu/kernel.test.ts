@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { LoadError } from '../../src/errors.ts';
 import { expandKernel, type KernelSource, kernel, kernelLabel, readInterface } from '../../src/gpu/kernel.ts';
 
 const PARAMS = 'struct Params { grid_first: u32, grid_end: u32 }';
@@ -11,45 +12,68 @@ const SOURCE: KernelSource = {
 };
 
 /** The lines of the expanded text that are not empty. */
-function linesOf(flags: Record<string, boolean>, source = SOURCE): string[] {
-  return expandKernel(kernel(source, { flags }))
+async function linesOf(flags: Record<string, boolean>, source = SOURCE): Promise<string[]> {
+  return (await expandKernel(kernel(source, { flags })))
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
 }
 
 describe('expandKernel', () => {
-  it('keeps what the flags choose, in the source and in its libraries', () => {
-    expect(linesOf({})).toEqual(['plain', 'not biased', 'end', 'lib a']);
-    expect(linesOf({ BIAS: true })).toEqual(['bias', 'end', 'lib a', 'bias without relu']);
-    expect(linesOf({ RELU: true })).toEqual(['plain', 'not biased', 'end', 'lib a', 'relu']);
-    expect(linesOf({ BIAS: true, RELU: true })).toEqual(['bias', 'end', 'lib a', 'relu']);
+  it('keeps what the flags choose, in the source and in its libraries', async () => {
+    expect(await linesOf({})).toEqual(['plain', 'not biased', 'end', 'lib a']);
+    expect(await linesOf({ BIAS: true })).toEqual(['bias', 'end', 'lib a', 'bias without relu']);
+    expect(await linesOf({ RELU: true })).toEqual(['plain', 'not biased', 'end', 'lib a', 'relu']);
+    expect(await linesOf({ BIAS: true, RELU: true })).toEqual(['bias', 'end', 'lib a', 'relu']);
   });
 
-  it('takes the source’s own value for a flag that a variant leaves open', () => {
+  it('takes the source’s own value for a flag that a variant leaves open', async () => {
     const source = { ...SOURCE, flags: { BIAS: true, RELU: true } };
-    expect(linesOf({ RELU: false }, source)).toEqual(['bias', 'end', 'lib a', 'bias without relu']);
+    expect(await linesOf({ RELU: false }, source)).toEqual(['bias', 'end', 'lib a', 'bias without relu']);
   });
 
-  it('expands conditions within conditions', () => {
+  it('expands conditions within conditions', async () => {
     const code = '#if A\n#if B\nboth\n#else\na alone\n#endif\n#else\nneither\n#endif';
     const source = { name: 'nested', code, flags: { A: false, B: false } };
-    expect(linesOf({}, source)).toEqual(['neither']);
-    expect(linesOf({ B: true }, source)).toEqual(['neither']);
-    expect(linesOf({ A: true }, source)).toEqual(['a alone']);
-    expect(linesOf({ A: true, B: true }, source)).toEqual(['both']);
+    expect(await linesOf({}, source)).toEqual(['neither']);
+    expect(await linesOf({ B: true }, source)).toEqual(['neither']);
+    expect(await linesOf({ A: true }, source)).toEqual(['a alone']);
+    expect(await linesOf({ A: true, B: true }, source)).toEqual(['both']);
   });
 
-  it('leaves a source without conditions as it is', () => {
+  it('leaves a source without conditions as it is', async () => {
     const code = 'fn f() -> u32 { return 1u; } // no #, no flag\n';
-    expect(expandKernel(kernel({ name: 'plain', code }))).toBe(code);
+    expect(await expandKernel(kernel({ name: 'plain', code }))).toBe(code);
   });
 
-  it('refuses flags that are not known on both sides', () => {
-    expect(() => expandKernel(kernel(SOURCE, { flags: { BAIS: true } }))).toThrow('kernel scale has no flag BAIS');
+  it('refuses flags that are not known on both sides', async () => {
+    await expect(expandKernel(kernel(SOURCE, { flags: { BAIS: true } }))).rejects.toThrow(
+      'kernel scale has no flag BAIS',
+    );
     const source = { ...SOURCE, code: '#if FAST\n#endif' };
-    expect(() => expandKernel(kernel(source))).toThrow('kernel scale: #if FAST is not among its flags');
-    expect(() => expandKernel(kernel({ ...SOURCE, code: '#if BIAS\nopen' }))).toThrow(/#if\/#endif/);
+    await expect(expandKernel(kernel(source))).rejects.toThrow('kernel scale: #if FAST is not among its flags');
+    await expect(expandKernel(kernel({ ...SOURCE, code: '#if BIAS\nopen' }))).rejects.toThrow(/#if\/#endif/);
+  });
+
+  it('loads texts that are not at hand', async () => {
+    const later = (text: string) => async () => ({ default: text });
+    const source = { ...SOURCE, code: later(SOURCE.code as string), libs: ['lib a', later('lib b')] };
+    expect(await linesOf({ BIAS: true }, source)).toEqual(['bias', 'end', 'lib a', 'lib b']);
+  });
+
+  it('says which text could not be loaded, and tries again', async () => {
+    let isOnline = false;
+    const code = async () => {
+      if (!isOnline) throw new TypeError('Failed to fetch dynamically imported module');
+      return { default: 'text' };
+    };
+    const late = kernel({ name: 'late', code });
+    const failing = expandKernel(late);
+    await expect(failing).rejects.toThrow(LoadError);
+    await expect(failing).rejects.toThrow(/^the kernel late could not be loaded: Failed to fetch.*reload the page/);
+    await expect(failing).rejects.toMatchObject({ code: 'load', part: 'the kernel late' });
+    isOnline = true;
+    expect(await expandKernel(late)).toBe('text');
   });
 });
 

@@ -2,11 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.ts';
 import type { Tuning } from '../../src/gpu/contest.ts';
-import { parseTunings, type TuneMode, Tuner, type TuningStore } from '../../src/gpu/tuner.ts';
+import { parseTunings } from '../../src/gpu/timings.ts';
+import { type TuneMode, Tuner } from '../../src/gpu/tuner.ts';
+import type { TuningStore } from '../../src/gpu/tuning.ts';
 
 const QUESTION = { key: 'sum 3', candidates: ['guess', 'fast', 'slow'] };
 const SUBJECT = { adapter: 'an adapter', library: 'a library', digest: '12ab' };
-const subject = async () => SUBJECT;
+const kernels = async () => 'ef56';
+const subject = async () => ({ ...SUBJECT, kernels });
 
 function tuning(key: string, ms: Readonly<Record<string, number>>): Tuning {
   return {
@@ -16,6 +19,9 @@ function tuning(key: string, ms: Readonly<Record<string, number>>): Tuning {
   };
 }
 const TUNING = tuning(QUESTION.key, { guess: 3, fast: 1, slow: 9 });
+
+/** What a store holds. */
+const KEPT = { format: 2, subject: SUBJECT, kernels: 'ef56', tunings: [TUNING] };
 
 function memory(): TuningStore & { readonly texts: Map<string, string> } {
   const texts = new Map<string, string>();
@@ -76,11 +82,41 @@ describe('timings', () => {
     await second.load(subject);
     expect(second.choose(QUESTION)).toBe('fast');
     const other = new Tuner({ tuningStore });
-    await other.load(async () => ({ ...SUBJECT, digest: '34cd' }));
+    await other.load(async () => ({ ...SUBJECT, digest: '34cd', kernels }));
     expect(other.choose(QUESTION)).toBe('guess');
+    const edited = new Tuner({ tuningStore });
+    await edited.load(async () => ({ ...SUBJECT, kernels: async () => '78ab' }));
+    expect(edited.choose(QUESTION)).toBe('guess');
     const off = new Tuner({ tuningStore, tune: 'off' });
     await off.load(() => Promise.reject(new Error('nobody asked')));
     expect(off.tunings).toEqual([]);
+  });
+
+  it('are the only reason to ask for the kernels', async () => {
+    let asked = 0;
+    const tuner = new Tuner({ tuningStore: memory() });
+    await tuner.load(async () => ({ ...SUBJECT, kernels: async () => String(++asked) }));
+    expect(asked).toBe(0);
+    await tuner.keep(TUNING);
+    expect(asked).toBeGreaterThan(0);
+  });
+
+  it('are read again where that failed', async () => {
+    const tuningStore = memory();
+    const writer = new Tuner({ tuningStore });
+    await writer.load(subject);
+    await writer.keep(TUNING);
+    const tuner = new Tuner({ tuningStore });
+    let isOnline = false;
+    const later = async () => {
+      if (!isOnline) throw new Error('offline');
+      return kernels();
+    };
+    const describe = async () => ({ ...SUBJECT, kernels: later });
+    await expect(tuner.load(describe)).rejects.toThrow('offline');
+    isOnline = true;
+    await tuner.load(describe);
+    expect(tuner.choose(QUESTION)).toBe('fast');
   });
 
   it('are read once', async () => {
@@ -105,13 +141,11 @@ describe('timings', () => {
     ['no JSON', 'sum 3'],
     ['cut off', '{"format":1,'],
     ['null', 'null'],
-    ['of another format', JSON.stringify({ format: 2, subject: SUBJECT, tunings: [TUNING] })],
-    ['of another subject', JSON.stringify({ format: 1, subject: { ...SUBJECT, digest: 'x' }, tunings: [TUNING] })],
-    ['without a subject', JSON.stringify({ format: 1, tunings: [TUNING] })],
-    [
-      'with times that are none',
-      JSON.stringify({ format: 1, subject: SUBJECT, tunings: [tuning('sum 3', { fast: 0 })] }),
-    ],
+    ['of another format', JSON.stringify({ ...KEPT, format: 1 })],
+    ['of another subject', JSON.stringify({ ...KEPT, subject: { ...SUBJECT, digest: 'x' } })],
+    ['without a subject', JSON.stringify({ ...KEPT, subject: undefined })],
+    ['of other kernels', JSON.stringify({ ...KEPT, kernels: '78ab' })],
+    ['with times that are none', JSON.stringify({ ...KEPT, tunings: [tuning('sum 3', { fast: 0 })] })],
   ])('that are %s count as none, and are written anew', async (_, text) => {
     const tuningStore = memory();
     const writer = new Tuner({ tuningStore });

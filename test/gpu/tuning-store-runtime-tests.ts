@@ -8,7 +8,7 @@ const TUNING = { key: 'sum 3', measuredOn: '', candidates: [{ name: 'fast', ms: 
 
 describe('timings in IndexedDB', () => {
   it('are found again', async () => {
-    const subject = async () => ({ adapter: 'a', library: 'b', digest: 'c' });
+    const subject = async () => ({ adapter: 'a', library: 'b', digest: 'c', kernels: async () => 'd' });
     const first = new Tuner({ tuningStore: browserTuningStore()! });
     await first.load(subject);
     assertEqual(first.tunings.length, 0, 'timings at first');

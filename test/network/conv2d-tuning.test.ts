@@ -1,7 +1,8 @@
 /** Convolutions as questions to the tuner: what is asked, and that every kernel passes the contest on the device. */
 import { describe, expect, it } from 'vitest';
 import { measureCase, Scratch } from '../../src/gpu/tuning-case.ts';
-import { conv2dCase, conv2dKernelTexts, conv2dQuestion } from '../../src/ops/conv2d.tuning.ts';
+import { conv2dQuestion } from '../../src/ops/conv2d.tuning.ts';
+import { conv2dCase, conv2dKernelTexts } from '../../src/ops/conv2d.tuning-case.ts';
 import { CONV2D_VARIANTS } from '../../src/ops/conv2d.variants.ts';
 import { gpuTest, testGpu } from '../harness/gpu.ts';
 
@@ -91,7 +92,7 @@ describe('on the device', () => {
   );
 
   gpuTest('the texts of the kernels tell one sort of adapter from another', async ({ traits }) => {
-    expect(conv2dKernelTexts(traits)).toBe(conv2dKernelTexts({ ...traits }));
-    expect(conv2dKernelTexts(CORES)).not.toBe(conv2dKernelTexts(GPU));
+    expect(await conv2dKernelTexts(traits)).toBe(await conv2dKernelTexts({ ...traits }));
+    expect(await conv2dKernelTexts(CORES)).not.toBe(await conv2dKernelTexts(GPU));
   });
 });

@@ -6,7 +6,12 @@ import { Tuner } from '../../src/gpu/tuner.ts';
 import { readAllTunings, tuningFiles } from '../../src/node/tuning-files.ts';
 
 const TUNING = { key: 'sum 3', measuredOn: '', candidates: [{ name: 'fast', ms: [1] }] };
-const subject = (digest: string) => ({ adapter: `adapter ${digest}`, library: 'a library', digest });
+const subject = (digest: string) => ({
+  adapter: `adapter ${digest}`,
+  library: 'a library',
+  digest,
+  kernels: async () => 'kernels',
+});
 
 let folder: string;
 beforeEach(() => {
