@@ -25,6 +25,7 @@ export async function classify(model: Model, image: ImageInput, options: Classif
   const plan = planExplanation({
     graph,
     convention: parameters.convention,
+    precision: parameters.precision,
     target: undefined,
     samples: 0,
     limits: gpu.limits,

@@ -349,6 +349,7 @@ function planPass(model: Model, asked: readonly ResolvedOptions[], kernels: Expl
   const plan = planExplanation({
     graph,
     convention: model.parameters.convention,
+    precision: model.parameters.precision,
     target,
     onTheWay,
     backward: needsGradient,

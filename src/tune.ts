@@ -35,7 +35,7 @@ export async function tuneKernels(model: Model, options: TuneKernelsOptions = {}
 }
 
 /** An explanation's part of a TunedJob. */
-type Asked = Omit<TunedJob, 'graph' | 'convention'>;
+type Asked = Omit<TunedJob, 'graph' | 'convention' | 'precision'>;
 
 /**
  * Nothing is timed while a job runs.
@@ -51,5 +51,6 @@ export function beginJob(model: Model, asked: Asked): () => void {
 }
 
 function jobOf({ graph, parameters }: Model, asked: Asked): TunedJob {
-  return { graph, convention: parameters.convention, ...asked };
+  const { convention, precision } = parameters;
+  return { graph, convention, precision, ...asked };
 }

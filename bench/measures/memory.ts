@@ -1,7 +1,7 @@
 /** m7, m9: what an explanation takes on the GPU, and how many kernels it starts. */
 import { OverflowError } from '../../src/errors.ts';
 import type { Dispatch } from '../../src/gpu/encoder.ts';
-import { matrixElements } from '../../src/network/shapes.ts';
+import { halvedElements } from '../../src/network/shapes.ts';
 import type { Bench } from '../bench.ts';
 import { OwnExplainer } from '../peers/own.ts';
 import { makeProblem } from '../problem.ts';
@@ -39,7 +39,7 @@ export async function measureMemory({ gpu, clock, size }: Bench): Promise<Row[]>
       const peak = pool.peakBytes - others - weights;
       const note = `n = ${SAMPLES}, beyond ${toMib(weights).toFixed(0)} MiB of weights; allocated, not computed`;
       rows.push(targetRow('m7', `memory, ${layer}`, [toMib(peak)], { isSoftware, note }));
-      const halved = toMib(weights - 2 * matrixElements(ours.model.graph)).toFixed(0);
+      const halved = toMib(weights - 2 * halvedElements(ours.model.graph)).toFixed(0);
       const precisionNote = `float32; about ${halved} with precision 'f16-storage'`;
       rows.push(row(`memory.${layer}.n${SAMPLES}`, 'weights', 'MiB', [toMib(weights)], precisionNote));
       rows.push(row(`memory.${layer}.n${SAMPLES}`, 'batches', '', [runs.filter(isBatch).length]));

@@ -15,7 +15,7 @@ struct Params {
   width: u32,
 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weights: array<StoredWeights>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 const TILE = 2u;
@@ -83,11 +83,11 @@ fn main(
       let base = (sample * params.in_channels + channel) * plane;
       let at = (block * params.in_channels + channel) * 18u;
 #if SUBGROUP_4
-      let l0 = weights[at + sub_lane];
-      let l1 = weights[at + 4u + sub_lane];
-      let l2 = weights[at + 8u + sub_lane];
-      let l3 = weights[at + 12u + sub_lane];
-      let l4 = weights[at + 16u + min(sub_lane, 1u)];
+      let l0 = widen(weights[at + sub_lane]);
+      let l1 = widen(weights[at + 4u + sub_lane]);
+      let l2 = widen(weights[at + 8u + sub_lane]);
+      let l3 = widen(weights[at + 12u + sub_lane]);
+      let l4 = widen(weights[at + 16u + min(sub_lane, 1u)]);
       let u0 = subgroupBroadcast(l0, 0u);
       let v0 = subgroupBroadcast(l0, 1u);
       let u1 = subgroupBroadcast(l0, 2u);
@@ -107,9 +107,9 @@ fn main(
       let u8 = subgroupBroadcast(l4, 0u);
       let v8 = subgroupBroadcast(l4, 1u);
 #else
-      let l0 = weights[at + sub_lane];
-      let l1 = weights[at + 8u + sub_lane];
-      let l2 = weights[at + 16u + min(sub_lane, 1u)];
+      let l0 = widen(weights[at + sub_lane]);
+      let l1 = widen(weights[at + 8u + sub_lane]);
+      let l2 = widen(weights[at + 16u + min(sub_lane, 1u)]);
       let u0 = subgroupBroadcast(l0, 0u);
       let v0 = subgroupBroadcast(l0, 1u);
       let u1 = subgroupBroadcast(l0, 2u);

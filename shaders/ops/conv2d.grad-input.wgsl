@@ -17,7 +17,7 @@ struct Params {
   padding: u32,
 }
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weights: array<StoredWeights>;
 @group(0) @binding(2) var<storage, read_write> grad_x: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -86,8 +86,8 @@ fn main(
       for (var kx = 0u; kx < params.kernel; kx++) {
         let column = i32(column0 + params.padding) - i32(kx);
         at -= 2u;
-        let w0 = weights[at];
-        let w1 = weights[at + 1u];
+        let w0 = widen(weights[at]);
+        let w1 = widen(weights[at + 1u]);
         let g0 = vec4f(load(base, row, column));
         let g1 = vec4f(load(base, row, column + 1));
         let g2 = vec4f(load(base, row, column + 2));

@@ -25,7 +25,7 @@ struct Params {
   line_quads: u32,
 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weights: array<StoredWeights>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 // A multiple of 8.
@@ -264,7 +264,7 @@ fn load_weights(first_block: u32, first: u32, channels: u32, lane: u32) {
     let k = i / 18u % STEP;
     if (k < channels) {
       let at = ((first_block + block) * params.in_channels + first) * 18u + i % (STEP * 18u);
-      tile_weights[k * CHANNEL_BLOCKS + block][i % 18u] = weights[at];
+      tile_weights[k * CHANNEL_BLOCKS + block][i % 18u] = widen(weights[at]);
     }
   }
 }

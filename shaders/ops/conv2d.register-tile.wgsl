@@ -13,7 +13,7 @@ struct Params {
   width: u32,
 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weights: array<StoredWeights>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 const TILE = 4u;
@@ -107,15 +107,15 @@ fn main(
       for (var channel = first; channel < end; channel++) {
         let base = (sample * params.in_channels + channel) * plane;
         let at = (block * params.in_channels + channel) * 18u + half;
-        let w0 = weights[at];
-        let w1 = weights[at + 2u];
-        let w2 = weights[at + 4u];
-        let w3 = weights[at + 6u];
-        let w4 = weights[at + 8u];
-        let w5 = weights[at + 10u];
-        let w6 = weights[at + 12u];
-        let w7 = weights[at + 14u];
-        let w8 = weights[at + 16u];
+        let w0 = widen(weights[at]);
+        let w1 = widen(weights[at + 2u]);
+        let w2 = widen(weights[at + 4u]);
+        let w3 = widen(weights[at + 6u]);
+        let w4 = widen(weights[at + 8u]);
+        let w5 = widen(weights[at + 10u]);
+        let w6 = widen(weights[at + 12u]);
+        let w7 = widen(weights[at + 14u]);
+        let w8 = widen(weights[at + 16u]);
         let r0 = load4(base + row_at0, column_at, column_inside & vec4<bool>(row_inside0));
         let q0 = load2(base + row_at0, column_at_b, column_inside_b & vec2<bool>(row_inside0));
         let r1 = load4(base + row_at1, column_at, column_inside & vec4<bool>(row_inside1));

@@ -16,7 +16,7 @@ struct Params {
   padding: u32,
 }
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weights: array<StoredWeights>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
@@ -88,8 +88,8 @@ fn main(
       let row = first_row + i32(ky);
       for (var kx = 0u; kx < params.kernel; kx++) {
         let column = first_column + i32(kx);
-        let w0 = weights[at];
-        let w1 = weights[at + 1u];
+        let w0 = widen(weights[at]);
+        let w1 = widen(weights[at + 1u]);
         at += 2u;
         let x0 = vec4f(load(base, row, column));
         let x1 = vec4f(load(base, row, column + stride));

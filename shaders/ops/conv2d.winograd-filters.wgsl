@@ -7,7 +7,7 @@ struct Params {
   in_channels: u32,
   out_channels: u32,
 }
-@group(0) @binding(0) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(0) var<storage, read> weights: array<StoredWeights>;
 @group(0) @binding(1) var<storage, read_write> filters: array<vec4f>;
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -34,7 +34,7 @@ fn main(
   var columns: array<Patch, 3>;
   for (var column = 0u; column < 3u; column++) {
     let top = first + column * 2u;
-    columns[column] = transform_filter(weights[top], weights[top + 6u], weights[top + 12u]);
+    columns[column] = transform_filter(widen(weights[top]), widen(weights[top + 6u]), widen(weights[top + 12u]));
   }
   let plane = out_quads * in_padded;
   for (var row = 0u; row < PATCH; row++) {

@@ -213,7 +213,7 @@ export function commonOptions(): Option[] {
     ).argParser(parseFactor),
     new Option(
       '--precision <how>',
-      'how fully connected weights are held: as in the file, or rounded to float16 in half the memory (f16-storage); ' +
+      'how weights are held: as in the file, or rounded to float16 in half the memory (f16-storage); ' +
         `the arithmetic is float32 (default: ${DEFAULT_PRECISION})`,
     ).choices(PRECISIONS),
     new Option(

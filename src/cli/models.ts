@@ -1,6 +1,6 @@
 import { Graph } from '../network/graph.ts';
 import { MODELS } from '../network/models.ts';
-import { matrixElements } from '../network/shapes.ts';
+import { halvedElements } from '../network/shapes.ts';
 import type { Context } from './context.ts';
 
 /** `gradcam models`: the known models, where their weights are published, and what pixels they expect. */
@@ -8,7 +8,7 @@ export async function modelsCommand(flags: { json?: boolean }, { terminal }: Con
   for (const { table, ...model } of MODELS) {
     const network = table();
     const { preprocessing } = network;
-    const f16StorageBytes = model.bytes - 2 * matrixElements(new Graph(network));
+    const f16StorageBytes = model.bytes - 2 * halvedElements(new Graph(network));
     if (flags.json) {
       terminal.print(JSON.stringify({ ...model, f16StorageBytes, preprocessing }));
       continue;

@@ -1,14 +1,22 @@
 /** Convolutions on their way to the GPU: gathered in the layout of their kernels, with batch normalisation folded in. */
 import type { BufferSlice } from '../gpu/buffers.ts';
-import { type Conv2dShape, packedIndex, packedLength } from '../ops/conv2d.ts';
+import {
+  type Conv2dShape,
+  type PackedWeights,
+  packedIndex,
+  packedLength,
+  weightsBytes,
+  weightsDtype,
+} from '../ops/conv2d.ts';
+import { toFloat16 } from '../weights/float16.ts';
 import type { Conv2dNode, Convention } from './graph.ts';
 import { findTensor, kernelShapes, type LayerLoad, type TensorSink, tensorOf } from './layer-tensors.ts';
 import { convShape } from './shapes.ts';
+import { checkFloat16 } from './tensor-values.ts';
 
 /** What a convolution holds on the GPU. */
 export interface ConvParameters {
-  /** Packed as packedIndex() says. */
-  readonly weights: BufferSlice;
+  readonly weights: PackedWeights;
   readonly bias: BufferSlice;
 }
 
@@ -17,14 +25,16 @@ const BATCH_NORM_EPSILON: Record<Convention, number> = { torch: 1e-5, keras: 1e-
 
 /** Makes room for a layer on the GPU, and the sinks that fill it. */
 export function convSinks(
-  { gpu, graph, convention, file, create }: LayerLoad,
+  { gpu, graph, convention, precision, file, create }: LayerLoad,
   node: Conv2dNode,
 ): { held: ConvParameters; sinks: ReadonlyMap<string, TensorSink> } {
   const shape = convShape(graph, node);
   const { inChannels, outChannels, kernel } = shape;
   const length = kernel ** 2 * inChannels * outChannels;
+  const dtype = weightsDtype(precision);
+  const kernelTensor = tensorOf(file, node, convention, 'kernel');
   const held = {
-    weights: create(`${node.name} weights`, 4 * packedLength(shape)),
+    weights: { ...create(`${node.name} weights`, weightsBytes(shape, dtype)), dtype },
     bias: create(`${node.name} bias`, 4 * outChannels),
   };
   const packedAt = packedPlace(shape, convention);
@@ -32,19 +42,24 @@ export function convSinks(
   const norm = node.batchNorm ? new BatchNorm(outChannels, BATCH_NORM_EPSILON[convention]) : undefined;
   let packed: Float32Array<ArrayBuffer> | undefined;
   const upload = () => {
-    if (packed) gpu.write(held.weights.buffer, packed);
+    if (!packed) return;
+    gpu.write(held.weights.buffer, dtype === 'float16' ? new Uint32Array(toFloat16(packed).buffer) : packed);
     packed = undefined;
   };
   const finish = () => {
-    if (packed) norm?.fold(packed, biasValues, (o) => channelIndices(shape, o));
+    if (packed && norm) {
+      norm.fold(packed, biasValues, (o) => channelIndices(shape, o));
+      if (dtype === 'float16') checkFloat16(packed, file.tensors.get(kernelTensor)!);
+    }
     upload();
     gpu.write(held.bias.buffer, biasValues);
   };
 
   const sinks = new Map<string, TensorSink>();
-  sinks.set(tensorOf(file, node, convention, 'kernel'), {
+  sinks.set(kernelTensor, {
     shapes: kernelShapes(graph, node, convention),
-    write: ({ offset, values }) => {
+    write: ({ tensor, offset, values }) => {
+      if (dtype === 'float16' && !norm) checkFloat16(values, tensor, offset);
       packed ??= new Float32Array(packedLength(shape));
       for (let i = 0; i < values.length; i++) packed[packedAt(offset + i)] = values[i];
       // Without batch normalisation the weights are final as soon as they are complete.

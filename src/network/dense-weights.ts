@@ -14,11 +14,12 @@ import {
   type StoredElements,
 } from '../ops/dense.ts';
 import type { Precision } from '../precision.ts';
+import { toFloat16 } from '../weights/float16.ts';
 import type { TensorInfo, WeightsPiece } from '../weights/source.ts';
 import type { DenseNode } from './graph.ts';
 import { kernelShapes, type LayerLoad, type TensorSink, tensorOf } from './layer-tensors.ts';
 import { denseShape } from './shapes.ts';
-import { roundedToFloat16 } from './tensor-values.ts';
+import { checkFloat16 } from './tensor-values.ts';
 
 /** What a fully connected layer holds on the GPU. */
 export interface DenseParameters {
@@ -78,7 +79,7 @@ function matrixStorage(tensor: TensorInfo | undefined, precision: Precision): Ma
   // A missing tensor is reported with all others that are wrong.
   const encoding = tensor?.encoding;
   if (encoding?.dtype === 'uint8') return { dtype: 'uint8', scale: encoding.scale, min: encoding.min };
-  return { dtype: encoding?.dtype === 'float16' || precision === 'f16-storage' ? 'float16' : 'float32' };
+  return { dtype: encoding?.dtype === 'float16' || precision !== 'f32' ? 'float16' : 'float32' };
 }
 
 function elementsOfPiece(piece: WeightsPiece, { dtype }: MatrixStorage): StoredElements {
@@ -86,7 +87,9 @@ function elementsOfPiece(piece: WeightsPiece, { dtype }: MatrixStorage): StoredE
   if (dtype === 'float32') return piece.values;
   if (dtype === 'uint8') return piece.stored;
   const isStored = piece.tensor.encoding.dtype === 'float16';
-  return isStored ? new Uint16Array(piece.stored.buffer) : roundedToFloat16(piece);
+  if (isStored) return new Uint16Array(piece.stored.buffer);
+  checkFloat16(piece.values, piece.tensor, piece.offset);
+  return toFloat16(piece.values);
 }
 
 /** Gathers a row-major matrix in groups of whole rows, and writes each packed to the slice that holds it. */

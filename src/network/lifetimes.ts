@@ -9,7 +9,7 @@ import { elementsOf, type GraphNode } from './graph.ts';
 import { convShape, denseShape, mapsShape, poolShape } from './shapes.ts';
 import {
   classByClass,
-  formBytes,
+  neededBytes,
   neededForm,
   needsMask,
   nodesOnWayBack,
@@ -78,7 +78,7 @@ export function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map
   // Of the whole batch, however many rows it has.
   const useMadeWeights = (step: Step, direction: Direction, at: number) => {
     const needed = 'makesWeights' in step && step.makesWeights ? neededForm(graph, step) : undefined;
-    if (needed) use(tensorName.weights(needed.node.name, direction), formBytes(graph, needed) / 4, at, 1);
+    if (needed) use(tensorName.weights(needed.node.name, direction), neededBytes(request, needed) / 4, at, 1);
   };
   const stored = (name: string) => storedNode(graph, convention, name);
   const useActivation = (name: string, at: number) => {

@@ -1,7 +1,8 @@
 /** A network's weights on the GPU, and the forms of them that kernels take. */
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { convertWeights, formLength, type WeightsForm } from '../ops/conv2d.variants.ts';
+import { type PackedWeights, weightsDtype } from '../ops/conv2d.ts';
+import { convertWeights, formBytes, type WeightsForm } from '../ops/conv2d.variants.ts';
 import { checkPrecision, type Precision } from '../precision.ts';
 import type { LoadProgress, WeightsFile } from '../weights/source.ts';
 import { type ConvParameters, convSinks } from './conv-weights.ts';
@@ -20,8 +21,8 @@ export interface NeededWeights {
 export interface LoadOptions {
   /**
    * How the weights are held on the GPU; the arithmetic is float32 in any case. 'f32' keeps every value of the file as it is.
-   * 'f16-storage' rounds the fully connected matrices to float16, which takes 528 MiB for VGG-16 down to 292; those of 8 bits
-   * are smaller as they are, and stay. Default 'f32'.
+   * 'f16-storage' rounds convolutions and fully connected matrices to float16, which takes 528 MiB for VGG-16 down to 264;
+   * matrices of 8 bits are smaller as they are, and stay. Default 'f32'.
    */
   precision?: Precision;
   /** Called as bytes come in. */
@@ -40,7 +41,7 @@ export class Parameters {
   readonly #graph: Graph;
   readonly #convs = new Map<string, ConvParameters>();
   /** Other forms of weights, by formKey. */
-  readonly #converted = new Map<string, BufferSlice>();
+  readonly #converted = new Map<string, PackedWeights>();
   readonly #denses = new Map<string, DenseParameters>();
   readonly #buffers: GPUBuffer[] = [];
   #preparing: Promise<void> = Promise.resolve();
@@ -80,7 +81,7 @@ export class Parameters {
   }
 
   /** A convolution's weights in a form that prepare() has made. */
-  weights(node: string, form: WeightsForm): BufferSlice {
+  weights(node: string, form: WeightsForm): PackedWeights {
     return form === 'packed' ? this.conv(node).weights : known(this.#converted.get(formKey(node, form)), node);
   }
 
@@ -97,16 +98,18 @@ export class Parameters {
   }
 
   async #convert(needed: readonly NeededWeights[]): Promise<void> {
-    const made = new Map<string, BufferSlice>();
+    const made = new Map<string, PackedWeights>();
     const missing = (key: string) => !this.#converted.has(key) && !made.has(key);
     try {
       const dispatches = await this.gpu.guard(async () =>
         needed.flatMap(({ node, form }) => {
           if (form === 'packed' || !missing(formKey(node.name, form))) return [];
           const shape = convShape(this.#graph, node);
-          const converted = this.#create(`${node.name} weights, ${form}`, 4 * formLength(form, shape));
+          const { weights } = this.conv(node.name);
+          const dtype = weightsDtype(this.precision);
+          const converted = { ...this.#create(`${node.name} weights, ${form}`, formBytes(form, shape, dtype)), dtype };
           made.set(formKey(node.name, form), converted);
-          return [convertWeights(form, shape, { weights: this.conv(node.name).weights, converted })];
+          return [convertWeights(form, shape, { weights, converted })];
         }),
       );
       if (dispatches.length > 0) await this.gpu.run(dispatches);

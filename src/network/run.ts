@@ -3,6 +3,7 @@ import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
 import type { Direction } from '../ops/common.ts';
+import type { PackedWeights } from '../ops/conv2d.ts';
 import {
   type Conv2dVariant,
   convertsWeights,
@@ -188,12 +189,12 @@ function convWeights(
   direction: Direction,
   variant: Conv2dVariant,
   isMade: boolean,
-): { weights: BufferSlice; make: Dispatch[] } {
+): { weights: PackedWeights; make: Dispatch[] } {
   const { graph, parameters } = context;
   const form = weightsForm(variant, direction);
   if (!isMade || !convertsWeights(form)) return { weights: parameters.weights(node.name, form), make: [] };
-  const converted = tensorSlice(context, tensorName.weights(node.name, direction));
   const { weights } = parameters.conv(node.name);
+  const converted = { ...tensorSlice(context, tensorName.weights(node.name, direction)), dtype: weights.dtype };
   return { weights: converted, make: [convertWeights(form, convShape(graph, node), { weights, converted })] };
 }
 

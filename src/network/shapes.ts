@@ -1,5 +1,5 @@
 /** From a node of a graph to the shape that its op's launcher takes. */
-import type { Conv2dShape } from '../ops/conv2d.ts';
+import { type Conv2dShape, packedLength } from '../ops/conv2d.ts';
 import type { DenseShape } from '../ops/dense.ts';
 import type { FlattenShape } from '../ops/flatten.ts';
 import type { MaxpoolShape } from '../ops/maxpool.ts';
@@ -32,10 +32,10 @@ export function denseShape(graph: Graph, node: DenseNode, convention: Convention
   return { inputs, outputs: node.units, rows: convention === 'keras' ? 'inputs' : 'outputs' };
 }
 
-/** Elements of all fully connected matrices: what precision 'f16-storage' halves. */
-export function matrixElements(graph: Graph): number {
-  return graph.nodes.reduce(
-    (sum, node) => (node.op === 'dense' ? sum + elementsOf(graph.shape(node.inputs[0])) * node.units : sum),
-    0,
-  );
+/** Elements of all kernels and matrices: what precision 'f16-storage' halves. */
+export function halvedElements(graph: Graph): number {
+  return graph.nodes.reduce((sum, node) => {
+    if (node.op === 'dense') return sum + elementsOf(graph.shape(node.inputs[0])) * node.units;
+    return node.op === 'conv2d' ? sum + packedLength(convShape(graph, node)) : sum;
+  }, 0);
 }

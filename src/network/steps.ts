@@ -3,10 +3,11 @@ import type { KernelTraits } from '../gpu/gpu.ts';
 import type { KernelChooser } from '../gpu/tuning.ts';
 import type { ReluRule } from '../methods.ts';
 import type { Direction } from '../ops/common.ts';
-import { finishesOutputs } from '../ops/conv2d.ts';
+import { finishesOutputs, weightsDtype } from '../ops/conv2d.ts';
 import { type Conv2dQuestion, conv2dQuestion } from '../ops/conv2d.tuning.ts';
-import { type Conv2dVariant, convertsWeights, formLength, weightsForm } from '../ops/conv2d.variants.ts';
+import { type Conv2dVariant, convertsWeights, formBytes, weightsForm } from '../ops/conv2d.variants.ts';
 import type { KernelChoices } from '../options.ts';
+import { DEFAULT_PRECISION, type Precision } from '../precision.ts';
 import type { Conv2dNode, Convention, Graph, GraphNode, MaxpoolNode } from './graph.ts';
 import type { NeededWeights } from './parameters.ts';
 import { convShape } from './shapes.ts';
@@ -20,6 +21,8 @@ export interface PlanLimits {
 export interface PlanRequest {
   readonly graph: Graph;
   readonly convention: Convention;
+  /** Of the network's weights. Default 'f32'. */
+  readonly precision?: Precision;
   /** Node whose outputs are explained, the input among them; without one, the plan ends at the logits. */
   readonly target: string | undefined;
   /** false: no gradient is wanted, so that the plan ends at the logits. Default true. */
@@ -109,7 +112,7 @@ export interface ReluGradient {
 
 /** The steps in order; those from 'seed' on are the way back. */
 export function planSteps(request: PlanRequest): Step[] {
-  return holdForms(request.graph, listSteps(request));
+  return holdForms(request, listSteps(request));
 }
 
 function listSteps(request: PlanRequest): Step[] {
@@ -243,14 +246,14 @@ function isView(node: GraphNode, convention: Convention): boolean {
 }
 
 /** Marks the steps that make their weights' form: those for whose forms the steps in front of them have left no room. */
-function holdForms(graph: Graph, steps: readonly Step[]): Step[] {
+function holdForms(request: PlanRequest, steps: readonly Step[]): Step[] {
   const held = new Set<string>();
   let room = HELD_FORM_BYTES;
   return steps.map((step) => {
-    const needed = neededForm(graph, step);
+    const needed = neededForm(request.graph, step);
     if (!needed || !convertsWeights(needed.form)) return step;
     const key = `${needed.node.name} ${needed.form}`;
-    const bytes = formBytes(graph, needed);
+    const bytes = neededBytes(request, needed);
     if (!held.has(key) && bytes > room) return { ...step, makesWeights: true };
     if (!held.has(key)) room -= bytes;
     held.add(key);
@@ -258,8 +261,11 @@ function holdForms(graph: Graph, steps: readonly Step[]): Step[] {
   });
 }
 
-export function formBytes(graph: Graph, { node, form }: NeededWeights): number {
-  return 4 * formLength(form, convShape(graph, node));
+export function neededBytes(
+  { graph, precision = DEFAULT_PRECISION }: PlanRequest,
+  { node, form }: NeededWeights,
+): number {
+  return formBytes(form, convShape(graph, node), weightsDtype(precision));
 }
 
 /** The form of a convolution's weights that a step takes. */

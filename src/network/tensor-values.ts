@@ -1,8 +1,8 @@
 /** What the numbers of a weights file may be. */
 import { WeightsError } from '../errors.ts';
 import { decode } from '../weights/decode.ts';
-import { FLOAT16_OVERFLOW, toFloat16 } from '../weights/float16.ts';
-import type { WeightsPiece } from '../weights/source.ts';
+import { FLOAT16_OVERFLOW } from '../weights/float16.ts';
+import type { TensorInfo, WeightsPiece } from '../weights/source.ts';
 
 /**
  * One NaN in a weight spreads to every score, or is swallowed by a ReLU and shows nowhere.
@@ -27,16 +27,20 @@ export function checkFinite(piece: WeightsPiece): void {
   });
 }
 
-/** @throws WeightsError for a value beyond float16's range, as an infinity would take the place of it */
-export function roundedToFloat16({ tensor, offset, values }: WeightsPiece): Uint16Array<ArrayBuffer> {
+/**
+ * @param offset of the first value in the tensor; undefined where the values are made of it by batch normalisation
+ * @throws WeightsError for a value beyond float16's range, as an infinity would take the place of it
+ */
+export function checkFloat16(values: Float32Array, { file, name }: TensorInfo, offset?: number): void {
   let greatest = 0;
   for (let i = 0; i < values.length; i++) greatest = Math.max(greatest, Math.abs(values[i]));
-  if (greatest < FLOAT16_OVERFLOW) return toFloat16(values);
+  if (greatest < FLOAT16_OVERFLOW) return;
   const place = values.findIndex((value) => Math.abs(value) >= FLOAT16_OVERFLOW);
-  throw new WeightsError("a tensor holds a value that float16 cannot hold; load the model with the precision 'f32'", {
-    file: tensor.file,
-    tensor: tensor.name,
+  const what = offset === undefined ? 'a tensor times the scale of its batch normalisation' : 'a tensor';
+  throw new WeightsError(`${what} holds a value that float16 cannot hold; load the model with the precision 'f32'`, {
+    file,
+    tensor: name,
     expected: 'numbers from -65504 to 65504',
-    found: `${values[place]} at element ${offset + place}`,
+    found: offset === undefined ? `${values[place]}` : `${values[place]} at element ${offset + place}`,
   });
 }

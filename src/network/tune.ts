@@ -6,6 +6,7 @@ import type { TuningSubject } from '../gpu/tuning.ts';
 import { onDemand } from '../on-demand.ts';
 import type { Conv2dQuestion } from '../ops/conv2d.tuning.ts';
 import { CONV2D_VARIANTS } from '../ops/conv2d.variants.ts';
+import type { Precision } from '../precision.ts';
 import { VERSION } from '../version.ts';
 import { checksumOf } from '../weights/sha256.ts';
 import type { Convention, Graph } from './graph.ts';
@@ -15,6 +16,7 @@ import { kernelQuestions } from './steps.ts';
 export interface TunedJob {
   readonly graph: Graph;
   readonly convention: Convention;
+  readonly precision?: Precision;
   /** Node whose feature maps are explained; undefined for the forward pass alone. */
   readonly target: string | undefined;
   /** n */

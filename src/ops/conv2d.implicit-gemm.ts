@@ -7,7 +7,7 @@ import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { source } from './common.ts';
 import { type Conv2dOutput, OUTPUT_FLAGS, OUTPUT_LIBS, outputVariant } from './conv2d.output.ts';
-import { type Conv2dInput, type Conv2dShape, conv2dFlops } from './conv2d.ts';
+import { type Conv2dInput, type Conv2dShape, conv2dFlops, WEIGHTS_FLAGS, WEIGHTS_LIB, weightsFlags } from './conv2d.ts';
 
 const implicitGemmSource = () => import('../../shaders/ops/conv2d.implicit-gemm.wgsl?raw');
 
@@ -44,8 +44,8 @@ export const IMPLICIT_GEMM_TILE_NAMES = Object.keys(TILES) as readonly ImplicitG
 const ENOUGH_WORKGROUPS = 512;
 
 const IMPLICIT_GEMM = source('conv2d.implicit-gemm', implicitGemmSource, {
-  libs: [conv3x3Lib, ...OUTPUT_LIBS],
-  flags: { ...OUTPUT_FLAGS, QUADS_16: false, TWO_QUADS: false },
+  libs: [conv3x3Lib, WEIGHTS_LIB, ...OUTPUT_LIBS],
+  flags: { ...OUTPUT_FLAGS, ...WEIGHTS_FLAGS, QUADS_16: false, TWO_QUADS: false },
 });
 
 /** The tile to begin with where none has been measured: the largest that wastes no channels and gives enough workgroups. */
@@ -72,7 +72,12 @@ export function implicitGemmConv2d(
   const { flags, bindings } = outputVariant(output);
   return {
     kernel: kernel(IMPLICIT_GEMM, {
-      flags: { ...flags, QUADS_16: tile.quads === 16, TWO_QUADS: tile.quadsPerInvocation === 2 },
+      flags: {
+        ...flags,
+        ...weightsFlags(weights),
+        QUADS_16: tile.quads === 16,
+        TWO_QUADS: tile.quadsPerInvocation === 2,
+      },
       constants: { CHANNELS: tile.channels },
     }),
     bindings: { x, weights, ...bindings },

@@ -3,12 +3,14 @@
  * the exact gradient with respect to the input. Tensors are float32 [samples, channels, height, width].
  */
 import conv3x3Lib from '../../shaders/lib/conv-3x3.wgsl?raw';
+import packedWeightsLib from '../../shaders/lib/packed-weights.wgsl?raw';
 import rectifyLib from '../../shaders/lib/rectify.wgsl?raw';
 import transposeSource from '../../shaders/ops/conv2d.transpose-weights.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
 import { kernel } from '../gpu/kernel.ts';
+import type { Precision } from '../precision.ts';
 import { MEMORY_FLOPS, source, WORKGROUP_SIZE } from './common.ts';
 import { type Conv2dOutput, OUTPUT_FLAGS, OUTPUT_LIBS, outputVariant } from './conv2d.output.ts';
 
@@ -33,17 +35,24 @@ export interface Conv2dShape {
 /** Output channels that stand together in packed weights. */
 export const CHANNEL_BLOCK = 8;
 
-const GENERAL = source('conv2d', generalSource, { libs: [rectifyLib], flags: { RELU: false } });
+/** Library and flag of a kernel that reads packed weights. */
+export const WEIGHTS_LIB = packedWeightsLib;
+export const WEIGHTS_FLAGS = { FLOAT16: false };
+
+const GENERAL = source('conv2d', generalSource, {
+  libs: [rectifyLib, WEIGHTS_LIB],
+  flags: { RELU: false, ...WEIGHTS_FLAGS },
+});
 const REGISTER_TILE = source('conv2d.register-tile', registerTileSource, {
-  libs: [conv3x3Lib, ...OUTPUT_LIBS],
-  flags: OUTPUT_FLAGS,
+  libs: [conv3x3Lib, WEIGHTS_LIB, ...OUTPUT_LIBS],
+  flags: { ...OUTPUT_FLAGS, ...WEIGHTS_FLAGS },
 });
 const BROADCAST = source('conv2d.broadcast', broadcastSource, {
-  libs: [conv3x3Lib, ...OUTPUT_LIBS],
-  flags: { ...OUTPUT_FLAGS, SUBGROUP_4: false },
+  libs: [conv3x3Lib, WEIGHTS_LIB, ...OUTPUT_LIBS],
+  flags: { ...OUTPUT_FLAGS, ...WEIGHTS_FLAGS, SUBGROUP_4: false },
 });
-const GRAD_INPUT = source('conv2d.grad-input', gradInputSource);
-const TRANSPOSE = source('conv2d.transpose-weights', transposeSource);
+const GRAD_INPUT = source('conv2d.grad-input', gradInputSource, { libs: [WEIGHTS_LIB], flags: WEIGHTS_FLAGS });
+const TRANSPOSE = source('conv2d.transpose-weights', transposeSource, { flags: WEIGHTS_FLAGS });
 
 /** Height and width of the output. */
 export function conv2dOutput({ height, width, kernel, stride, padding }: Conv2dShape): {
@@ -71,6 +80,30 @@ export function packedIndex({ inChannels, kernel }: Conv2dShape, o: number, i: n
   return ((block * inChannels + i) * kernel ** 2 + t) * CHANNEL_BLOCK + (o % CHANNEL_BLOCK);
 }
 
+/** Number formats of packed weights; kernels widen float16 exactly. */
+export type WeightsDtype = 'float32' | 'float16';
+
+/** How convolutions are held: whatever the file has, as batch normalisation makes other numbers of it. */
+export function weightsDtype(precision: Precision): WeightsDtype {
+  return precision === 'f32' ? 'float32' : 'float16';
+}
+
+/** Weights packed as packedIndex() says, float16 as its bits. */
+export interface PackedWeights extends BufferSlice {
+  /** Default 'float32'. */
+  readonly dtype?: WeightsDtype;
+}
+
+/** Bytes of the packed weights. */
+export function weightsBytes(shape: Conv2dShape, dtype: WeightsDtype = 'float32'): number {
+  return packedLength(shape) * (dtype === 'float16' ? 2 : 4);
+}
+
+/** What a kernel that reads packed weights is told of them. */
+export function weightsFlags({ dtype }: PackedWeights): typeof WEIGHTS_FLAGS {
+  return { FLOAT16: dtype === 'float16' };
+}
+
 /** The shape whose packed weights serve the backward pass: input and output change places. */
 export function transposedShape(shape: Conv2dShape): Conv2dShape {
   return { ...shape, inChannels: shape.outChannels, outChannels: shape.inChannels };
@@ -83,8 +116,7 @@ export function finishesOutputs({ kernel, stride, padding }: Conv2dShape): boole
 
 export interface Conv2dInput {
   readonly x: BufferSlice;
-  /** Packed as packedIndex says. */
-  readonly weights: BufferSlice;
+  readonly weights: PackedWeights;
 }
 
 export interface GradInputBuffers {
@@ -108,7 +140,7 @@ export function conv2d(
   const out = conv2dOutput(shape);
   const tiles = samples * out.height * Math.ceil(out.width / 4);
   return {
-    kernel: kernel(GENERAL, { flags: { RELU: relu } }),
+    kernel: kernel(GENERAL, { flags: { RELU: relu, ...weightsFlags(weights) } }),
     bindings: { x, weights, bias, y },
     uniforms: uniforms(shape, samples),
     workgroups: Math.ceil(tiles / WORKGROUP_SIZE) * Math.ceil(shape.outChannels / CHANNEL_BLOCK),
@@ -124,14 +156,14 @@ export function conv2dGradInput(
   traits: KernelTraits,
   shape: Conv2dShape,
   samples: number,
-  { gradY, weights, gradX, gate, relu }: GradInputBuffers & { weights: BufferSlice },
+  { gradY, weights, gradX, gate, relu }: GradInputBuffers & { weights: PackedWeights },
 ): Dispatch {
   if (finishesOutputs(shape)) {
     return direct3x3(traits, transposedShape(shape), samples, { x: gradY, weights, y: gradX, gate, relu });
   }
   const tiles = samples * shape.height * Math.ceil(shape.width / 4);
   return {
-    kernel: kernel(GRAD_INPUT),
+    kernel: kernel(GRAD_INPUT, { flags: weightsFlags(weights) }),
     bindings: { grad_y: gradY, weights, grad_x: gradX },
     uniforms: uniforms(shape, samples),
     workgroups: Math.ceil(tiles / WORKGROUP_SIZE) * Math.ceil(shape.inChannels / CHANNEL_BLOCK),
@@ -139,17 +171,21 @@ export function conv2dGradInput(
   };
 }
 
-/** Packed weights of the backward pass from those of the forward pass; holds packedLength(transposedShape(shape)). */
+/**
+ * Packed weights of the backward pass from those of the forward pass, in the same number format; holds weightsBytes() of the
+ * transposedShape().
+ */
 export function transposeWeights(
   shape: Conv2dShape,
-  { weights, transposed }: { weights: BufferSlice; transposed: BufferSlice },
+  { weights, transposed }: { weights: PackedWeights; transposed: BufferSlice },
 ): Dispatch {
+  const words = weightsBytes(transposedShape(shape), weights.dtype) / 4;
   return {
-    kernel: kernel(TRANSPOSE),
+    kernel: kernel(TRANSPOSE, { flags: weightsFlags(weights) }),
     bindings: { weights, transposed },
     uniforms: { in_channels: shape.inChannels, out_channels: shape.outChannels, taps: shape.kernel ** 2 },
-    workgroups: Math.ceil(packedLength(transposedShape(shape)) / WORKGROUP_SIZE),
-    flops: packedLength(transposedShape(shape)) * MEMORY_FLOPS,
+    workgroups: Math.ceil(words / WORKGROUP_SIZE),
+    flops: words * MEMORY_FLOPS,
   };
 }
 
@@ -163,7 +199,8 @@ function direct3x3(
   const broadcasts = traits.subgroupSize === 4 || traits.subgroupSize === 8;
   const tile = broadcasts ? 2 : 4;
   const tiles = samples * Math.ceil(shape.height / tile) * Math.ceil(shape.width / tile);
-  const { flags, bindings } = outputVariant(output);
+  const { flags: outputFlags, bindings } = outputVariant(output);
+  const flags = { ...outputFlags, ...weightsFlags(weights) };
   return {
     kernel: broadcasts
       ? kernel(BROADCAST, { flags: { ...flags, SUBGROUP_4: traits.subgroupSize === 4 } })

@@ -12,7 +12,7 @@ import {
   conv2dScratch,
   conv2dScratchRows,
   convertWeights,
-  formLength,
+  formBytes,
   runConv2d,
   runConv2dGradInput,
   weightsForm,
@@ -77,7 +77,7 @@ export function conv2dCase(
         tolerance: toleranceOf(variant),
         make(own: Scratch) {
           const form = weightsForm(variant, direction);
-          const converted = form === 'packed' ? packed : own.empty(formLength(form, shape));
+          const converted = form === 'packed' ? packed : own.empty(formBytes(form, shape, 'float32') / 4);
           const setup = form === 'packed' ? [] : [convertWeights(form, shape, { weights: packed, converted })];
           const buffers = { x, y, weights: converted, scratch: makeScratch(own, variant, shape, direction, rows) };
           const run = forward

@@ -16,9 +16,11 @@ import {
   conv2dFlops,
   conv2dGradInput,
   finishesOutputs,
-  packedLength,
+  type PackedWeights,
   transposedShape,
   transposeWeights,
+  type WeightsDtype,
+  weightsBytes,
 } from './conv2d.ts';
 import {
   type WinogradBuffers,
@@ -104,10 +106,12 @@ export function weightsForm(variant: Conv2dVariant, direction: Direction): Weigh
   return direction === 'forward' ? 'packed' : 'transposed';
 }
 
-/** Floats of the weights in a form. */
-export function formLength(form: WeightsForm, shape: Conv2dShape): number {
-  if (form === 'packed') return packedLength(shape);
-  return form === 'transposed' ? packedLength(transposedShape(shape)) : winogradFilterLength(shape, tileOf(form));
+/** Bytes of the weights in a form, where the packed ones are of that number format. Transformed ones are float32. */
+export function formBytes(form: WeightsForm, shape: Conv2dShape, dtype: WeightsDtype): number {
+  if (form === 'packed') return weightsBytes(shape, dtype);
+  return form === 'transposed'
+    ? weightsBytes(transposedShape(shape), dtype)
+    : 4 * winogradFilterLength(shape, tileOf(form));
 }
 
 /** A form that is made of the packed one. */
@@ -117,11 +121,11 @@ export function convertsWeights(form: WeightsForm): form is ConvertedForm {
   return form !== 'packed';
 }
 
-/** Makes the weights in another form from packed ones. */
+/** Makes the weights in another form from packed ones; transposed ones keep their number format. */
 export function convertWeights(
   form: ConvertedForm,
   shape: Conv2dShape,
-  { weights, converted }: { weights: BufferSlice; converted: BufferSlice },
+  { weights, converted }: { weights: PackedWeights; converted: BufferSlice },
 ): Dispatch {
   if (form === 'transposed') return transposeWeights(shape, { weights, transposed: converted });
   return winogradFilters(shape, tileOf(form), { weights, filters: converted });
@@ -148,7 +152,7 @@ export interface VariantBuffers {
   /** x for the forward pass, grad y for the backward pass. */
   readonly x: BufferSlice;
   /** In the form that weightsForm() says. */
-  readonly weights: BufferSlice;
+  readonly weights: PackedWeights;
   /** As conv2dScratch() says. */
   readonly scratch?: Pick<WinogradBuffers, 'patches' | 'products'>;
 }

@@ -14,7 +14,16 @@ import type { KernelTraits } from '../gpu/gpu.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
 import { type Conv2dOutput, OUTPUT_FLAGS, OUTPUT_LIBS, outputVariant } from './conv2d.output.ts';
-import { type Conv2dShape, finishesOutputs, type GradInputBuffers, transposedShape } from './conv2d.ts';
+import {
+  type Conv2dShape,
+  finishesOutputs,
+  type GradInputBuffers,
+  type PackedWeights,
+  transposedShape,
+  WEIGHTS_FLAGS,
+  WEIGHTS_LIB,
+  weightsFlags,
+} from './conv2d.ts';
 
 const winogradLib = () => import('../../shaders/lib/winograd.wgsl?raw');
 const filtersSource = () => import('../../shaders/ops/conv2d.winograd-filters.wgsl?raw');
@@ -25,7 +34,10 @@ const productsSource = () => import('../../shaders/ops/conv2d.winograd-products.
 /** m, the side of an output tile. */
 export type WinogradTile = 2 | 4;
 
-const FILTERS = source('conv2d.winograd-filters', filtersSource, { libs: [winogradLib], flags: { TILE_4: false } });
+const FILTERS = source('conv2d.winograd-filters', filtersSource, {
+  libs: [winogradLib, WEIGHTS_LIB],
+  flags: { TILE_4: false, ...WEIGHTS_FLAGS },
+});
 const INPUT = source('conv2d.winograd-input', inputSource, {
   libs: [winogradLib],
   flags: { TILE_4: false, FLIPPED: false },
@@ -64,13 +76,13 @@ export function winogradScratchWords(
 export function winogradFilters(
   shape: Conv2dShape,
   tile: WinogradTile,
-  { weights, filters }: { weights: BufferSlice; filters: BufferSlice },
+  { weights, filters }: { weights: PackedWeights; filters: BufferSlice },
 ): Dispatch {
   checkShape(shape);
   return elementwise(FILTERS, quads(shape.outChannels) * quads(shape.inChannels) * QUAD, {
     bindings: { weights, filters },
     uniforms: { in_channels: shape.inChannels, out_channels: shape.outChannels },
-    flags: { TILE_4: tile === 4 },
+    flags: { TILE_4: tile === 4, ...weightsFlags(weights) },
     flopsEach: places(tile) * QUAD * MEMORY_FLOPS,
   });
 }

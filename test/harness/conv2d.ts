@@ -1,6 +1,8 @@
 /** Cases and data for the tests of convolutions, whichever kernels compute them. */
 import type { KernelTraits } from '../../src/gpu/gpu.ts';
 import { type Conv2dShape, conv2dOutput, packedIndex, packedLength } from '../../src/ops/conv2d.ts';
+import { toFloat16 } from '../../src/weights/float16.ts';
+import { roundToFloat16 } from '../reference/float16.ts';
 import { random } from './random.ts';
 
 export type Conv2dCase = readonly [samples: number, shape: Conv2dShape];
@@ -40,6 +42,12 @@ export function conv2dData(samples: number, shape: Conv2dShape): Conv2dData {
     bias: draw.normals(outChannels),
     gradY: draw.normals(samples * outChannels * out.height * out.width),
   };
+}
+
+/** The weights rounded to float16, packed, in that format and in float32. */
+export function packHalves(shape: Conv2dShape, weights: Float32Array): { halves: Uint32Array; rounded: Float32Array } {
+  const rounded = packWeights(shape, weights.map(roundToFloat16));
+  return { halves: new Uint32Array(toFloat16(rounded as Float32Array<ArrayBuffer>).buffer), rounded };
 }
 
 /** From the oracle's order to that of the kernels. */

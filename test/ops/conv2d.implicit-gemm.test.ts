@@ -11,7 +11,7 @@ import { maxpoolCodeWords } from '../../src/ops/maxpool.ts';
 import { reluMaskWords } from '../../src/ops/relu.ts';
 import { thorough } from '../harness/adapter.ts';
 import { assert, assertAdjoint, assertClose, assertEqual, assertSameBits } from '../harness/assertions.ts';
-import { type Conv2dCase, conv2dData, layerCase, packWeights } from '../harness/conv2d.ts';
+import { type Conv2dCase, conv2dData, layerCase, packHalves, packWeights } from '../harness/conv2d.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
 import * as reference from '../reference/conv2d.ts';
@@ -94,6 +94,22 @@ describe('conv2d.implicit-gemm', () => {
       }
     });
   }
+
+  opTest('widens weights in float16 exactly', async (op) => {
+    const each = layerCase(2, 9, 33, 5, 7);
+    const data = conv2dData(...each);
+    const { halves, rounded } = packHalves(each[1], data.weights);
+    const [x, bias] = [op.input(data.x), op.input(data.bias)];
+    for (const tile of FORMS) {
+      const [y, expected] = [op.output(data.gradY.length), op.output(data.gradY.length)];
+      const weights = { ...op.input(halves), dtype: 'float16' } as const;
+      await op.run(
+        implicitGemmConv2d(each[1], each[0], tile, { x, weights, bias, y }),
+        implicitGemmConv2d(each[1], each[0], tile, { x, weights: op.input(rounded), bias, y: expected }),
+      );
+      assertSameBits(await op.floats(y), await op.floats(expected), { what: tile });
+    }
+  });
 
   for (const tile of FORMS) {
     for (const each of [layerCase(2, 3, 70, 5, 7), layerCase(3, 9, 33, 14, 14), layerCase(1, 1, 1, 1, 1)]) {

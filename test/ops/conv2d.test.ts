@@ -9,6 +9,7 @@ import {
   packedLength,
   transposedShape,
   transposeWeights,
+  weightsBytes,
 } from '../../src/ops/conv2d.ts';
 import { maxpool, maxpoolCodeWords } from '../../src/ops/maxpool.ts';
 import { reluGradInput, reluMask, reluMaskWords } from '../../src/ops/relu.ts';
@@ -19,6 +20,7 @@ import {
   type Conv2dData,
   conv2dData,
   layerCase,
+  packHalves,
   packWeights,
   WITHOUT_SUBGROUPS,
 } from '../harness/conv2d.ts';
@@ -247,6 +249,34 @@ describe('conv2d', () => {
         await op.run(conv2dGradInput(traits, shape, samples, { ...backward, gradX: positive, gate, relu: true }));
         const passed = (await op.floats(gradX)).map((value) => Math.max(0, value));
         assertClose(await op.floats(positive), passed, { what: 'positive gated grad x', tolerance: 0 });
+      }
+    });
+  }
+
+  for (const each of [layerCase(2, 9, 17, 7, 5), general(2, [3, 9], [8, 7], [5, 2, 2])]) {
+    opTest(`widens weights in float16 exactly: ${title(each)}`, async (op) => {
+      const [samples, shape] = each;
+      const data = conv2dData(...each);
+      // Among them the smallest that float16 has, and those between which its steps no longer shrink.
+      data.weights.set([2 ** -24, -(2 ** -14), 3 * 2 ** -20]);
+      const { halves, rounded } = packHalves(shape, data.weights);
+      const [x, gradY, bias] = [op.input(data.x), op.input(data.gradY), op.input(data.bias)];
+      const stored = { float16: { ...op.input(halves), dtype: 'float16' }, float32: op.input(rounded) } as const;
+      for (const traits of [op.gpu.traits, WITHOUT_SUBGROUPS]) {
+        const outputs = { float16: [] as Float32Array[], float32: [] as Float32Array[] };
+        for (const dtype of ['float16', 'float32'] as const) {
+          const weights = stored[dtype];
+          const [y, gradX] = [op.output(data.gradY.length), op.output(data.x.length)];
+          const transposed = op.output(weightsBytes(transposedShape(shape), dtype) / 4);
+          await op.run(
+            conv2d(traits, shape, samples, { x, weights, bias, y }),
+            transposeWeights(shape, { weights, transposed }),
+            conv2dGradInput(traits, shape, samples, { gradY, weights: { ...transposed, dtype }, gradX }),
+          );
+          outputs[dtype].push(await op.floats(y), await op.floats(gradX));
+        }
+        assertSameBits(outputs.float16[0]!, outputs.float32[0]!, { what: 'y' });
+        assertSameBits(outputs.float16[1]!, outputs.float32[1]!, { what: 'grad x' });
       }
     });
   }

@@ -18,6 +18,7 @@ import {
   type Conv2dData,
   conv2dData,
   layerCase,
+  packHalves,
   packWeights,
   WITHOUT_SUBGROUPS,
 } from '../harness/conv2d.ts';
@@ -252,6 +253,17 @@ for (const tile of TILES) {
           assertSameBits(await gradInput(op, [count, shape], tile, part, { traits }), rows(gradX, first, count));
         }
       }
+    });
+
+    opTest('makes the same filters of weights in float16 as of the same numbers in float32', async (op) => {
+      const [, shape] = layerCase(1, 5, 9, 4, 4);
+      const { halves, rounded } = packHalves(shape, conv2dData(1, shape).weights);
+      const filters = [0, 1].map(() => op.output(winogradFilterLength(shape, tile)));
+      await op.run(
+        winogradFilters(shape, tile, { weights: { ...op.input(halves), dtype: 'float16' }, filters: filters[0]! }),
+        winogradFilters(shape, tile, { weights: op.input(rounded), filters: filters[1]! }),
+      );
+      assertSameBits(await op.floats(filters[0]!), await op.floats(filters[1]!));
     });
 
     opTest('says what scratch a sample takes', async (op) => {
