@@ -12,6 +12,9 @@ function runtimeAgnosticTests(): string[] {
   return ['test/harness/adapter.test.ts', ...ops.map((name) => `test/ops/${name}`)];
 }
 
+/** Tests of whole explanations that can run in any runtime. */
+export const EXPLANATION_TESTS = ['explain', 'scores', 'presets', 'bits'].map((name) => `test/explain/${name}.test.ts`);
+
 /** The module's exports. */
 export type TestBundle = Pick<typeof import('./mini-vitest.ts'), 'listTests' | 'runTest'>;
 

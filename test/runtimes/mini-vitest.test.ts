@@ -19,9 +19,9 @@ describe('mini-vitest', () => {
     });
     const tests = indices.map((index) => mini.listTests()[index]);
     expect(tests).toEqual([
-      { name: 'some.test.ts > outer > inner > first', timeoutMs: 60_000 },
+      { name: 'some.test.ts > outer > inner > first', timeoutMs: 180_000 },
       { name: 'some.test.ts > outer > second', timeoutMs: 5 },
-      { name: 'some.test.ts > third', timeoutMs: 60_000 },
+      { name: 'some.test.ts > third', timeoutMs: 180_000 },
     ]);
   });
 

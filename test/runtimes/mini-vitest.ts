@@ -15,7 +15,8 @@ export interface Outcome {
   readonly error?: string;
 }
 
-const DEFAULT_TIMEOUT_MS = 60_000;
+/** As vitest.config.ts has it. */
+const DEFAULT_TIMEOUT_MS = 180_000;
 
 const collected: (CollectedTest & { readonly body: () => unknown })[] = [];
 /** Names of the file and the describes that are being collected. */
