@@ -135,9 +135,16 @@ export async function makeInputs(gpu: Gpu, problem: Problem): Promise<Inputs> {
   }
 }
 
+/** How feature maps are weighted: W = Σ α ReLU(D1), which is the task, or W = mean D1, to compare by. */
+export type Formula = 'smooth-grad-cam++' | 'grad-cam';
+
 /** A program that solves the problem. */
 export interface Explainer {
-  /** From the inputs to the heat map [H, W], read back, with the first `samples` of the noisy copies. */
-  explain(samples: number): Promise<Float32Array>;
+  /**
+   * From the inputs to the heat map [H, W], read back, with the first `samples` of the noisy copies.
+   *
+   * @param formula by default the task's
+   */
+  explain(samples: number, formula?: Formula): Promise<Float32Array>;
   dispose(): void;
 }

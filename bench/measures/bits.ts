@@ -63,7 +63,7 @@ async function layersWithoutRoom(gpu: Gpu, size: NetworkSize): Promise<string[]>
   try {
     for (const layerName of layerNames(problem)) {
       try {
-        await recordRuns(gpu, () => ours.explain(MOST_SAMPLES, { layerName }), { dry: true });
+        await recordRuns(gpu, () => ours.explainWith({ layerName }), { dry: true });
       } catch (error) {
         // Buffers that nothing was computed into may hold anything.
         if (!(error instanceof OverflowError)) failures.push(`${layerName}: ${(error as Error).message}`);
@@ -86,8 +86,8 @@ async function differentBits(wide: Gpu, tight: Gpu, problem: Problem, runs: read
   const failures: string[] = [];
   try {
     for (const { layerName, samples } of runs) {
-      const expected = await onWide.explain(samples, { layerName });
-      const found = await onTight.explain(samples, { layerName, batch: 1 });
+      const expected = await onWide.explainWith({ layerName, nSamples: samples });
+      const found = await onTight.explainWith({ layerName, nSamples: samples, batch: 1 });
       if (!sameBits(expected, found)) failures.push(`${layerName} at n = ${samples} has other bits`);
     }
     return failures;

@@ -12,7 +12,7 @@ export async function measureTask({ gpu, samples, size, effort }: Bench): Promis
   const ours = await OwnExplainer.create(gpu, makeProblem(size, { head: 'classifier', layer: LAYERS[0], samples }));
   try {
     const first = {} as Record<(typeof LAYERS)[number], number>;
-    const explainLayer = (layerName: string) => timed(() => ours.explain(samples, { layerName }));
+    const explainLayer = (layerName: string) => timed(() => ours.explainWith({ layerName }));
     for (const layer of LAYERS) first[layer] = (await explainLayer(layer)).ms;
     const times = await interleave(
       { block5_conv3: () => explainLayer('block5_conv3'), block1_conv1: () => explainLayer('block1_conv1') },

@@ -67,7 +67,7 @@ async function compare(
   { layer, samples, float32Ms, tf32Ms }: TorchTask,
 ): Promise<Row[]> {
   progress(`PyTorch: ${layer}`);
-  const work = () => ours.explain(samples, { layerName: layer });
+  const work = () => ours.explainWith({ layerName: layer, nSamples: samples });
   await work();
   const { own } = await interleave({ own: () => timed(work) }, effort);
   const id = `torch.${layer}.n${samples}`;

@@ -1,7 +1,7 @@
 /** The same task in jax-js on WebGPU: two compiled functions, forward to the layer, and the gradient from there. */
 import type * as Jax from '@jax-js/jax';
 import { elementsOf, type FeatureShape, type GraphNode } from '../../src/network/graph.ts';
-import { type Explainer, type Inputs, type Problem, type WeightArray, weightArrays } from '../problem.ts';
+import { type Explainer, type Formula, type Inputs, type Problem, type WeightArray, weightArrays } from '../problem.ts';
 
 type Values = Jax.numpy.Array;
 /** jax-js gives an array away with every use; `.ref` keeps it. */
@@ -17,7 +17,7 @@ export class JaxExplainer implements Explainer {
   readonly #forward: (x: Values, weights: Weights) => Values;
   readonly #gradient: (activations: Values, weights: Weights) => Values;
   readonly #addMoments: (gradients: Values, sums: Values) => Values;
-  readonly #map: (sums: Values, samples: Values, activations: Values) => Values;
+  readonly #maps: Readonly<Record<Formula, (sums: Values, samples: Values, activations: Values) => Values>>;
 
   private constructor(jax: typeof Jax, problem: Problem, weights: Weights, inputs: Inputs) {
     this.#jax = jax;
@@ -43,8 +43,12 @@ export class JaxExplainer implements Explainer {
       const cube = square.ref.mul(g.ref);
       return sums.add(np.sum(np.stack([g, square, cube]), 1));
     });
+    const sumOf = (a: Values, weights: Values) => jax.nn.relu(np.sum(a.mul(weights), 0));
+    const gradCam = jax.jit((sums: Values, samples: Values, activations: Values) =>
+      sumOf(activations.slice(0), np.mean(sums.div(samples).slice(0), [1, 2], { keepdims: true })),
+    );
     // L = ReLU(Σ W A), W = Σ α ReLU(D1), α = D2 / (2 D2 + G D3), zero where the denominator is not above zero.
-    this.#map = jax.jit((sums: Values, samples: Values, activations: Values) => {
+    const smoothGradCamPlusPlus = jax.jit((sums: Values, samples: Values, activations: Values) => {
       const d = sums.div(samples);
       const [d1, d2, d3] = [d.ref.slice(0), d.ref.slice(1), d.slice(2)];
       const a = activations.slice(0);
@@ -53,8 +57,9 @@ export class JaxExplainer implements Explainer {
       const positive = np.greater(denominator.ref, 0);
       const alpha = np.where(positive.ref, d2.div(np.where(positive, denominator, 1)), 0);
       const mapWeights = np.sum(alpha.mul(jax.nn.relu(d1)), [1, 2], { keepdims: true });
-      return jax.nn.relu(np.sum(a.mul(mapWeights), 0));
+      return sumOf(a, mapWeights);
     });
+    this.#maps = { 'grad-cam': gradCam, 'smooth-grad-cam++': smoothGradCamPlusPlus };
   }
 
   static async create(jax: typeof Jax, problem: Problem, inputs: Inputs): Promise<JaxExplainer> {
@@ -65,7 +70,7 @@ export class JaxExplainer implements Explainer {
     return new JaxExplainer(jax, problem, weights, inputs);
   }
 
-  async explain(samples: number): Promise<Float32Array> {
+  async explain(samples: number, formula: Formula = 'smooth-grad-cam++'): Promise<Float32Array> {
     const { numpy: np } = this.#jax;
     const { graph, layer } = this.#problem;
     let sums = np.zeros([3, ...graph.shape(layer)]);
@@ -76,7 +81,7 @@ export class JaxExplainer implements Explainer {
       sums = await this.#addMoments(gradients, sums).blockUntilReady();
     }
     const activations = this.#forward(this.#upload(this.#inputs.clean, 0, 1), this.#lend());
-    return (await this.#map(sums, np.array(samples), activations).data()) as Float32Array;
+    return (await this.#maps[formula](sums, np.array(samples), activations).data()) as Float32Array;
   }
 
   dispose(): void {

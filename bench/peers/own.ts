@@ -4,7 +4,7 @@ import type { Gpu } from '../../src/gpu/gpu.ts';
 import { Model } from '../../src/model.ts';
 import { Parameters } from '../../src/network/parameters.ts';
 import type { ExplainOptions } from '../../src/options.ts';
-import { type Explainer, PICTURE, type Problem, problemWeights } from '../problem.ts';
+import { type Explainer, type Formula, PICTURE, type Problem, problemWeights } from '../problem.ts';
 
 export class OwnExplainer implements Explainer {
   readonly model: Model;
@@ -22,11 +22,14 @@ export class OwnExplainer implements Explainer {
     return new OwnExplainer(new Model(gpu, table, graph, parameters, weights, undefined), problem);
   }
 
+  explain(samples = this.#problem.samples, method: Formula = 'smooth-grad-cam++'): Promise<Float32Array> {
+    return this.explainWith({ nSamples: samples, method });
+  }
+
   /** @param options in place of the problem's own */
-  async explain(samples = this.#problem.samples, options: ExplainOptions = {}): Promise<Float32Array> {
-    const { layer: layerName, stdDev, noiseSeed: seed, classIndex } = this.#problem;
-    const task = { layerName, nSamples: samples, stdDev, seed, classIndex };
-    const result = await explain(this.model, PICTURE, { ...task, ...options });
+  async explainWith(options: ExplainOptions): Promise<Float32Array> {
+    const { layer: layerName, samples: nSamples, stdDev, noiseSeed: seed, classIndex } = this.#problem;
+    const result = await explain(this.model, PICTURE, { layerName, nSamples, stdDev, seed, classIndex, ...options });
     return result.map.data;
   }
 

@@ -2,7 +2,7 @@
 import type * as Tf from '@tensorflow/tfjs';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import type { Graph, GraphNode } from '../../src/network/graph.ts';
-import { type Explainer, type Inputs, type Problem, type WeightArray, weightArrays } from '../problem.ts';
+import { type Explainer, type Formula, type Inputs, type Problem, type WeightArray, weightArrays } from '../problem.ts';
 
 interface Layer {
   readonly kernel: Tf.Tensor;
@@ -61,7 +61,7 @@ export class TfjsExplainer implements Explainer {
     return this.#watched.adapterInfo;
   }
 
-  explain(samples: number): Promise<Float32Array> {
+  explain(samples: number, formula: Formula = 'smooth-grad-cam++'): Promise<Float32Array> {
     const tf = this.#tf;
     return this.#watched.guard(async () => {
       let moments: Moments | undefined;
@@ -71,7 +71,7 @@ export class TfjsExplainer implements Explainer {
         tf.dispose(moments ?? []);
         moments = added;
       }
-      const map = tf.tidy(() => this.#map(moments!, samples));
+      const map = tf.tidy(() => this.#map(moments!, samples, formula));
       tf.dispose(moments!);
       const values = (await map.data()) as Float32Array;
       map.dispose();
@@ -106,17 +106,23 @@ export class TfjsExplainer implements Explainer {
     return own.map((sum, i) => (sums ? tf.add(sums[i]!, sum) : sum)) as Moments;
   }
 
-  /** L = ReLU(Σ W A), W = Σ α ReLU(D1), α = D2 / (2 D2 + G D3), zero where the denominator is not above zero. */
-  #map(sums: Moments, samples: number): Tf.Tensor {
+  /** L = ReLU(Σ W A) */
+  #map(sums: Moments, samples: number, formula: Formula): Tf.Tensor {
     const tf = this.#tf;
-    const [d1, d2, d3] = sums.map((sum) => tf.div(sum, samples)) as Moments;
+    const means = sums.map((sum) => tf.div(sum, samples)) as Moments;
     const activations = tf.squeeze(this.#forward(this.#clean), [0]);
+    const weights = formula === 'grad-cam' ? tf.mean(means[0], [0, 1]) : this.#weights(means, activations);
+    return tf.relu(tf.sum(tf.mul(activations, weights), -1));
+  }
+
+  /** W = Σ α ReLU(D1), α = D2 / (2 D2 + G D3), zero where the denominator is not above zero. */
+  #weights([d1, d2, d3]: Moments, activations: Tf.Tensor): Tf.Tensor {
+    const tf = this.#tf;
     const mapSums = tf.sum(activations, [0, 1]);
     const denominator = tf.add(tf.mul(d2, 2), tf.mul(mapSums, d3));
     const positive = tf.greater(denominator, 0);
     const alpha = tf.where(positive, tf.div(d2, tf.where(positive, denominator, tf.onesLike(denominator))), 0);
-    const weights = tf.sum(tf.mul(alpha, tf.relu(d1)), [0, 1]);
-    return tf.relu(tf.sum(tf.mul(activations, weights), -1));
+    return tf.sum(tf.mul(alpha, tf.relu(d1)), [0, 1]);
   }
 
   /** From the input to the layer; nothing is kept but the last. */
