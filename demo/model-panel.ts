@@ -80,8 +80,11 @@ export class ModelPanel {
   async showCache(): Promise<void> {
     const files = await this.#cache.list();
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-    const text = `Kept in this browser: ${files.length === 1 ? '1 file' : `${files.length} files`}, ${megabytes(bytes)}.`;
-    byId('cache-text').textContent = files.length === 0 ? '' : text;
+    const count = files.length === 1 ? '1 file' : `${files.length} files`;
+    const isPartial = files.some(({ isWhole }) => !isWhole);
+    const rest = isPartial ? ' One of them is not all there: Load goes on with it.' : '';
+    byId('cache-text').textContent =
+      files.length === 0 ? '' : `Kept in this browser: ${count}, ${megabytes(bytes)}.${rest}`;
     byId('empty-cache').hidden = files.length === 0;
   }
 
@@ -102,8 +105,8 @@ export class ModelPanel {
     this.#url.value = address.kind === 'url' ? address.url : '';
     byId('weights-about').textContent =
       `${megabytes(known.bytes)} in float32. Nothing is fetched before you press Load; what was fetched is kept for the next ` +
-      'visit. Files and folders can be dropped here as well, and an address may be that of a converted folder, whose download goes ' +
-      'on where it broke off.';
+      'visit, and a download that breaks off goes on from there. An address may also be that of a converted folder; files and ' +
+      'folders can be dropped here.';
   }
 
   #loadAddress(url: string): void {
@@ -124,7 +127,7 @@ export class ModelPanel {
   async #loadKept({ weights }: State): Promise<void> {
     if (weights.kind !== 'url') return;
     const files = await this.#cache.list();
-    if (files.some(({ url }) => url === weights.url)) this.#load(weights.url);
+    if (files.some(({ url, isWhole }) => isWhole && url === weights.url)) this.#load(weights.url);
   }
 
   #load(weights: OwnWeights): void {

@@ -1,5 +1,5 @@
 /** Failures in words that say what to do, with a button where the page can do it. */
-import { GradcamError, LimitError } from 'gradcam-webgpu';
+import { GradcamError, LimitError, WeightsError } from 'gradcam-webgpu';
 
 export interface Message {
   readonly text: string;
@@ -28,7 +28,13 @@ export function wordsFor(error: unknown, during: 'picture' | 'model' | 'explanat
         ? { text: 'The GPU has too little memory for this many copies at once.', detail, action: 'fewer-at-once' }
         : { text: 'This GPU cannot hold what is needed.', detail };
     case 'weights':
-      return { text: 'These weights cannot be used.', detail };
+      return error instanceof WeightsError && error.isTransfer
+        ? {
+            text: 'The weights could not be fetched. Whatever has come of them is kept, and another try goes on from there, where the server lets it.',
+            detail,
+            action: 'again',
+          }
+        : { text: 'These weights cannot be used.', detail };
     case 'image':
       return {
         text: 'This is no picture that the page can read. JPEG, PNG, WebP, AVIF and GIF are; SVG is not.',

@@ -49,10 +49,12 @@ export class WeightsError extends GradcamError {
   readonly expected: string | undefined;
   /** What is there instead. */
   readonly found: string | undefined;
+  /** The address could not be opened or read to its end, whatever is there: another try may do better. */
+  readonly isTransfer: boolean;
 
   constructor(
     problem: string,
-    detail: { file: string; tensor?: string; expected?: string; found?: string },
+    detail: { file: string; tensor?: string; expected?: string; found?: string; isTransfer?: boolean },
     options?: ErrorOptions,
   ) {
     const parts = [`${detail.file}: ${problem}`];
@@ -64,6 +66,7 @@ export class WeightsError extends GradcamError {
     this.tensor = detail.tensor;
     this.expected = detail.expected;
     this.found = detail.found;
+    this.isTransfer = detail.isTransfer ?? false;
   }
 }
 

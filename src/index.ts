@@ -117,6 +117,7 @@ export type {
   LoadProgress,
   OpenOptions,
   OpenWeightsOptions,
+  ResumePoint,
   Sha256,
   StreamOptions,
   TensorInfo,

@@ -1,12 +1,16 @@
 /** What the browser keeps of downloaded weights. */
-import { CACHE_NAME } from '../weights/cache.ts';
+import { CACHE_NAME } from '../weights/browser-cache.ts';
+import { locationOf } from '../weights/caching-store.ts';
+import { fileOfEntry, type PartsRecord } from '../weights/kept-parts.ts';
 
 /** A file that was downloaded. */
 export interface CachedFile {
   /** Where it came from. */
   readonly url: string;
-  /** Its size. */
+  /** What is kept of it, bytes. */
   readonly bytes: number;
+  /** All of it has come. Otherwise the next load fetches the rest. */
+  readonly isWhole: boolean;
 }
 
 /** Empty where the browser keeps nothing, as on a page that is not served securely. */
@@ -15,12 +19,21 @@ export class WeightsStore {
   async list(): Promise<CachedFile[]> {
     const cache = await openCache();
     if (!cache) return [];
-    const files = (await cache.keys()).map(async ({ url }) => {
-      const response = await cache.match(url);
-      const length = response?.headers.get('content-length');
-      return { url, bytes: length ? Number(length) : ((await response?.blob())?.size ?? 0) };
-    });
-    return Promise.all(files);
+    const files = new Map<string, CachedFile>();
+    for (const { url: name } of await cache.keys()) {
+      const entry = await cache.match(name);
+      if (!entry) continue;
+      const { key, isRecord } = fileOfEntry(name);
+      const { bytes, isWhole } = files.get(key) ?? { bytes: 0, isWhole: key === name };
+      const url = locationOf(key);
+      if (isRecord) {
+        const record = (await entry.json()) as PartsRecord;
+        files.set(key, { url, bytes, isWhole: record.bytes === record.size });
+      } else {
+        files.set(key, { url, bytes: bytes + (await sizeOf(entry)), isWhole });
+      }
+    }
+    return [...files.values()];
   }
 
   /** The size of all of them. */
@@ -32,6 +45,10 @@ export class WeightsStore {
   async clear(): Promise<void> {
     if ('caches' in globalThis) await caches.delete(CACHE_NAME);
   }
+}
+
+async function sizeOf(entry: Response): Promise<number> {
+  return Number(entry.headers.get('content-length') ?? (await entry.blob()).size);
 }
 
 /** Without making it. */

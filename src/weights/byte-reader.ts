@@ -1,6 +1,7 @@
 import { AbortError, WeightsError } from '../errors.ts';
+import { WEB_PAGE } from './fetch-store.ts';
 import type { Sha256 } from './sha256.ts';
-import { type ByteSource, type ByteStore, WEB_PAGE } from './store.ts';
+import type { ByteSource, ByteStore } from './store.ts';
 
 /** A file to read, and about how long it will be (what decides when the next one is opened). */
 export interface FileToRead {
@@ -183,8 +184,8 @@ export class ByteReader {
   }
 
   async #open(index: number): Promise<ByteSource> {
-    const { location, sha256, mayChange } = this.#files[index]!;
-    return this.#store.open(location, { signal: this.#stop.signal, sha256, mayChange });
+    const { location, size, sha256, mayChange } = this.#files[index]!;
+    return this.#store.open(location, { signal: this.#stop.signal, size, sha256, mayChange });
   }
 
   async #nextChunk(tensor: string | undefined): Promise<void> {
@@ -272,7 +273,8 @@ function checksumLine(sha256: string): string {
 
 /** A store's failure as the error that names the file. */
 export function asWeightsError(cause: unknown, file: string, tensor?: string): WeightsError {
-  return cause instanceof WeightsError ? cause : new WeightsError(reasonOf(cause), { file, tensor }, { cause });
+  if (cause instanceof WeightsError) return cause;
+  return new WeightsError(reasonOf(cause), { file, tensor, isTransfer: /^https?:/i.test(file) }, { cause });
 }
 
 /** The error's own words and its causes': `fetch` says 'fetch failed' and hides why. */

@@ -4,22 +4,26 @@
  */
 import { OptionError, throwIfAborted, WeightsError } from '../errors.ts';
 import { checkOptionNames, type OptionNames } from '../option-names.ts';
+import { browserCache } from './browser-cache.ts';
 import { asWeightsError, ByteReader, checksumOfShards, displayName } from './byte-reader.ts';
-import { browserCache, type CachingStore, cachingStore, type WeightsCache } from './cache.ts';
+import type { WeightsCache } from './cache.ts';
+import { type CachingStore, cachingStore } from './caching-store.ts';
 import { BYTES_PER_ELEMENT, decode } from './decode.ts';
+import { fetchStore } from './fetch-store.ts';
 import { type Encoding, MAX_HEADER_BYTES, type TensorGroup, type WeightsLayout } from './layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import { createSha256, type Sha256 } from './sha256.ts';
 import { type DescribedModel, isShardIndex, parseShardIndex, type ShardIndex } from './shard-index.ts';
-import { type ByteStore, fetchStore, fileListStore } from './store.ts';
+import { type ByteStore, fileListStore } from './store.ts';
 import { filesToRead, streamTensors, totalBytes } from './stream.ts';
 import { parseLayersModel } from './tfjs-layers.ts';
+import { resumingStore } from './unbroken.ts';
 
 export type { CacheWriter, WeightsCache } from './cache.ts';
 export type { Encoding, WeightsDtype } from './layout.ts';
 export type { Sha256 } from './sha256.ts';
 export type { DescribedModel } from './shard-index.ts';
-export type { ByteSource, ByteStore, OpenOptions } from './store.ts';
+export type { ByteSource, ByteStore, OpenOptions, ResumePoint } from './store.ts';
 
 /** What the file says of a tensor. */
 export interface TensorInfo {
@@ -248,7 +252,7 @@ function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): St
   const isFiles = typeof location === 'object' && !(location instanceof URL);
   const store = isFiles
     ? fileListStore(location instanceof File ? [location] : location)
-    : (options.store ?? fetchStore());
+    : resumingStore(options.store ?? fetchStore());
   const cache = options.cache ?? browserCache();
   return cache ? cachingStore(store, cache, options.checksum) : store;
 }

@@ -1,4 +1,4 @@
-/** Where bytes come from: `fetch`, or files that a page was handed. Node's file system is in src/node/files.ts. */
+/** Where bytes come from, and files that a page was handed. Addresses are in fetch-store.ts, Node's files in src/node/files.ts. */
 import { WeightsError } from '../errors.ts';
 import type { Sha256 } from './sha256.ts';
 
@@ -7,10 +7,27 @@ export const INDEX_NAME = 'model.safetensors.index.json';
 
 /** An open file: its size where known for sure, and its bytes. */
 export interface ByteSource {
-  /** Bytes. */
+  /** Bytes of the whole file. */
   readonly size: number | undefined;
   /** To be read once. */
   readonly stream: ReadableStream<Uint8Array>;
+  /**
+   * Tells these bytes from all others that were or will be at this location, where the store knows that: then reading can go
+   * on behind a break.
+   */
+  readonly version?: string;
+  /** Bytes of the file before the stream's first: 0, which is the default, or what `from` asked for. */
+  readonly start?: number;
+}
+
+/** Where to go on in a file of which the beginning has come. */
+export interface ResumePoint {
+  /** Bytes that have come. */
+  readonly start: number;
+  /** What a ByteSource said of the file that they came from. */
+  readonly version: string;
+  /** Of that file, where known. */
+  readonly size?: number;
 }
 
 /** What a store is told of a file that it opens. */
@@ -19,6 +36,10 @@ export interface OpenOptions {
   readonly signal?: AbortSignal;
   /** What the file must have, in hexadecimal: for a cache, which keeps it by that. */
   readonly sha256?: string;
+  /** What the file must have, in bytes. */
+  readonly size?: number;
+  /** Where to begin. A store that cannot, or has another version by now, begins at 0, and the source says so. */
+  readonly from?: ResumePoint;
   /** The file says which others to read: a cache gives what it kept only where the file itself cannot be had. */
   readonly mayChange?: boolean;
 }
@@ -38,62 +59,14 @@ export interface ByteStore {
   createSha256?(): Sha256;
 }
 
-const FROM_DISK = "to read it from the disk in Node, take loadModel from 'gradcam-webgpu/node'";
-
-/** The default store: everything that `fetch` takes, which is http, https, data and blob URLs, and file URLs in Deno. */
-export function fetchStore(): ByteStore {
+/** The same store, opening files in another way. */
+export function withOpen(store: ByteStore, open: ByteStore['open']): ByteStore {
   return {
-    async locate(location) {
-      const base = globalThis.location?.href;
-      if (URL.canParse(location, base)) return indexIfFolder(new URL(location, base));
-      throw new Error(`not a URL; ${FROM_DISK}`);
-    },
-    resolve: resolveUrl,
-    open: openUrl,
+    locate: (location) => store.locate(location),
+    resolve: (base, relative) => store.resolve(base, relative),
+    createSha256: store.createSha256 && (() => store.createSha256!()),
+    open,
   };
-}
-
-/** The URL of a folder's index, as far as a URL shows that it is a folder's; else the URL as it is. */
-export function indexIfFolder(url: URL): string {
-  const isFolder = /^(https?|file):$/.test(url.protocol) && url.pathname.endsWith('/');
-  return isFolder ? resolveUrl(url.href, INDEX_NAME) : url.href;
-}
-
-/** A sibling's URL. It takes over the query, where a signed URL carries its key. */
-export function resolveUrl(base: string, relative: string): string {
-  const url = new URL(relative, base);
-  if (url.search === '') url.search = new URL(base).search;
-  return url.href;
-}
-
-export async function openUrl(location: string, { signal }: { signal?: AbortSignal }): Promise<ByteSource> {
-  const response = await fetch(location, { signal }).catch((cause) => {
-    if (!location.startsWith('file:')) throw cause;
-    throw new Error(
-      `fetch opens no file here; ${FROM_DISK}, and in a page give the address of a copy that is served as \`weights\``,
-      { cause },
-    );
-  });
-  const refuse = async (reason: string): Promise<never> => {
-    await response.body?.cancel();
-    throw new Error(reason);
-  };
-  if (!response.ok) return refuse(`the server answered ${`${response.status} ${response.statusText}`.trim()}`);
-  if (response.headers.get('content-type')?.toLowerCase().startsWith('text/html')) return refuse(WEB_PAGE);
-  return { size: sizeOf(response), stream: response.body ?? new Blob().stream() };
-}
-
-export const WEB_PAGE =
-  'a web page (HTML) instead of weights; give the address of the file itself, or that of a folder with a slash at its end';
-
-/**
- * The body's size, if the response tells it. Content-Length counts the compressed bytes of a compressed response, and
- * a page cannot see whether a response from another origin is one.
- */
-function sizeOf(response: Response): number | undefined {
-  const length = response.headers.get('content-length');
-  const mayBeCompressed = response.type === 'cors' || response.headers.has('content-encoding');
-  return length === null || mayBeCompressed ? undefined : Number(length);
 }
 
 /** Files from a page's file input, or from a folder dropped on it. */

@@ -1,8 +1,11 @@
 /** Reading weights in runtimes other than Node: their streams, their files and their Cache API. No assertion library. */
 import { describe, it } from 'vitest';
-import { browserCache, type WeightsCache } from '../../src/weights/cache.ts';
+import { browserCache } from '../../src/weights/browser-cache.ts';
+import type { WeightsCache } from '../../src/weights/cache.ts';
+import { cachingStore } from '../../src/weights/caching-store.ts';
 import { checksumOf } from '../../src/weights/sha256.ts';
 import { openWeights, type WeightsFile } from '../../src/weights/source.ts';
+import { withOpen } from '../../src/weights/store.ts';
 import { encodeSafetensors, float32, memoryStore, modelJson, utf8 } from './made-files.ts';
 
 const weight = float32('w', [4], [1, 2, 3, 4]);
@@ -81,6 +84,35 @@ describe('weights', () => {
       equal(await valuesOf(file).catch((error) => error.name), 'WeightsError');
     }
     equal(store.opened.length, 2);
+  });
+
+  it('that are large go on where an earlier load was broken off', async () => {
+    const cache = await emptyCache();
+    const address = `${SITE}large.safetensors`;
+    const large = encodeSafetensors([float32('w', [1000], Array(1000).fill(7))]);
+    const starts: (number | undefined)[] = [];
+    const store = withOpen(
+      memoryStore({ [address]: large }, { chunkBytes: 100, sized: false }),
+      async (_, { from }) => {
+        starts.push(from?.start);
+        const rest = { part: large.subarray(from?.start ?? 0) };
+        return {
+          ...(await memoryStore(rest, { chunkBytes: 100, sized: false }).open('part', {})),
+          version: '"1"',
+          ...from,
+        };
+      },
+    );
+    const load = () => openWeights(address, { store: cachingStore(store, cache, undefined, 512), cache: false });
+    // As a page that is closed: nothing is tidied up.
+    const left = (await load()).stream({ pieceElements: 100 });
+    for (let i = 0; i < 5; i++) await left.next();
+    equal((await valuesOf(await load())).w?.length, 1000);
+    equal((await valuesOf(await load())).w?.length, 1000);
+    equal(starts.length, 2);
+    equal((starts[1] ?? 0) % 512, 0);
+    equal((starts[1] ?? 0) > 1000, true);
+    await left.return();
   });
 
   it('are not kept when the stream is left early', async () => {
