@@ -4,10 +4,9 @@
  */
 import { OptionError, throwIfAborted, WeightsError } from '../errors.ts';
 import { checkOptionNames, type OptionNames } from '../option-names.ts';
-import { browserCache } from './browser-cache.ts';
 import { asWeightsError, ByteReader, checksumOfShards, displayName } from './byte-reader.ts';
 import type { WeightsCache } from './cache.ts';
-import { type CachingStore, cachingStore } from './caching-store.ts';
+import type { CachingStore } from './caching-store.ts';
 import { BYTES_PER_ELEMENT, decode } from './decode.ts';
 import { fetchStore } from './fetch-store.ts';
 import { type Encoding, MAX_HEADER_BYTES, type TensorGroup, type WeightsLayout } from './layout.ts';
@@ -17,7 +16,6 @@ import { type DescribedModel, isShardIndex, parseShardIndex, type ShardIndex } f
 import { type ByteStore, fileListStore } from './store.ts';
 import { filesToRead, streamTensors, totalBytes } from './stream.ts';
 import { parseLayersModel } from './tfjs-layers.ts';
-import { resumingStore } from './unbroken.ts';
 
 export type { CacheWriter, WeightsCache } from './cache.ts';
 export type { Encoding, WeightsDtype } from './layout.ts';
@@ -165,7 +163,7 @@ export async function openWeights(location: WeightsLocation, options: OpenWeight
     throw new OptionError('checksum', checksum, "'sha256-' and 64 lower-case hexadecimal digits");
   }
   throwIfAborted(signal);
-  const store = chooseStore(location, options);
+  const store = await chooseStore(location, options);
   const file = await locate(store, location);
   const origin = displayName(file);
   const toRead = { location: file, estimatedBytes: Infinity, mayChange: isIndexName(file) };
@@ -248,13 +246,13 @@ function refuseOtherShards(
 /** A store that can forget what it kept; without a cache there is nothing to forget. */
 type Store = ByteStore & Partial<Pick<CachingStore, 'evict'>>;
 
-function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): Store {
-  const isFiles = typeof location === 'object' && !(location instanceof URL);
-  const store = isFiles
-    ? fileListStore(location instanceof File ? [location] : location)
-    : resumingStore(options.store ?? fetchStore());
-  const cache = options.cache ?? browserCache();
-  return cache ? cachingStore(store, cache, options.checksum) : store;
+async function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): Promise<Store> {
+  if (typeof location === 'object' && !(location instanceof URL)) {
+    return fileListStore(location instanceof File ? [location] : location);
+  }
+  // Files that are at hand do without.
+  const { downloads } = await import('./downloads.ts');
+  return downloads(options.store ?? fetchStore(), options.cache, options.checksum);
 }
 
 async function locate(store: ByteStore, location: WeightsLocation): Promise<string> {
