@@ -54,6 +54,7 @@ import {
   momentWeights,
   SAMPLE_WEIGHT_FLOATS,
   scoreDerivatives,
+  unpooledMoments,
 } from '../src/ops/moments.ts';
 import { inputRange, noise } from '../src/ops/noise.ts';
 import { oneHot } from '../src/ops/one-hot.ts';
@@ -318,6 +319,15 @@ export const OPS: Readonly<Record<string, OpBench>> = {
         { name: `${layer}.softmax.n${samples}`, dispatches: [ofSoftmax], bytes: bytesOf(grad, ofClasses, sums) },
       ];
     });
+    const pools = layersOf('maxpool');
+    const unpooled = [pools.at(-1)!, pools[0]!].map((node): OpCase => {
+      const shape = poolShape(VGG16, node);
+      const gradY = bench.random(samples * elementsOf(VGG16.shape(node.name)));
+      const codes = bench.filled(new Uint32Array(samples * maxpoolCodeWords(shape)).fill(0x3210_3210));
+      const sums = bench.empty(elementsOf(VGG16.shape(node.inputs[0]!)) * MOMENT_FLOATS);
+      const dispatches = [unpooledMoments(shape, samples, { gradY, codes, sums, restart: true })];
+      return { name: `${node.inputs[0]!}.unpooled.n${samples}`, dispatches, bytes: bytesOf(gradY, codes, sums) };
+    });
     const scores = {
       logits: bench.random(samples * CLASSES),
       index: bench.filled(Uint32Array.of(7)),
@@ -337,6 +347,7 @@ export const OPS: Readonly<Record<string, OpBench>> = {
     });
     return [
       ...cases,
+      ...unpooled,
       ...decoded,
       { name: `sample-weights.n${samples}`, dispatches: [sampleWeights] },
       { name: `sigmoid.n${samples}`, dispatches: [scoreDerivatives('sigmoid', CLASSES, samples, scores)] },

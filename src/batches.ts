@@ -17,11 +17,12 @@ import {
   reluGradientStep,
   tensorSlice,
 } from './network/run.ts';
+import { poolShape } from './network/shapes.ts';
 import type { Batch } from './network/split.ts';
 import { classByClass, type Step } from './network/steps.ts';
 import { argmax } from './ops/argmax.ts';
 import { classMoments } from './ops/class-moments.ts';
-import { moments, momentWeights, scoreDerivatives } from './ops/moments.ts';
+import { moments, momentWeights, scoreDerivatives, unpooledMoments } from './ops/moments.ts';
 import { noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
 import { overflow } from './ops/overflow.ts';
@@ -29,6 +30,8 @@ import { path } from './ops/path.ts';
 import { copySample, sampleMean } from './ops/sample-mean.ts';
 import { logSoftmaxGradInput, softmax } from './ops/softmax.ts';
 import { SCORE_TABLE } from './scores.ts';
+
+type MomentsStep = Extract<Step, { kind: 'moments' }>;
 
 /** One batch, from the noise to the logits. */
 export function forwardBatch(jobs: readonly Job[], batch: Batch): Dispatch[] {
@@ -303,7 +306,16 @@ function sampleWeightDispatches(job: Job, batch: Batch, restart: boolean): Dispa
 /** The moments of a batch's gradients into `sums`; with `restart`, of this batch alone. */
 export function momentsDispatch(job: Job, batch: Batch, sums: BufferSlice, restart: boolean): Dispatch {
   const { context, target, maps, cells, sampleWeights, classTable } = job;
+  const samples = batch.gradients;
+  const pool = context.plan.steps.find(
+    (step): step is MomentsStep => step.kind === 'moments' && step.target === target,
+  )?.pool;
+  if (pool) {
+    const codes = tensorSlice(context, tensorName.codes(pool.name));
+    const buffers = { gradY: gradientSlice(context, pool.name), codes, sums, sampleWeights, restart };
+    return unpooledMoments(poolShape(context.graph, pool), samples, buffers);
+  }
   const grad = gradientSlice(context, target);
   const ofClasses = classTable && tensorSlice(context, tensorName.classMoments(target));
-  return moments(maps * cells, batch.gradients, { grad, sums, sampleWeights, classMoments: ofClasses, restart });
+  return moments(maps * cells, samples, { grad, sums, sampleWeights, classMoments: ofClasses, restart });
 }

@@ -13,7 +13,15 @@ import { type FusedExplanation, fuse } from './fusion.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import { Workspace } from './gpu/workspace.ts';
 import { type ImageInput, readPicture } from './image/picture.ts';
-import { checkDerivatives, type Job, needsClassMoments, prepareInput, prepareJobs, prepareSamples } from './job.ts';
+import {
+  checkDerivatives,
+  type Job,
+  needsClassMoments,
+  prepareInput,
+  prepareJobs,
+  prepareSamples,
+  weightsLastGradient,
+} from './job.ts';
 import { bytesToKeep, keptMaps, lastingParts } from './kept-results.ts';
 import { mapDispatches, readResults, weighByFunction } from './maps.ts';
 import { maskedDispatches } from './masked-passes.ts';
@@ -361,6 +369,7 @@ function planPass(model: Model, asked: readonly ResolvedOptions[], kernels: Expl
     masked,
     classes: new Set(asked.map(({ classIndex }) => classIndex)).size,
     fromLogits: SCORE_TABLE[common.score].of === 'logit',
+    eachGradient: weightsLastGradient(common),
     classMoments: needsClassMoments(common),
     batch: common.batch,
     kernels,

@@ -111,6 +111,15 @@ export function needsClassMoments({ method, score }: Pick<ResolvedOptions, 'meth
   return takesHigherDerivatives(method) && SCORE_TABLE[score].of === 'log-softmax';
 }
 
+/** Whether α weights the gradient of the last noisy copy alone. */
+export function weightsLastGradient({
+  method,
+  nSamples,
+  alphaGradient,
+}: Pick<ResolvedOptions, 'method' | 'nSamples' | 'alphaGradient'>): boolean {
+  return methodOf(method).weights === 'alpha' && nSamples > 0 && alphaGradient === 'last';
+}
+
 /**
  * Refuses second and third derivatives where their formulas, which take the network for piecewise linear, would not be exact.
  *
@@ -257,10 +266,9 @@ export function prepareJobs(
         largestScore: workspace.floats('largest score', 1),
         sampleWeights:
           hasPath && common.score === 'exp' ? undefined : prepareSampleWeights(common, plan.rows, workspace),
-        lastGradient:
-          method.weights === 'alpha' && common.nSamples > 0 && common.alphaGradient === 'last'
-            ? workspace.floats('gradient of the last sample', maps * cells)
-            : undefined,
+        lastGradient: weightsLastGradient(common)
+          ? workspace.floats('gradient of the last sample', maps * cells)
+          : undefined,
         zeroCells: workspace.filled('zero cells', Uint32Array.of(0)),
         signed: { ...workspace.floats('signed maps', signedMaps * cells), size: 4 * signedMaps * cells },
         rectified: { ...workspace.floats('maps', heatMaps * cells), size: 4 * heatMaps * cells },

@@ -7,6 +7,7 @@ const ON_DEMAND = {
   'kernels-winograd': ['lib/winograd', 'ops/conv2d.winograd-'],
   'kernels-broadcast': ['ops/conv2d.broadcast'],
   'kernels-register-tile': ['ops/conv2d.register-tile'],
+  'kernels-way-back': ['ops/maxpool.grad-input', 'ops/moments.wgsl'],
   'kernels-layers': [
     'ops/conv2d.wgsl',
     'ops/conv2d.grad-input',

@@ -1,6 +1,4 @@
-// Running sums of the score's first three derivatives, sample after sample: per element (Σ D1, Σ D2 / s², Σ D3 / s³, s).
-// s is a power of two above the largest |g| of the element so far; powers of small gradients would underflow without it,
-// and scaling by powers of two is exact, so that the sums do not depend on how samples were split into batches.
+// Running sums of the score's first three derivatives, sample after sample, as add-moments.wgsl holds them.
 //   Y = φ(x), x linear in the element with the slope g: D_p = φ⁽ᵖ⁾ gᵖ. With WEIGHTED, φ', φ'' and φ''' are each sample's
 //   own, else 1.
 //   SPREAD: x = log p of the class, whose derivatives are g = g_c - ḡ, -v and -m3, the last two from class-moments.wgsl:
@@ -39,35 +37,23 @@ fn main(
   }
   for (var m = 0u; m < params.samples; m++) {
     let g = grad[m * params.elements + at];
-    var scale = select(power_of_two(scale_exponent(g)), 0.0, g == 0.0);
-#if SPREAD
-    let moments_at = 3u * (m * params.elements + at);
-    let class_scale = class_moments[moments_at + 2u];
-    scale = max(scale, class_scale);
-#endif
-    if (scale > sum.w) {
-      let ratio = sum.w * inverse_power_of_two(scale);
-      sum = vec4f(sum.x, sum.y * ratio * ratio, sum.z * ratio * ratio * ratio, scale);
-    }
-    let inverse = inverse_power_of_two(sum.w);
-    let h = g * inverse;
 #if WEIGHTED
     let weights = sample_weights[m];
 #else
     let weights = vec4f(1.0);
 #endif
-    sum = vec4f(
-      fma(weights.y, g, sum.x * weights.x),
-      fma(weights.z * h, h, sum.y * weights.x),
-      fma(weights.w * h * h, h, sum.z * weights.x),
-      sum.w,
-    );
 #if SPREAD
+    let moments_at = 3u * (m * params.elements + at);
+    let class_scale = class_moments[moments_at + 2u];
+    sum = add_derivatives(raise_scale(sum, max(moment_scale(g), class_scale)), g, weights);
+    let inverse = inverse_power_of_two(sum.w);
     let ratio = class_scale * inverse;
     let v = class_moments[moments_at] * ratio * ratio;
     let m3 = class_moments[moments_at + 1u] * ratio * ratio * ratio;
     sum.y = fma(-weights.y, v, sum.y);
-    sum.z -= fma(3.0 * weights.z * h, v, weights.y * m3);
+    sum.z -= fma(3.0 * weights.z * (g * inverse), v, weights.y * m3);
+#else
+    sum = add_sample(sum, g, weights);
 #endif
   }
   sums[at] = sum;

@@ -152,7 +152,8 @@ export function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map
         break;
       }
       case 'moments':
-        useGradient(step.target, at);
+        useGradient(step.pool?.name ?? step.target, at);
+        if (step.pool) use(tensorName.codes(step.pool.name), 0, at);
         // Scores need the logits of the batch.
         useActivation(logits, at);
         if (classMoments) useClassMoments(at);

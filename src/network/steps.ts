@@ -6,11 +6,12 @@ import type { Direction } from '../ops/common.ts';
 import { finishesOutputs, weightsDtype } from '../ops/conv2d.ts';
 import { type Conv2dQuestion, conv2dQuestion } from '../ops/conv2d.tuning.ts';
 import { type Conv2dVariant, convertsWeights, formBytes, weightsForm } from '../ops/conv2d.variants.ts';
+import { unpoolsMoments } from '../ops/moments.ts';
 import type { KernelChoices } from '../options.ts';
 import { DEFAULT_PRECISION, type Precision } from '../precision.ts';
 import type { Conv2dNode, Convention, Graph, GraphNode, MaxpoolNode } from './graph.ts';
 import type { NeededWeights } from './parameters.ts';
-import { convShape } from './shapes.ts';
+import { convShape, poolShape } from './shapes.ts';
 
 /** The limits that matter here. */
 export interface PlanLimits {
@@ -45,6 +46,8 @@ export interface PlanRequest {
   readonly classes?: number;
   /** Whether each way back begins at a logit, so that those of several classes can take the same matrices together. */
   readonly fromLogits?: boolean;
+  /** Whether the gradients of the samples are taken one by one at the target, besides their moments. Default false. */
+  readonly eachGradient?: boolean;
   /** Whether ways back of many classes come first, for the moments that a softmax's derivatives take. Default false. */
   readonly classMoments?: boolean;
   /** Upper bound on the rows of a batch. */
@@ -88,8 +91,11 @@ export type Step =
   | { readonly kind: 'seed'; readonly classes?: number }
   /** What comes behind it is done class by class: it takes one's gradient with respect to a node's output from those of all. */
   | { readonly kind: 'class'; readonly node: GraphNode }
-  /** Takes the gradient with respect to a node's output: the target's, or that of a node on the way to it. */
-  | { readonly kind: 'moments'; readonly target: string }
+  /**
+   * Takes the gradient with respect to a node's output: the target's, or that of a node on the way to it. With `pool`, from the
+   * gradient behind the max-pooling that reads the node: it is added up while it is unpooled, and never written.
+   */
+  | { readonly kind: 'moments'; readonly target: string; readonly pool?: MaxpoolNode }
   | {
       readonly kind: 'gradient';
       readonly node: GraphNode;
@@ -155,12 +161,14 @@ function wayBack(request: PlanRequest, target: string, rule: ReluRule | undefine
   const { graph, convention, onTheWay = [] } = request;
   const shared = classesTogether(request);
   const steps: Step[] = [{ kind: 'seed', classes: shared }];
+  const pool = unpooledByMoments(request, target);
   let classes = shared;
   for (const node of graph.after(target).toReversed()) {
     if (classes !== undefined && node.op !== 'dense') {
       classes = undefined;
       steps.push({ kind: 'class', node });
     }
+    if (node === pool) break;
     // The gradient of the target is wanted behind its ReLU, on the way behind it first and then in front, and else in front.
     const input = graph.node(node.inputs[0]);
     const isOnTheWay = onTheWay.includes(input.name);
@@ -174,8 +182,18 @@ function wayBack(request: PlanRequest, target: string, rule: ReluRule | undefine
     if (relu && isOwnStep) steps.push({ kind: 'relu-gradient', node: input, relu });
   }
   if (classes !== undefined) steps.push({ kind: 'class', node: graph.node(target) });
-  steps.push({ kind: 'moments', target });
+  steps.push({ kind: 'moments', target, pool });
   return steps;
+}
+
+/** The max-pooling behind the target, where nobody takes the gradients at the target but the sums of their moments. */
+function unpooledByMoments(
+  { graph, eachGradient = false, classMoments = false }: PlanRequest,
+  target: string,
+): MaxpoolNode | undefined {
+  const reader = graph.consumer(target);
+  if (reader?.op !== 'maxpool' || eachGradient || classMoments) return undefined;
+  return unpoolsMoments(poolShape(graph, reader)) ? reader : undefined;
 }
 
 /** Nodes that the way back passes, in forward order. */

@@ -1,11 +1,12 @@
 /** Max-pooling without padding; ties go to the first cell of the window in row-major order. */
 
-import gradInputSource from '../../shaders/ops/maxpool.grad-input.wgsl?raw';
 import forwardSource from '../../shaders/ops/maxpool.wgsl?raw';
 import { OptionError } from '../errors.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+
+const gradInputSource = () => import('../../shaders/ops/maxpool.grad-input.wgsl?raw');
 
 export interface MaxpoolShape {
   readonly channels: number;
@@ -34,6 +35,11 @@ export function maxpoolOutput({ height, width, kernel, stride }: MaxpoolShape): 
 function codeBits({ kernel }: MaxpoolShape): 4 | 8 {
   if (kernel > MAX_KERNEL) throw new OptionError('maxpool kernel', kernel, `at most ${MAX_KERNEL}`);
   return kernel ** 2 <= 8 ? 4 : 8;
+}
+
+/** Whether each cell of the input is in one window. */
+export function tilesExactly({ height, width, kernel, stride }: MaxpoolShape): boolean {
+  return kernel === stride && height % kernel === 0 && width % kernel === 0;
 }
 
 /** 32-bit words of the codes of one sample: those of neighbouring channels share a word. */
@@ -79,8 +85,8 @@ export function maxpoolGradInput(
     positive?: boolean;
   },
 ): Dispatch {
-  const { channels, height, width, kernel, stride } = shape;
-  const isDisjoint = kernel === stride && height % kernel === 0 && width % kernel === 0;
+  const { channels, height, width, kernel } = shape;
+  const isDisjoint = tilesExactly(shape);
   const outputsPerWord = 32 / codeBits(shape);
   return elementwise(GRAD_INPUT, samples * (isDisjoint ? maxpoolCodeWords(shape) : channels * height * width), {
     flags: { DISJOINT: isDisjoint, RECTIFIED: rectified, POSITIVE: positive },

@@ -1,20 +1,27 @@
 /** Running sums of the first three derivatives of the score over the noisy samples. */
 
+import addLib from '../../shaders/lib/add-moments.wgsl?raw';
 import lanesLib from '../../shaders/lib/lanes.wgsl?raw';
 import powerLib from '../../shaders/lib/power-of-two.wgsl?raw';
-import momentsSource from '../../shaders/ops/moments.wgsl?raw';
+import unpoolSource from '../../shaders/ops/moments.unpool.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+import { type MaxpoolShape, maxpoolOutput, tilesExactly } from './maxpool.ts';
 
 const decodeLib = () => import('../../shaders/lib/decode-moments.wgsl?raw');
 const decodeSource = () => import('../../shaders/ops/moments.decode.wgsl?raw');
+const momentsSource = () => import('../../shaders/ops/moments.wgsl?raw');
 const sampleWeightsSource = () => import('../../shaders/ops/moments.sample-weights.wgsl?raw');
 const scoreDerivativesSource = () => import('../../shaders/ops/moments.score-derivatives.wgsl?raw');
 
 const DECODE = source('moments.decode', decodeSource, { libs: [decodeLib] });
-const MOMENTS = source('moments', momentsSource, { libs: [powerLib], flags: { WEIGHTED: false, SPREAD: false } });
+const MOMENTS = source('moments', momentsSource, {
+  libs: [powerLib, addLib],
+  flags: { WEIGHTED: false, SPREAD: false },
+});
+const UNPOOL = source('moments.unpool', unpoolSource, { libs: [powerLib, addLib], flags: { WEIGHTED: false } });
 const SAMPLE_WEIGHTS = source('moments.sample-weights', sampleWeightsSource);
 const SCORE_DERIVATIVES = source('moments.score-derivatives', scoreDerivativesSource, {
   libs: [lanesLib],
@@ -62,6 +69,39 @@ export function moments(
     },
     uniforms: { samples, elements, restart: restart ? 1 : 0 },
     flopsEach: samples * (classMoments ? 4 : 1) * MEMORY_FLOPS,
+  });
+}
+
+/** Whether unpooledMoments() can be had: for 2 × 2 windows that tile the input exactly. */
+export function unpoolsMoments(shape: MaxpoolShape): boolean {
+  return shape.kernel === 2 && tilesExactly(shape);
+}
+
+/**
+ * What moments() adds to `sums` for the gradient at the input of a max-pooling, to the same bits, from the gradient at its
+ * output, `gradY` [samples, channels, out height, out width], and the `codes` that it wrote. Where the input is a ReLU's
+ * output, the gradient is the one behind that ReLU.
+ *
+ * @param shape with unpoolsMoments()
+ */
+export function unpooledMoments(
+  shape: MaxpoolShape,
+  samples: number,
+  {
+    gradY,
+    codes,
+    sums,
+    sampleWeights,
+    restart,
+  }: { gradY: BufferSlice; codes: BufferSlice; sums: BufferSlice; sampleWeights?: BufferSlice; restart: boolean },
+): Dispatch {
+  const { channels } = shape;
+  const { height, width } = maxpoolOutput(shape);
+  return elementwise(UNPOOL, channels * height * width, {
+    flags: { WEIGHTED: sampleWeights !== undefined },
+    bindings: { grad_y: gradY, codes, sums, ...(sampleWeights && { sample_weights: sampleWeights }) },
+    uniforms: { samples, channels, out_height: height, out_width: width, restart: restart ? 1 : 0 },
+    flopsEach: samples * 4 * MEMORY_FLOPS,
   });
 }
 

@@ -341,12 +341,27 @@ describe('planExplanation', () => {
     expect(bufferBytes.reduce((a, b) => a + b, 0)).toBeLessThan(2.5 * LARGEST_TENSOR_BYTES);
   });
 
+  it('never writes the gradient at a layer that is pooled, unless it is wanted besides its moments', () => {
+    for (const convention of CONVENTIONS) {
+      const hasGradient = (request: Partial<PlanRequest>) =>
+        plan({ convention, target: 'block1_conv2', samples: 9, ...request }).tensors.has(
+          tensorName.gradient('block1_conv2'),
+        );
+      expect(hasGradient({})).toBe(false);
+      expect(hasGradient({ classes: 3, fromLogits: true })).toBe(false);
+      expect(hasGradient({ eachGradient: true })).toBe(true);
+      expect(hasGradient({ classMoments: true })).toBe(true);
+      // The way back goes on from there.
+      expect(hasGradient({ target: 'block1_conv1', onTheWay: ['block1_conv2'] })).toBe(true);
+    }
+  });
+
   it('runs forward in full, and back to the layer alone', () => {
     const steps = ({ kind, ...step }: Step) => {
       const pool = 'pool' in step && step.pool ? ` + ${step.pool.name}` : '';
-      return 'node' in step ? `${kind} ${step.node.name}${pool}` : kind;
+      return 'node' in step ? `${kind} ${step.node.name}${pool}` : `${kind}${pool}`;
     };
-    expect(plan({ convention: 'keras' }).steps.slice(-15).map(steps)).toEqual([
+    expect(plan({ convention: 'keras' }).steps.slice(-14).map(steps)).toEqual([
       'forward block5_conv3',
       'capture block5_conv3',
       'forward block5_pool',
@@ -360,8 +375,7 @@ describe('planExplanation', () => {
       'gradient fc2',
       'gradient fc1',
       'gradient flatten',
-      'gradient block5_pool',
-      'moments',
+      'moments + block5_pool',
     ]);
     expect(plan({ target: undefined }).steps.map(steps).slice(-5)).toEqual([
       'forward block5_conv3 + block5_pool',
@@ -565,7 +579,8 @@ function simulate(
         break;
       }
       case 'moments': {
-        read(gradient(step.target));
+        read(gradient(step.pool?.name ?? step.target));
+        if (step.pool) read(tensorName.codes(step.pool.name));
         // The scores that weight the samples.
         read(activation(logits));
         break;

@@ -1,16 +1,25 @@
 import { describe } from 'vitest';
 import { CLASS_MOMENT_FLOATS, classMoments } from '../../src/ops/class-moments.ts';
 import {
+  type MaxpoolShape,
+  maxpool,
+  maxpoolCodeWords,
+  maxpoolGradInput,
+  maxpoolOutput,
+} from '../../src/ops/maxpool.ts';
+import {
   decodeMoments,
   MOMENT_FLOATS,
   moments,
   momentWeights,
   SAMPLE_WEIGHT_FLOATS,
   scoreDerivatives,
+  unpooledMoments,
 } from '../../src/ops/moments.ts';
 import { assert, assertClose, assertSameBits } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
+import * as poolReference from '../reference/maxpool.ts';
 import * as reference from '../reference/moments.ts';
 import * as softmaxReference from '../reference/softmax.ts';
 import { tensor } from '../reference/tensor.ts';
@@ -207,6 +216,95 @@ describe('moments', () => {
         const bySize = (values: ArrayLike<number>) => Array.from(values, (value, e) => value / (of(sizes)[e]! || 1));
         const close = { what: `the ${power} moment by its size`, scale: 1, tolerance: 2 ** -20 };
         assertClose(bySize(await op.floats(found)), bySize(of(expected)), close);
+      }
+    });
+  }
+});
+
+describe('moments at the input of a max-pooling', () => {
+  const CLASSES = 3;
+
+  /** Its input, with ties and dead windows as behind a ReLU, and the gradient at its output, from small to large. */
+  function pooled(samples: number, shape: MaxpoolShape) {
+    const draw = random(7 * shape.channels + shape.height);
+    const out = maxpoolOutput(shape);
+    const [cells, outCells] = [shape.height * shape.width, out.height * out.width];
+    const gradient = () => draw.normal() * 10 ** draw.integer(-9, 9);
+    return {
+      x: Float32Array.from({ length: samples * shape.channels * cells }, () => Math.max(0, draw.integer(-3, 3))),
+      gradY: Float32Array.from({ length: samples * shape.channels * outCells }, gradient),
+      logits: draw.normals(samples * CLASSES).map((value) => value * 4),
+      outShape: [samples, shape.channels, out.height, out.width],
+    };
+  }
+
+  /** The sums by both ways, after samples in batches of these sizes. */
+  async function sumsBothWays(
+    op: OpBench,
+    shape: MaxpoolShape,
+    { x, gradY, logits }: ReturnType<typeof pooled>,
+    { batches, isWeighted }: { batches: readonly number[]; isWeighted: boolean },
+  ) {
+    const elements = shape.channels * shape.height * shape.width;
+    const [direct, byGradient] = [op.output(elements * MOMENT_FLOATS), op.output(elements * MOMENT_FLOATS)];
+    const [index, largest] = [op.input(Uint32Array.of(1)), op.output(1)];
+    let done = 0;
+    for (const samples of batches) {
+      const restart = done === 0;
+      const part = (values: Float32Array) => {
+        const each = values.length / batches.reduce((a, b) => a + b);
+        return op.input(values.subarray(done * each, (done + samples) * each));
+      };
+      const sampleWeights = isWeighted ? op.output(SAMPLE_WEIGHT_FLOATS * samples) : undefined;
+      if (sampleWeights) {
+        const scores = { logits: part(logits), index, largest, sampleWeights, restart };
+        await op.run(momentWeights(CLASSES, samples, scores));
+      }
+      const codes = op.output(samples * maxpoolCodeWords(shape));
+      const [y, grad] = [op.output(part(gradY).count), op.output(samples * elements)];
+      const ofPart = part(gradY);
+      await op.run(
+        maxpool(shape, samples, { x: part(x), y, codes }),
+        maxpoolGradInput(shape, samples, { gradY: ofPart, codes, gradX: grad }),
+        moments(elements, samples, { grad, sums: byGradient, sampleWeights, restart }),
+        unpooledMoments(shape, samples, { gradY: ofPart, codes, sums: direct, sampleWeights, restart }),
+      );
+      done += samples;
+    }
+    return { direct: await op.floats(direct), byGradient: await op.floats(byGradient) };
+  }
+
+  for (const [channels, height, width] of [
+    [1, 2, 2],
+    [9, 6, 10],
+    [17, 14, 14],
+  ] as const) {
+    const shape = { channels, height, width, kernel: 2, stride: 2 };
+    opTest(`[${channels}, ${height} × ${width}]`, async (op) => {
+      for (const isWeighted of [false, true]) {
+        const samples = 5;
+        const data = pooled(samples, shape);
+        const weights = isWeighted
+          ? reference.sampleWeights(
+              'score',
+              [0, 1, 2, 3, 4].map((m) => data.logits[CLASSES * m + 1]!),
+            )
+          : uniform(samples);
+        const whole = await sumsBothWays(op, shape, data, { batches: [samples], isWeighted });
+        const grad = poolReference.maxpoolGradInput(
+          tensor(data.outShape, data.gradY),
+          tensor([samples, channels, height, width], data.x),
+          { size: 2, stride: 2 },
+        );
+        const elements = channels * height * width;
+        const tolerance = isWeighted ? 2 ** -17 : undefined;
+        assertMoments(whole.direct, elements, Float32Array.from(grad.data), weights, tolerance);
+        for (const batches of [[samples], [2, 3], [1, 1, 1, 1, 1]]) {
+          const what = `${isWeighted ? 'weighted' : 'unweighted'}, ${batches.join(' + ')}`;
+          const { direct, byGradient } = await sumsBothWays(op, shape, data, { batches, isWeighted });
+          assertSameBits(direct, byGradient, { what: `${what}, against the gradient's moments` });
+          assertSameBits(direct, whole.direct, { what });
+        }
       }
     });
   }
