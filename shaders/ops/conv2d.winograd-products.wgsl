@@ -5,10 +5,10 @@ enable subgroups;
 // products [out / 4][tiles][4] = filters [out / 4][in / 4 · 4][4] · patches [in / 4][tiles][4].
 // TRANSPOSED exchanges the filters' two kinds of channels, for the input gradient: `in` are then the channels of the
 // gradient that comes in, and filters [in / 4][out / 4 · 4][4].
-// A workgroup computes 32 output channels of 64 tiles; an invocation 4 tiles, 16 apart so that lanes read neighbours.
-//   SUBGROUPS: 16 invocations of 32 channels. The lanes of a subgroup (4 with SUBGROUP_4, else 8) load different filters
+// A workgroup computes 32 output channels of 32 tiles; an invocation 4 tiles, 8 apart so that lanes read neighbours.
+//   SUBGROUPS: 8 invocations of 32 channels. The lanes of a subgroup (4 with SUBGROUP_4, else 8) load different filters
 //     and broadcast them: on CPU adapters loads cost more than arithmetic.
-//   Without: 64 invocations of 8 channels.
+//   Without: 32 invocations of 8 channels.
 // Each sum is taken in the same order in every variant (blocks of channels, channels): all give the same bits.
 struct Params {
   grid_first: u32,
@@ -25,7 +25,9 @@ struct Params {
 // Quads of input channels whose products are summed on their own before they join the total: rounding errors then grow
 // with the square root of 32 + 16 terms instead of 512, at the price of one addition in 32.
 const SUM_QUADS = 8u;
-const GROUP_TILES = 64u;
+const GROUP_TILES = 32u;
+// Lanes side by side, and so how far apart the tiles of one are.
+const LANES = 8u;
 const GROUP_QUADS = 8u;
 
 // 4 output channels of 4 tiles, a column for each tile.
@@ -95,21 +97,21 @@ fn store(place: u32, quad: u32, tile: u32, sums: Sums) {
   if (tile < params.tiles) {
     products[at] = sums[0];
   }
-  if (tile + 16u < params.tiles) {
-    products[at + 16u] = sums[1];
+  if (tile + LANES < params.tiles) {
+    products[at + LANES] = sums[1];
   }
-  if (tile + 32u < params.tiles) {
-    products[at + 32u] = sums[2];
+  if (tile + 2u * LANES < params.tiles) {
+    products[at + 2u * LANES] = sums[2];
   }
-  if (tile + 48u < params.tiles) {
-    products[at + 48u] = sums[3];
+  if (tile + 3u * LANES < params.tiles) {
+    products[at + 3u * LANES] = sums[3];
   }
 }
 
 #if SUBGROUPS
-@compute @workgroup_size(16)
+@compute @workgroup_size(LANES)
 #else
-@compute @workgroup_size(64)
+@compute @workgroup_size(4u * LANES)
 #endif
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
@@ -127,7 +129,7 @@ fn main(
   let blocks = (params.out_quads + GROUP_QUADS - 1u) / GROUP_QUADS;
   let tile_groups = (params.tiles + GROUP_TILES - 1u) / GROUP_TILES;
   let place = group / (blocks * tile_groups);
-  let tile = group / blocks % tile_groups * GROUP_TILES + lane % 16u;
+  let tile = group / blocks % tile_groups * GROUP_TILES + lane % LANES;
   let group_quad = group % blocks * GROUP_QUADS;
 #if TRANSPOSED
   let filter_step = params.out_quads * 4u;
@@ -152,7 +154,7 @@ fn main(
   var f3 = first_filter(place, quad + 6u + sub_lane / 4u) + sub_lane % 4u;
 #endif
 #else
-  let quad = group_quad + lane / 16u * 2u;
+  let quad = group_quad + lane / LANES * 2u;
   var f0 = first_filter(place, quad);
   var f1 = first_filter(place, quad + 1u);
 #endif
@@ -160,9 +162,9 @@ fn main(
   let last_tile = params.tiles - 1u;
   let place_patches = place * params.in_quads * params.tiles;
   var at0 = place_patches + min(tile, last_tile);
-  var at1 = place_patches + min(tile + 16u, last_tile);
-  var at2 = place_patches + min(tile + 32u, last_tile);
-  var at3 = place_patches + min(tile + 48u, last_tile);
+  var at1 = place_patches + min(tile + LANES, last_tile);
+  var at2 = place_patches + min(tile + 2u * LANES, last_tile);
+  var at3 = place_patches + min(tile + 3u * LANES, last_tile);
 
   var total0 = Sums();
   var total1 = Sums();

@@ -24,7 +24,7 @@ import {
  */
 const MEASURED_FLOPS = { software: 1e9, hardware: 3e10 };
 const MEASURED_WORDS = 2 ** 23;
-/** Winograd's kernels take 64 tiles at a time, of up to 4 × 4 cells: a smaller part would leave many idle. */
+/** Winograd's kernels take 32 tiles at a time, of up to 4 × 4 cells: a much smaller part would leave many idle. */
 const LEAST_CELLS = 784;
 /** Of maps so small one row does not fill such a group: how many are idle depends on the very number of rows. */
 const SMALL_MAP_CELLS = 256;

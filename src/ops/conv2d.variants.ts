@@ -86,7 +86,10 @@ function firstGuess(
 const WORTH_COMPILING_FLOPS = 3e9;
 /** What a transform of one value costs on a processor's cores, in multiply-adds of the product that it serves. */
 const TRANSFORM_COST = 40;
-/** Tiles that the product takes at a time; the last group may be idle in part. */
+/**
+ * Tiles in steps of which the product is counted; the last step may be idle in part. Its workgroups take half as many, but
+ * counted like that F(4 × 4) would win at 14 × 14, where its larger filters, made in each batch, cost what it gains.
+ */
 const TILES_AT_A_TIME = 64;
 
 function costOnCores(variant: 'direct' | Winograd, shape: Conv2dShape, rows: number): number {

@@ -53,7 +53,7 @@ const OUTPUT = source('conv2d.winograd-output', outputSource, {
 /** Channels that stand together in filters, patches and products. */
 const QUAD = 4;
 /** What a workgroup of the products computes. */
-const GROUP_TILES = 64;
+const GROUP_TILES = 32;
 const GROUP_QUADS = 8;
 
 /** Floats of the transformed filters, which serve both directions. */

@@ -32,7 +32,7 @@ describe('conv2dVariants', () => {
     expect(first(3, 64, 224, 5)).toBe('direct');
     expect(first(64, 64, 224, 5)).toBe('winograd-4');
     expect(first(256, 256, 56, 1)).toBe('winograd-4');
-    // Four samples have 64 tiles of 4 × 4, as many as a workgroup takes at a time; with a fifth, much of another is idle.
+    // Four samples have 64 tiles of 4 × 4, which fill two workgroups; of the two that a fifth takes, much is idle.
     expect(first(512, 512, 14, 4)).toBe('winograd-4');
     expect(first(512, 512, 14, 5)).toBe('winograd-2');
     // Compiling would take longer than all the work.
