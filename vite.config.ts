@@ -37,6 +37,20 @@ function keepAddresses(): Plugin {
   };
 }
 
+/**
+ * The checks of options, which most calls do without though the entry exports parts of them: in a file of their own, a page that
+ * imports none of these loads it when it is needed. What they stand on is in another, or it would be taken along.
+ */
+const OPTIONS_CHUNKS = [
+  {
+    name: 'terms',
+    test: /\/src\/(conventions|custom-method|errors|methods|on-demand|option-names|options|scores)\.ts$/,
+    priority: 1,
+  },
+  { name: 'terms', test: /\/src\/image\/(map-size|normalize|upsample-to-picture)\.ts$/, priority: 1 },
+  { name: 'options', test: /\/src\/(define-method|presented-maps|presets|resolve-options)\.ts$/ },
+];
+
 /** The library build: one ES module per public entry, WGSL inlined as text, run-time dependencies left outside. */
 export default defineConfig({
   plugins: [keepAddresses(), strippedWgsl()],
@@ -59,7 +73,7 @@ export default defineConfig({
       external: [/^node:/, 'webgpu', 'sharp', 'commander', 'cli-progress', 'tar-fs', '@sparticuz/chromium'],
       output: {
         chunkFileNames: 'chunks/[name]-[hash].js',
-        codeSplitting: KERNEL_CHUNKS,
+        codeSplitting: { groups: [...KERNEL_CHUNKS.groups, ...OPTIONS_CHUNKS] },
       },
     },
   },

@@ -1,4 +1,6 @@
 /** Every op at the shapes that VGG-16 gives it, by the op's stem; a new op needs its row here. */
+
+import { USUAL_CONVENTIONS } from '../src/conventions.ts';
 import type { BufferSlice } from '../src/gpu/buffers.ts';
 import type { Dispatch } from '../src/gpu/encoder.ts';
 import { fitPicture, viewOf } from '../src/image/fit.ts';
@@ -68,7 +70,6 @@ import { singularVector, singularVectorGramFloats } from '../src/ops/singular-ve
 import { logSoftmaxGradInput, softmax } from '../src/ops/softmax.ts';
 import { upsample } from '../src/ops/upsample.ts';
 import { activationShareWeights, alphaWeights, meanGradientWeights } from '../src/ops/weights.ts';
-import { USUAL_CONVENTIONS } from '../src/presets.ts';
 import type { Workbench } from './workbench.ts';
 
 /** One thing to time. */

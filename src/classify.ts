@@ -1,4 +1,6 @@
 /** The scores of a picture, without an explanation of them. */
+
+import { optionChecks } from './checked-options.ts';
 import { throwIfAborted } from './errors.ts';
 import { type Prediction, rankPredictions } from './explanation.ts';
 import { Workspace } from './gpu/workspace.ts';
@@ -11,13 +13,12 @@ import { weightsNeeded } from './network/steps.ts';
 import { loadTunings } from './network/tune.ts';
 import { softmax } from './ops/softmax.ts';
 import type { ClassifyOptions } from './options.ts';
-import { resolveClassifyOptions } from './resolve-options.ts';
 import { beginJob } from './tune.ts';
 
 /** The most probable classes of a picture, best first. */
 export async function classify(model: Model, image: ImageInput, options: ClassifyOptions = {}): Promise<Prediction[]> {
   model.throwIfDisposed();
-  const { topK, fit } = resolveClassifyOptions(options);
+  const { topK, fit } = (await optionChecks()).resolveClassifyOptions(options);
   const picture = await readPicture(image);
   throwIfAborted(options.signal);
   const { gpu, graph, parameters } = model;

@@ -5,11 +5,12 @@
  */
 
 import { backwardBatch, chooseClasses, classMomentsBatch, forwardBatch, type KeptClasses } from './batches.ts';
+import { checkedCall } from './checked-options.ts';
 import { classTitle } from './class-names.ts';
 import { methodOf } from './custom-method.ts';
 import { OptionError, throwIfAborted } from './errors.ts';
 import { type Explanation, finish, type Timings } from './explanation.ts';
-import { type FusedExplanation, fuse } from './fusion.ts';
+import type { FusedExplanation } from './fused-explanation.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import { Workspace } from './gpu/workspace.ts';
 import { type ImageInput, readPicture } from './image/picture.ts';
@@ -31,18 +32,19 @@ import { type Plan, planExplanation } from './network/plan.ts';
 import { type Batch, batchRows } from './network/split.ts';
 import { kernelsOf, weightsNeeded } from './network/steps.ts';
 import { loadTunings } from './network/tune.ts';
+import { onDemand } from './on-demand.ts';
 import {
   type AnyExplainOptions,
   type ExplainClassesOptions,
   type ExplainLayersOptions,
   type ExplainOptions,
   type ExplainProgress,
+  type Fusion,
   type FusionClassesOptions,
   type FusionOptions,
   hasEvenAreas,
   type ResolvedOptions,
 } from './options.ts';
-import { resolveCall } from './resolve-options.ts';
 import { SCORE_TABLE } from './scores.ts';
 import { beginJob } from './tune.ts';
 import { checksumOf } from './weights/sha256.ts';
@@ -80,12 +82,28 @@ export async function explain(
   options: AnyExplainOptions = {},
 ): Promise<OneExplanation | OneExplanation[]> {
   model.throwIfDisposed();
-  const { asked, fusion, isList } = resolveCall(options, model);
+  const { asked, fusion, isList } = await checkedCall(options, model);
   const all = asked.flat();
   const explanations = await explainAll(model, image, all, options);
   const ofClass = (c: number) => explanations.slice(c * asked[c].length, (c + 1) * asked[c].length);
-  const results = fusion ? await Promise.all(asked.map((_, c) => fuse(model, ofClass(c), fusion))) : explanations;
+  const results = fusion
+    ? await fuseAll(
+        model,
+        asked.map((_, c) => ofClass(c)),
+        fusion,
+      )
+    : explanations;
   return isList ? results : results[0];
+}
+
+/** @param explanations of each class, at its layers */
+async function fuseAll(
+  model: Model,
+  explanations: readonly Explanation[][],
+  fusion: Fusion,
+): Promise<FusedExplanation[]> {
+  const { fuse } = await onDemand('the fusion of maps', () => import('./fused-explanation.ts'));
+  return Promise.all(explanations.map((ofLayers) => fuse(model, ofLayers, fusion)));
 }
 
 /** Of a layer, or of several. */

@@ -8,10 +8,10 @@ import { type Box, type BoxOptions, boxesOf } from './image/boxes.ts';
 import type { View } from './image/fit.ts';
 import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/overlay.ts';
 import type { Picture } from './image/picture.ts';
-import { upsampleMaps } from './image/upsample.ts';
 import { type Method, takesPath } from './methods.ts';
 import type { Model, WeightsRecord } from './model.ts';
 import type { ModelVariant } from './network/models.ts';
+import { onDemand } from './on-demand.ts';
 import type { KernelChoices, ResolvedOptions, SelectionOptions } from './options.ts';
 import { SCORE_TABLE } from './scores.ts';
 import { VERSION } from './version.ts';
@@ -255,8 +255,10 @@ export function finish(
       kernels: made.kernels,
       map: { shape, checksum: made.mapChecksum },
     },
-    upsample: (size = { height: model.inputShape[1], width: model.inputShape[2] }) =>
-      upsampleMaps(model.gpu, heat, size),
+    upsample: async (size = { height: model.inputShape[1], width: model.inputShape[2] }) => {
+      const { upsampleMaps } = await onDemand('the enlarging of maps', () => import('./image/upsample.ts'));
+      return upsampleMaps(model.gpu, heat, size);
+    },
     overlay: (overlayOptions) =>
       drawOverlay(
         model.gpu,

@@ -2,13 +2,9 @@
 export type { FilterContribution } from './cam/kept-maps.ts';
 export type { Outcome } from './cam/outcome.ts';
 export { classify } from './classify.ts';
-export {
-  type AnyMethod,
-  type CustomMethod,
-  defineMethod,
-  type MethodDefinition,
-  type WeightsFunction,
-} from './custom-method.ts';
+export type { Conventions } from './conventions.ts';
+export type { AnyMethod, CustomMethod, MethodDefinition, WeightsFunction } from './custom-method.ts';
+export { defineMethod } from './define-method.ts';
 export { differenceMap } from './difference.ts';
 export {
   AbortError,
@@ -36,7 +32,8 @@ export type {
   Provenance,
   Timings,
 } from './explanation.ts';
-export { type FusedExplanation, fuseMaps } from './fusion.ts';
+export type { FusedExplanation } from './fused-explanation.ts';
+export { fuseMaps } from './fusion.ts';
 export type { CandidateTiming, Tuning } from './gpu/contest.ts';
 export { type AdapterInfo, Gpu, type GpuMemory, type GpuRequestOptions, type KernelTraits } from './gpu/gpu.ts';
 export { TUNE_MODES, type TuneMode, type TunerOptions } from './gpu/tuner.ts';
@@ -92,7 +89,6 @@ export {
 export { PRECISIONS, type Precision } from './precision.ts';
 export { presentedMaps } from './presented-maps.ts';
 export {
-  type Conventions,
   PRESET_TABLE,
   PRESETS,
   type Presentation,

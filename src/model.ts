@@ -13,8 +13,7 @@ import {
   publishedSource,
 } from './network/models.ts';
 import { type LoadOptions, Parameters } from './network/parameters.ts';
-import { randomWeights } from './network/random.ts';
-import { modelOfFile } from './network/recognise.ts';
+import { onDemand } from './on-demand.ts';
 import type { ChannelScaling } from './ops/preprocess.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
 import { checkPrecision, type Precision } from './precision.ts';
@@ -208,7 +207,7 @@ export async function loadModel(
   if (asked) modelTable(asked, options); // its sizes are checked before anything is opened
   const file = await openFile(asked, options);
   try {
-    const { known, variant } = networkOf(file, asked, options);
+    const { known, variant } = await networkOf(file, asked, options);
     const table = modelTable(known, variant);
     const graph = new Graph(table);
     const labels = labelsOf(graph, known, file, options);
@@ -234,7 +233,10 @@ async function openFile(
     const source = publishedSource(known!);
     return openWeights(source.url, { store, cache, checksum: checksum ?? source.checksum, signal });
   }
-  if (isRandom(weights)) return randomWeights(new Graph(modelTable(known!, variant)), weights.random);
+  if (isRandom(weights)) {
+    const { randomWeights } = await onDemand('what draws random weights', () => import('./network/random.ts'));
+    return randomWeights(new Graph(modelTable(known!, variant)), weights.random);
+  }
   if (typeof weights === 'object' && 'tensors' in weights) return weights;
   return openWeights(weights, { store, cache, checksum, signal });
 }
@@ -249,11 +251,11 @@ function isRandom(weights: LoadModelOptions['weights']): weights is RandomWeight
  * @param asked undefined: the one that the file is of
  * @throws WeightsError if the file is of another, or of none that the library knows
  */
-export function networkOf(
+export async function networkOf(
   file: WeightsFile,
   asked: KnownModel | undefined,
   { width, classes, inputSize }: ModelVariant,
-): { known: KnownModel; variant: ModelVariant } {
+): Promise<{ known: KnownModel; variant: ModelVariant }> {
   if (asked && file.model && file.model.name !== asked.name) {
     throw new WeightsError('these are weights of another network', {
       file: file.origin,
@@ -261,7 +263,7 @@ export function networkOf(
       found: file.model.name,
     });
   }
-  const { known, variant } = asked && !file.model ? { known: asked, variant: {} } : modelOfFile(file);
+  const { known, variant } = asked && !file.model ? { known: asked, variant: {} } : await recognised(file);
   return {
     known,
     variant: {
@@ -270,6 +272,11 @@ export function networkOf(
       inputSize: inputSize ?? variant.inputSize,
     },
   };
+}
+
+async function recognised(file: WeightsFile) {
+  const { modelOfFile } = await onDemand('what recognises networks', () => import('./network/recognise.ts'));
+  return modelOfFile(file);
 }
 
 function labelsOf(

@@ -2,10 +2,12 @@
  * The options of an explanation: their types and their defaults, in one place for the API and the command line; their checks are
  * in resolve-options.ts. Names follow the paper (Omeiza et al. 2019) where it has one.
  */
+
+import { type Conventions, USUAL_CONVENTIONS } from './conventions.ts';
 import { type AnyMethod, methodOf } from './custom-method.ts';
 import { takesPath } from './methods.ts';
 import type { OptionNames } from './option-names.ts';
-import { type Conventions, type PresetName, USUAL_CONVENTIONS } from './presets.ts';
+import type { PresetName } from './presets.ts';
 import type { ScoreName } from './scores.ts';
 
 export const FITS = ['squash', 'crop', 'pad'] as const;
@@ -20,6 +22,9 @@ export type Baseline = (typeof BASELINES)[number];
 
 /** A cell of a feature map: [row, column], from 0. */
 export type Cell = readonly [row: number, column: number];
+
+/** More copies than this are surely a slip; the standard error falls with √n only. */
+export const MAX_SAMPLES = 10_000;
 
 /** How explain() makes a map, and how it goes about it. */
 export interface ExplainOptions {

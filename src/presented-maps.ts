@@ -1,7 +1,7 @@
 /** A result's maps as the program that its preset reproduces hands them to its caller. */
 import type { Explanation, HeatMaps } from './explanation.ts';
 import type { View } from './image/fit.ts';
-import { checkSize } from './image/upsample.ts';
+import { checkSize } from './image/map-size.ts';
 import { upsampleToPicture } from './image/upsample-to-picture.ts';
 import { PRESET_TABLE, type Presentation, USUAL_PRESENTATION } from './presets.ts';
 

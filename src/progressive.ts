@@ -1,5 +1,6 @@
 /** Explanations that grow: the map after each batch of noisy copies, how sure it is, and an end once it has settled. */
 import type { WeightedMaps } from './cam/kept-maps.ts';
+import { optionChecks } from './checked-options.ts';
 import { methodName, methodOf } from './custom-method.ts';
 import { OptionError } from './errors.ts';
 import { explainInBatches } from './explain.ts';
@@ -13,7 +14,6 @@ import type { Model } from './model.ts';
 import type { Batch } from './network/split.ts';
 import { MOMENT_FLOATS } from './ops/moments.ts';
 import type { ExplainOptions, ResolvedOptions } from './options.ts';
-import { resolveOptions } from './resolve-options.ts';
 
 /** What explain() takes for one class and layer, and when to stop. */
 export interface ProgressiveOptions extends ExplainOptions {
@@ -69,6 +69,7 @@ export async function* explainProgressively(
   { tolerance, stop: stopSignal, ...options }: ProgressiveOptions,
 ): AsyncGenerator<ProgressiveStep, void> {
   model.throwIfDisposed();
+  const { resolveOptions } = await optionChecks();
   const resolved = resolveOptions({ ...options, batch: options.batch ?? usualBatch(options.nSamples) }, model);
   checkTolerance(tolerance);
   const obstacle = obstacleToGrowth(resolved);

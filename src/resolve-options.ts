@@ -1,5 +1,16 @@
 /** Options as they are given, checked and with the defaults filled in: what is wrong fails here, at the door. */
-import { type AnyMethod, defineMethod, methodName, methodOf } from './custom-method.ts';
+
+import {
+  ACTIVATIONS,
+  ALPHA_DENOMINATORS,
+  ALPHA_GRADIENTS,
+  ALPHA_GUARDS,
+  ALPHA_NORMALIZATIONS,
+  ALPHA_NUMERATORS,
+  type Conventions,
+} from './conventions.ts';
+import { type AnyMethod, methodName, methodOf } from './custom-method.ts';
+import { defineMethod } from './define-method.ts';
 import { OptionError } from './errors.ts';
 import { METHODS, needsPooledLayer, takesLayer, takesPath } from './methods.ts';
 import { checkOptionNames, nearMiss } from './option-names.ts';
@@ -16,25 +27,13 @@ import {
   FUSIONS,
   type Fusion,
   type FusionOptions,
+  MAX_SAMPLES,
   type ResolvedOptions,
   type ResolvedSelection,
   type SelectionOptions,
 } from './options.ts';
-import {
-  ACTIVATIONS,
-  ALPHA_DENOMINATORS,
-  ALPHA_GRADIENTS,
-  ALPHA_GUARDS,
-  ALPHA_NORMALIZATIONS,
-  ALPHA_NUMERATORS,
-  type Conventions,
-  PRESETS,
-  presetOptions,
-} from './presets.ts';
+import { PRESETS, presetOptions } from './presets.ts';
 import { SCORE_TABLE, SCORES } from './scores.ts';
-
-/** More copies than this are surely a slip; the standard error falls with √n only. */
-export const MAX_SAMPLES = 10_000;
 
 /** What the checks need to know of the model: nothing of its weights. */
 export interface OptionContext {

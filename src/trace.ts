@@ -1,5 +1,6 @@
 /** The parts of an explanation instead of its map: feature maps, gradients and moments, for tools that are built on them. */
 import { type HeldLayer, holdLayer } from './cam/traced-layer.ts';
+import { optionChecks } from './checked-options.ts';
 import { OptionError } from './errors.ts';
 import { explainInBatches } from './explain.ts';
 import type { Prediction } from './explanation.ts';
@@ -7,7 +8,6 @@ import type { ImageInput } from './image/picture.ts';
 import type { Model } from './model.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
 import type { ExplainOptions } from './options.ts';
-import { resolveOptions } from './resolve-options.ts';
 import type { TracedLayer } from './traced.ts';
 
 /** What trace() takes: `layers`, and what explain() takes under the same names. */
@@ -80,6 +80,7 @@ export async function trace(model: Model, image: ImageInput, options: TraceOptio
   model.throwIfDisposed();
   checkOptionNames('trace()', options, TRACE_OPTIONS);
   const { layers, ...call } = options;
+  const { resolveOptions } = await optionChecks();
   const asked = layerNames(model, layers).map((layerName) =>
     // Of the methods, the one whose map costs least: only its moments are wanted.
     resolveOptions({ ...call, method: 'hires-cam', layerName }, model),

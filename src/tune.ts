@@ -1,10 +1,11 @@
 /** The kernels of a model's explanations, measured. */
+
+import { optionChecks } from './checked-options.ts';
 import type { Tuning } from './gpu/contest.ts';
 import type { Model } from './model.ts';
 import { type TunedJob, type TuneOptions, tuneJob, tuneWhenIdle } from './network/tune.ts';
 import { checkOptionNames } from './option-names.ts';
 import { type ExplainOptions, hasEvenAreas } from './options.ts';
-import { resolveOptions } from './resolve-options.ts';
 
 /** Which explanations to time the kernels for. */
 export interface TuneKernelsOptions extends TuneOptions, Pick<ExplainOptions, 'layerName' | 'nSamples'> {}
@@ -29,7 +30,7 @@ export async function tuneKernels(model: Model, options: TuneKernelsOptions = {}
     again: true,
   });
   const { layerName, nSamples, ...rest } = options;
-  const job = resolveOptions({ layerName, nSamples }, model);
+  const job = (await optionChecks()).resolveOptions({ layerName, nSamples }, model);
   const asked = { target: job.layerName, samples: job.nSamples, hasEvenAreas: hasEvenAreas(job) };
   return tuneJob(model.gpu, jobOf(model, asked), rest);
 }

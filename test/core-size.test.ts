@@ -10,7 +10,7 @@ import { ensureFreshBuild } from './harness/build.ts';
 import { filesBelow, ROOT } from './harness/modules.ts';
 
 /** Of a page that explains, as the README's ten lines do: its own module, which every map needs. The aim is 60 kB with kernels. */
-const LARGEST_MODULE_BYTES = 73_500;
+const LARGEST_MODULE_BYTES = 67_500;
 /** That and all that is loaded on demand. */
 const LARGEST_SUM_BYTES = 100_500;
 
@@ -33,8 +33,9 @@ it('the core, in the page of an embedder, is no larger than it was', async () =>
   });
   const chunks = (output as Rolldown.RolldownOutput).output.filter((file) => file.type === 'chunk');
   const gzipped = chunks.map(({ code }) => gzipSync(code, { level: 9 }).length);
-  const [ownModule] = gzipped;
-  expect(chunks[0]!.isEntry).toBe(true);
+  const own = chunks.flatMap(({ isEntry, imports }) => (isEntry ? imports : []));
+  const isOwn = ({ isEntry, fileName }: (typeof chunks)[number]) => isEntry || own.includes(fileName);
+  const ownModule = gzipped.reduce((sum, bytes, i) => sum + (isOwn(chunks[i]!) ? bytes : 0), 0);
   expect(ownModule).toBeLessThanOrEqual(LARGEST_MODULE_BYTES);
   expect(gzipped.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThanOrEqual(LARGEST_SUM_BYTES);
 });

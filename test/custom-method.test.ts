@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { defineMethod, type MethodDefinition, methodOf } from '../src/custom-method.ts';
+import { type MethodDefinition, methodOf } from '../src/custom-method.ts';
+import { defineMethod } from '../src/define-method.ts';
 import { OptionError } from '../src/errors.ts';
 
 describe('defineMethod', () => {

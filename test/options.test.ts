@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../src/errors.ts';
-import { DEFAULT_OPTIONS, type ExplainOptions } from '../src/options.ts';
-import { MAX_SAMPLES, type OptionContext, resolveFit, resolveOptions, resolveTopK } from '../src/resolve-options.ts';
+import { DEFAULT_OPTIONS, type ExplainOptions, MAX_SAMPLES } from '../src/options.ts';
+import { type OptionContext, resolveFit, resolveOptions, resolveTopK } from '../src/resolve-options.ts';
 
 /** A model of ten classes whose one layer has 8 maps of 6 × 4 cells. */
 const MODEL: OptionContext = {

@@ -2,6 +2,8 @@
  * What an explanation leaves on the GPU: the feature maps of the clean picture (or their mean over the noisy copies) and
  * what weights them. Other choices of feature maps and cells make another heat map of them without the network.
  */
+
+import { optionChecks } from '../checked-options.ts';
 import { type AnyMethod, methodName, methodOf } from '../custom-method.ts';
 import { OptionError, ReleasedError } from '../errors.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
@@ -11,7 +13,6 @@ import { Workspace } from '../gpu/workspace.ts';
 import { expressionMap, gradientMap, map } from '../ops/map.ts';
 import { MOMENT_FLOATS } from '../ops/moments.ts';
 import type { ResolvedSelection, SelectionOptions } from '../options.ts';
-import { resolveSelection } from '../resolve-options.ts';
 import { subsetMask } from './subset.ts';
 
 export interface FeatureShape {
@@ -137,6 +138,7 @@ export class KeptMaps {
    * @throws OptionError, ReleasedError
    */
   async combine(options: SelectionOptions): Promise<{ signed: Float32Array; rectified: Float32Array; maps: number }> {
+    const { resolveSelection } = await optionChecks();
     this.#throwIfReleased();
     const weighted = this.#weighted;
     const { maps, height, width } = weighted;

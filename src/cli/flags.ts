@@ -1,5 +1,13 @@
 /** The options of `explain` and `classify`: from text to the library's own, and back to a flag in messages. */
 import { InvalidArgumentError, Option } from 'commander';
+import {
+  ACTIVATIONS,
+  ALPHA_DENOMINATORS,
+  ALPHA_GRADIENTS,
+  ALPHA_GUARDS,
+  ALPHA_NORMALIZATIONS,
+  ALPHA_NUMERATORS,
+} from '../conventions.ts';
 import { OptionError } from '../errors.ts';
 import { TUNE_MODES, type TuneMode } from '../gpu/tuner.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
@@ -10,16 +18,7 @@ import { BUILT_IN_MODEL, type ModelName } from '../network/models.ts';
 import { CONV2D_VARIANTS, type Conv2dVariant } from '../ops/conv2d.variants.ts';
 import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS, FUSIONS, type Fusion } from '../options.ts';
 import { DEFAULT_PRECISION, PRECISIONS, type Precision } from '../precision.ts';
-import {
-  ACTIVATIONS,
-  ALPHA_DENOMINATORS,
-  ALPHA_GRADIENTS,
-  ALPHA_GUARDS,
-  ALPHA_NORMALIZATIONS,
-  ALPHA_NUMERATORS,
-  PRESETS,
-  type PresetName,
-} from '../presets.ts';
+import { PRESETS, type PresetName } from '../presets.ts';
 import { SCORES } from '../scores.ts';
 
 export const DEFAULT_MODEL: ModelName = 'vgg16';

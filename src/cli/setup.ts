@@ -79,7 +79,7 @@ export async function chooseModel(
   const { width, precision } = flags;
   const file = location === undefined || random ? undefined : await lookIntoWeights(location, signal);
   const { known, variant } = file
-    ? networkOf(file, named, {})
+    ? await networkOf(file, named, {})
     : { known: named ?? findModel(isBuiltInMeant ? BUILT_IN_MODEL : DEFAULT_MODEL), variant: { width } };
   // Found now, not after the GPU: whether there are any.
   if (location === undefined) publishedSource(known);

@@ -3,13 +3,13 @@
 
 /** The GPU as the rest of the library sees it: a device, its pipelines, its buffers, and one way to run dispatches. */
 import { DeviceLostError, GpuUnavailableError, LimitError, throwIfAborted } from '../errors.ts';
+import { onDemand } from '../on-demand.ts';
 import { checkOptionNames } from '../option-names.ts';
 import { BufferPool, type BufferSlice, type BufferUse, type Purpose } from './buffers.ts';
 import { type Dispatch, Encoder, Pace } from './encoder.ts';
 import { IdleWork } from './idle.ts';
 import type { Kernel } from './kernel.ts';
 import { type CompiledKernel, PipelineCache } from './pipelines.ts';
-import { GpuTimer } from './timing.ts';
 import { Tuner, type TunerOptions } from './tuner.ts';
 import { browserTuningStore } from './tuning-store.ts';
 
@@ -240,7 +240,8 @@ export class Gpu {
     { signal, onProgress, timed = false }: RunOptions = {},
   ): Promise<{ submits: number; gpuMs: number | undefined }> {
     return this.guard(async () => {
-      const timer = timed ? GpuTimer.create(this.device, this.pool) : undefined;
+      const timing = timed && (await onDemand('what takes the time on the GPU', () => import('./timing.ts')));
+      const timer = timing ? timing.GpuTimer.create(this.device, this.pool) : undefined;
       try {
         const beforeSubmit = () => throwIfAborted(signal);
         const { submits } = await this.#encoder.run(dispatches, { beforeSubmit, onProgress, timer });

@@ -1,9 +1,8 @@
 /** Heat maps as numbers at another size. */
-import { OptionError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Workspace } from '../gpu/workspace.ts';
 import { upsample } from '../ops/upsample.ts';
-import { checkOptionNames } from '../option-names.ts';
+import { checkSize } from './map-size.ts';
 
 /**
  * Enlarges maps [maps, height, width] bilinearly with half-pixel centres (align_corners = false).
@@ -30,17 +29,5 @@ export async function upsampleMaps(
     return { data: new Float32Array(bytes), shape: [maps, size.height, size.width] };
   } finally {
     workspace.release();
-  }
-}
-
-/**
- * @param call its name, for messages
- * @throws OptionError for a size that is no size
- */
-export function checkSize(call: string, size: { height: number; width: number }): void {
-  checkOptionNames(call, size, { height: true, width: true });
-  for (const side of ['height', 'width'] as const) {
-    if (Number.isInteger(size[side]) && size[side] >= 1) continue;
-    throw new OptionError(side, size[side], 'a whole number above 0');
   }
 }

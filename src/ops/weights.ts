@@ -1,10 +1,10 @@
 /** Weights of the feature maps from the moments of the gradient. */
 import lanesLib from '../../shaders/lib/lanes.wgsl?raw';
 import weightsSource from '../../shaders/ops/weights.wgsl?raw';
+import type { AlphaConventions } from '../conventions.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
-import type { AlphaConventions } from '../presets.ts';
 import { type CellExpression, MEMORY_FLOPS, source, withExpression } from './common.ts';
 
 const WEIGHTS = source('weights', weightsSource, {

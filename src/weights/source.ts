@@ -3,19 +3,18 @@
  * files is a WeightsError that names the file, and the tensor where there is one.
  */
 import { OptionError, throwIfAborted, WeightsError } from '../errors.ts';
+import { onDemand } from '../on-demand.ts';
 import { checkOptionNames, type OptionNames } from '../option-names.ts';
-import { asWeightsError, ByteReader, checksumOfShards, displayName } from './byte-reader.ts';
+import { asWeightsError, ByteReader, displayName } from './byte-reader.ts';
 import type { WeightsCache } from './cache.ts';
-import type { CachingStore } from './caching-store.ts';
+import { forgetIfBroken, hashes, type Store } from './checked-store.ts';
 import { BYTES_PER_ELEMENT, decode } from './decode.ts';
 import { fetchStore } from './fetch-store.ts';
-import { type Encoding, MAX_HEADER_BYTES, type TensorGroup, type WeightsLayout } from './layout.ts';
+import type { Encoding, WeightsLayout } from './layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
-import { createSha256, type Sha256 } from './sha256.ts';
-import { type DescribedModel, isShardIndex, parseShardIndex, type ShardIndex } from './shard-index.ts';
+import type { DescribedModel } from './shard-index.ts';
 import { type ByteStore, fileListStore } from './store.ts';
 import { filesToRead, streamTensors, totalBytes } from './stream.ts';
-import { parseLayersModel } from './tfjs-layers.ts';
 
 export type { CacheWriter, WeightsCache } from './cache.ts';
 export type { Encoding, WeightsDtype } from './layout.ts';
@@ -174,84 +173,21 @@ export async function openWeights(location: WeightsLocation, options: OpenWeight
       const layout = { format: 'safetensors', groups: [await readSafetensorsHeader(reader, file)] } as const;
       return new OpenedWeights({ store, origin, layout, opened: reader, options });
     }
-    const json = await readJson(reader);
-    await reader.close();
-    const resolve = (path: string) => store.resolve(file, path);
-    if (!isShardIndex(json)) {
-      return new OpenedWeights({ store, origin, layout: parseLayersModel(json, origin, resolve), options });
-    }
-    const index = parseShardIndex(json, origin, resolve);
-    const groups = index.groups ?? (await readShardHeaders(index, origin, store, signal));
-    refuseOtherShards(groups, origin, store, checksum);
-    return new OpenedWeights({ store, origin, layout: { format: 'safetensors', groups }, model: index.model, options });
+    const { readDescription } = await onDemand('what reads weights in parts', () => import('./described.ts'));
+    const { layout, model } = await readDescription(reader, file, store, { checksum, signal });
+    return new OpenedWeights({ store, origin, layout, model, options });
   } catch (error) {
     await forgetIfBroken(error, reader, store);
     throw error;
   }
 }
 
-/** Hugging Face's own index says which tensor lies in which shard, and nothing more: the rest is in the shards' headers. */
-async function readShardHeaders(
-  { shards }: ShardIndex,
-  index: string,
-  store: Store,
-  signal: AbortSignal | undefined,
-): Promise<TensorGroup[]> {
-  const groups: TensorGroup[] = [];
-  for (const { location, names } of shards) {
-    const reader = new ByteReader(store, [{ location, estimatedBytes: Infinity }], hashes(store));
-    reader.abortOn(signal);
-    try {
-      const group = await readSafetensorsHeader(reader, location);
-      const missing = names.find((name) => !group.tensors.some((tensor) => tensor.name === name));
-      if (missing !== undefined) {
-        throw new WeightsError('the index puts a tensor into this file that is not there', {
-          file: displayName(location),
-          tensor: missing,
-          expected: `${names.length} tensors of ${index}`,
-          found: `${group.tensors.length} tensors`,
-        });
-      }
-      const twice = group.tensors.find(({ name }) =>
-        groups.some(({ tensors }) => tensors.some((t) => t.name === name)),
-      );
-      if (twice !== undefined) {
-        const at = { file: displayName(location), tensor: twice.name };
-        throw new WeightsError('another file of the index has the tensor too', at);
-      }
-      const size = group.tensors.reduce((sum, { byteLength }) => sum + byteLength, group.headerBytes);
-      groups.push({ ...group, shard: { size } });
-      await reader.close();
-    } catch (error) {
-      await forgetIfBroken(error, reader, store);
-      throw error;
-    }
-  }
-  return groups;
-}
-
-/** An index with checksums tells before the shards are read whether they are the ones that are wanted. */
-function refuseOtherShards(
-  groups: readonly TensorGroup[],
-  file: string,
-  store: Store,
-  expected: string | undefined,
-): void {
-  const sha256s = groups.flatMap(({ shard }) => shard?.sha256 ?? []);
-  if (expected === undefined || sha256s.length < groups.length) return;
-  const found = `sha256-${checksumOfShards(sha256s, hashes(store)())}`;
-  if (found !== expected) throw new WeightsError('the checksum is wrong', { file, expected, found });
-}
-
-/** A store that can forget what it kept; without a cache there is nothing to forget. */
-type Store = ByteStore & Partial<Pick<CachingStore, 'evict'>>;
-
 async function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): Promise<Store> {
   if (typeof location === 'object' && !(location instanceof URL)) {
     return fileListStore(location instanceof File ? [location] : location);
   }
   // Files that are at hand do without.
-  const { downloads } = await import('./downloads.ts');
+  const { downloads } = await onDemand('what keeps downloads', () => import('./downloads.ts'));
   return downloads(options.store ?? fetchStore(), options.cache, options.checksum);
 }
 
@@ -283,34 +219,6 @@ async function detectContent(reader: ByteReader, file: string): Promise<'tensors
   if (path.endsWith('.json')) return 'json';
   const start = await reader.peek(8);
   return start.includes(0) ? 'tensors' : 'json';
-}
-
-async function readJson(reader: ByteReader): Promise<unknown> {
-  const bytes = await reader.readUpTo(MAX_HEADER_BYTES + 1);
-  const { file } = reader;
-  if (bytes.length > MAX_HEADER_BYTES) {
-    throw new WeightsError('too long for a model.json', { file, expected: `at most ${MAX_HEADER_BYTES} bytes` });
-  }
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch (cause) {
-    const expected = 'the model.json of a TensorFlow.js layers-model, or an index of safetensors files';
-    throw new WeightsError('not JSON', { file, expected }, { cause });
-  }
-}
-
-/** What hashes are made with. */
-function hashes(store: ByteStore): () => Sha256 {
-  return () => store.createSha256?.() ?? createSha256();
-}
-
-/**
- * After an error: closes the reader, and where the content itself was at fault, takes it out of the cache, so that the
- * next attempt fetches it anew. What was kept before a connection broke stays, and so do shards that were checked.
- */
-async function forgetIfBroken(error: unknown, reader: ByteReader, store: Store): Promise<void> {
-  await reader.close();
-  if (error instanceof WeightsError && !reader.transferFailed) await store.evict?.(reader.checkedLocation);
 }
 
 interface OpenedParts {

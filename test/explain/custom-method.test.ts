@@ -1,6 +1,7 @@
 /** Methods of the caller's own, against those of the table that they restate. */
 import { describe, expect } from 'vitest';
-import { type CustomMethod, defineMethod } from '../../src/custom-method.ts';
+import type { CustomMethod } from '../../src/custom-method.ts';
+import { defineMethod } from '../../src/define-method.ts';
 import { OptionError, OverflowError, ShaderError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { MethodName } from '../../src/methods.ts';

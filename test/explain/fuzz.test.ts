@@ -7,6 +7,16 @@
  * seed: GRADCAM_FUZZ_SEED=<seed> GRADCAM_FUZZ_NETWORKS=1 is that network alone.
  */
 import { describe, expect, it } from 'vitest';
+import {
+  ACTIVATIONS,
+  ALPHA_DENOMINATORS,
+  ALPHA_GRADIENTS,
+  ALPHA_GUARDS,
+  ALPHA_NORMALIZATIONS,
+  ALPHA_NUMERATORS,
+  type Conventions,
+  USUAL_CONVENTIONS,
+} from '../../src/conventions.ts';
 import { methodOf } from '../../src/custom-method.ts';
 import { differenceMap } from '../../src/difference.ts';
 import { OverflowError } from '../../src/errors.ts';
@@ -23,16 +33,6 @@ import {
 } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import { type Cell, type ExplainOptions, FUSIONS, type SelectionOptions } from '../../src/options.ts';
-import {
-  ACTIVATIONS,
-  ALPHA_DENOMINATORS,
-  ALPHA_GRADIENTS,
-  ALPHA_GUARDS,
-  ALPHA_NORMALIZATIONS,
-  ALPHA_NUMERATORS,
-  type Conventions,
-  USUAL_CONVENTIONS,
-} from '../../src/presets.ts';
 import { explainProgressively } from '../../src/progressive.ts';
 import { SCORE_TABLE, SCORES, type ScoreName } from '../../src/scores.ts';
 import { assert, assertSameBits } from '../harness/assertions.ts';

@@ -1,6 +1,6 @@
 /** Every score with every kind of weights, against the float64 oracle. Imports nothing of Node: it serves every runtime. */
 import { describe } from 'vitest';
-import { defineMethod } from '../../src/custom-method.ts';
+import { defineMethod } from '../../src/define-method.ts';
 import { explain } from '../../src/explain.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { thorough } from '../harness/adapter.ts';

@@ -1,4 +1,5 @@
 import { describe } from 'vitest';
+import { type AlphaConventions, USUAL_CONVENTIONS } from '../../src/conventions.ts';
 import { MOMENT_FLOATS } from '../../src/ops/moments.ts';
 import {
   activationShareWeights,
@@ -7,7 +8,6 @@ import {
   meanGradientWeights,
   type WeightsShape,
 } from '../../src/ops/weights.ts';
-import { type AlphaConventions, USUAL_CONVENTIONS } from '../../src/presets.ts';
 import { assertClose, assertEqual } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
