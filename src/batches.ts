@@ -1,8 +1,7 @@
 /** The dispatches of a batch, in the order of the plan: from the noisy copies forward to the scores, and back to the moments. */
-import { probableClasses } from './cam/probable-classes.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
-import type { Cam, ClassTable, Job, PathJob } from './job.ts';
+import { atInput, type Cam, type Job } from './job.ts';
 import { elementsOf } from './network/graph.ts';
 import { tensorName } from './network/lifetimes.ts';
 import {
@@ -21,12 +20,10 @@ import { poolShape } from './network/shapes.ts';
 import type { Batch } from './network/split.ts';
 import { classByClass, type Step } from './network/steps.ts';
 import { argmax } from './ops/argmax.ts';
-import { classMoments } from './ops/class-moments.ts';
 import { moments, momentWeights, scoreDerivatives, unpooledMoments } from './ops/moments.ts';
 import { noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
 import { overflow } from './ops/overflow.ts';
-import { path } from './ops/path.ts';
 import { copySample, sampleMean } from './ops/sample-mean.ts';
 import { logSoftmaxGradInput, softmax } from './ops/softmax.ts';
 import { SCORE_TABLE } from './scores.ts';
@@ -66,65 +63,8 @@ export function backwardBatch(jobs: readonly Job[], batch: Batch): Dispatch[] {
 }
 
 /** Of a call's jobs, the first at a node; where none is there, it is the layer of guided Grad-CAM. */
-function jobAt(jobs: readonly Job[], target: string): Job {
+export function jobAt(jobs: readonly Job[], target: string): Job {
   return jobs.find((job) => job.target === target) ?? (jobs[0].cam as Cam).job;
-}
-
-/** What a sum over all classes takes of a batch's samples. */
-export interface KeptClasses {
-  /** The most that a sample takes. */
-  readonly keptClasses: number;
-  /** The largest probability that a sample's other classes have together. */
-  readonly droppedMass: number;
-}
-
-/**
- * Reads the logits that forwardBatch() made and writes down, for each sample, the classes whose gradients it takes: they
- * depend on its own probabilities alone, not on the other samples of its batch.
- */
-export async function chooseClasses(job: Job, batch: Batch): Promise<KeptClasses> {
-  const { context, classes, options } = job;
-  const { gpu } = context.parameters;
-  const table = job.classTable as ClassTable;
-  const rows = batch.gradients;
-  if (rows === 0) return { keptClasses: 0, droppedMass: 0 };
-  const logits = activationSlice(context, context.graph.logits.name);
-  const values = await gpu.readFloats({ ...logits, size: 4 * rows * classes });
-  const chosen = Array.from({ length: rows }, (_, row) =>
-    probableClasses(values.subarray(row * classes, (row + 1) * classes), options.maxDroppedShare),
-  );
-  const most = Math.max(...chosen.map(({ classes: kept }) => kept.length));
-  // Samples that take fewer have classes of probability 0, which add nothing.
-  const index = new Uint32Array(most * rows);
-  const probabilities = new Float32Array(most * rows);
-  for (const [row, kept] of chosen.entries()) {
-    for (const [rank, classIndex] of kept.classes.entries()) {
-      index[rank * rows + row] = classIndex;
-      probabilities[rank * rows + row] = kept.probabilities[rank];
-    }
-  }
-  gpu.write(table.index.buffer, index);
-  gpu.write(table.probabilities.buffer, probabilities);
-  return { keptClasses: most, droppedMass: Math.max(...chosen.map(({ droppedMass }) => droppedMass)) };
-}
-
-/** The ways back of the classes that chooseClasses() wrote down, which all explained classes share. */
-export function classMomentsBatch(jobs: readonly Job[], batch: Batch, { keptClasses }: KeptClasses): Dispatch[] {
-  const [{ context, classes, classTable }] = jobs;
-  const { index, probabilities } = classTable as ClassTable;
-  const samples = batch.gradients;
-  const logits = activationSlice(context, context.graph.logits.name);
-  const y = gradientSlice(context, context.graph.logits.name);
-  return Array.from({ length: keptClasses }, (_, rank) => {
-    const first = rank * samples;
-    const add = (target: string) => {
-      const { maps, cells } = jobAt(jobs, target);
-      const grad = gradientSlice(context, target);
-      const sums = tensorSlice(context, tensorName.classMoments(target));
-      return [classMoments(maps * cells, samples, { grad, probabilities, moments: sums, first, restart: rank === 0 })];
-    };
-    return waysBack(context, batch, logSoftmaxGradInput(classes, samples, { logits, index, y, first }), add);
-  }).flat();
 }
 
 function seedStep({ plan }: RunContext): number {
@@ -138,7 +78,7 @@ function forwardDispatches(jobs: readonly Job[], step: Step, batch: Batch): Disp
   const logits = activationSlice(context, context.graph.logits.name);
   switch (step.kind) {
     case 'input':
-      return [job.path ? pathDispatch(job, job.path, batch) : noiseDispatch(job, batch)];
+      return [job.path ? atInput(job).pathDispatch(job, job.path, batch) : noiseDispatch(job, batch)];
     case 'forward':
       return forwardStep(context, step, rows);
     case 'mask':
@@ -148,7 +88,7 @@ function forwardDispatches(jobs: readonly Job[], step: Step, batch: Batch): Disp
     case 'logits':
       return [
         ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.copyOverflow })] : []),
-        ...(job.path ? baselineScores(job, job.path, batch, logits) : []),
+        ...(job.path ? atInput(job).baselineScores(job, job.path, batch, logits) : []),
         ...(batch.clean ? cleanScores(job, batch.noisy, logits) : []),
       ];
     default:
@@ -157,7 +97,7 @@ function forwardDispatches(jobs: readonly Job[], step: Step, batch: Batch): Disp
 }
 
 /** From a gradient of the logits to that of each target. @param end what is done with it there */
-function waysBack(
+export function waysBack(
   context: RunContext,
   batch: Batch,
   seed: Dispatch,
@@ -225,24 +165,6 @@ function noiseDispatch({ context, options, input, range }: Job, batch: Batch): D
     range,
     y: activationSlice(context, context.graph.input.name),
   });
-}
-
-function pathDispatch({ context, input }: Job, { steps, baseline }: PathJob, batch: Batch): Dispatch {
-  const [channels, height, width] = context.graph.input.shape;
-  const rows = { firstPoint: batch.firstSample, points: batch.noisy, clean: batch.clean };
-  const y = activationSlice(context, context.graph.input.name);
-  return path({ channels, cells: height * width, steps }, rows, { x: input, baseline, y });
-}
-
-/** Those of the baseline itself, which is the sample behind the last point. */
-function baselineScores(
-  { classes }: Job,
-  { steps, baselineLogits }: PathJob,
-  batch: Batch,
-  x: BufferSlice,
-): Dispatch[] {
-  const row = steps - batch.firstSample;
-  return row >= 0 && row < batch.noisy ? [copySample(classes, row, { x, total: baselineLogits })] : [];
 }
 
 /** Keeps the feature maps that the final sum will weight, and those of the clean picture that α takes beside them. */

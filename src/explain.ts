@@ -4,7 +4,7 @@
  * on the GPU. The formulas are those of Omeiza et al. 2019 and its predecessors; see src/ops for each.
  */
 
-import { backwardBatch, chooseClasses, classMomentsBatch, forwardBatch, type KeptClasses } from './batches.ts';
+import { backwardBatch, forwardBatch } from './batches.ts';
 import { checkedCall } from './checked-options.ts';
 import { classTitle } from './class-names.ts';
 import { methodOf } from './custom-method.ts';
@@ -17,6 +17,7 @@ import { type ImageInput, readPicture } from './image/picture.ts';
 import {
   checkDerivatives,
   type Job,
+  type KeptClasses,
   needsClassMoments,
   prepareInput,
   prepareJobs,
@@ -24,8 +25,7 @@ import {
   weightsLastGradient,
 } from './job.ts';
 import { bytesToKeep, keptMaps, lastingParts } from './kept-results.ts';
-import { mapDispatches, readResults, weighByFunction } from './maps.ts';
-import { maskedDispatches } from './masked-passes.ts';
+import { mapDispatches, readResults } from './maps.ts';
 import { takesPath } from './methods.ts';
 import type { Model } from './model.ts';
 import { type Plan, planExplanation } from './network/plan.ts';
@@ -45,6 +45,7 @@ import {
   hasEvenAreas,
   type ResolvedOptions,
 } from './options.ts';
+import { loadParts } from './parts.ts';
 import { SCORE_TABLE } from './scores.ts';
 import { beginJob } from './tune.ts';
 import { checksumOf } from './weights/sha256.ts';
@@ -85,14 +86,8 @@ export async function explain(
   const { asked, fusion, isList } = await checkedCall(options, model);
   const all = asked.flat();
   const explanations = await explainAll(model, image, all, options);
-  const ofClass = (c: number) => explanations.slice(c * asked[c].length, (c + 1) * asked[c].length);
-  const results = fusion
-    ? await fuseAll(
-        model,
-        asked.map((_, c) => ofClass(c)),
-        fusion,
-      )
-    : explanations;
+  const ofClasses = asked.map((ofLayers, c) => explanations.slice(c * ofLayers.length, (c + 1) * ofLayers.length));
+  const results = fusion ? await fuseAll(model, ofClasses, fusion) : explanations;
   return isList ? results : results[0];
 }
 
@@ -208,8 +203,8 @@ export async function* explainInBatches(
   const [common] = asked;
   const method = methodOf(common.method);
   const hasPath = takesPath(method);
-  const takesClasses = needsClassMoments(common);
-  await loadTunings(gpu);
+  const [parts] = await Promise.all([loadParts(common), loadTunings(gpu)]);
+  const { masked, classes, byFunction } = parts;
   const { plan, targets, target, rows } = planPass(model, asked, kernels);
   const { batches } = plan;
   gpu.pool.resetPeak();
@@ -223,7 +218,7 @@ export async function* explainInBatches(
   let isFinished = false;
   try {
     if (method.place === 'layer') model.recentMaps.makeRoom(targets.map((name) => bytesToKeep(model, name, common)));
-    const jobs = await prepareJobs(model, asked, plan, targets, workspace, lasting);
+    const jobs = await prepareJobs(model, asked, plan, targets, workspace, lasting, parts);
     const [job] = jobs;
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
     const sampleDispatches = await prepareSamples(model, job, workspace);
@@ -233,7 +228,6 @@ export async function* explainInBatches(
     checksum.catch(() => {}); // awaited below, unless something else fails before
     clock.lap('prepare');
 
-    const asksFunction = method.weights === 'function';
     const progress = progressReporter(sumOf(batches.map(batchRows)), onProgress);
     let done = 0;
     let samples = 0;
@@ -249,31 +243,31 @@ export async function* explainInBatches(
       samples += hasPath ? batch.gradients : batch.noisy;
       const dispatches = [
         ...(i === 0 ? [...input.dispatches, ...sampleDispatches] : []),
-        ...(batch.masked ? maskedDispatches(jobs, batch.masked) : forwardBatch(jobs, batch)),
+        ...(masked && batch.masked ? masked.maskedDispatches(jobs, batch.masked) : forwardBatch(jobs, batch)),
       ];
       if (i === 0 && common.contrast !== undefined && common.classIndex === undefined) {
         await run(dispatches.splice(0));
         await refuseChosenContrast(model, job, common.contrast);
       }
-      if (takesClasses) {
+      if (classes) {
         // How many ways back there are depends on the logits.
         await run(dispatches.splice(0));
-        const kept = await chooseClasses(job, batch);
-        dispatches.push(...classMomentsBatch(jobs, batch, kept));
+        const kept = await classes.chooseClasses(job, batch);
+        dispatches.push(...classes.classMomentsBatch(jobs, batch, kept));
         taken.push(kept);
       }
       dispatches.push(...backwardBatch(jobs, batch));
       for (const each of jobs) {
         if (grow) dispatches.push(...(await grow(each, batch, workspace)));
-        if (!(grow || (isLast && !asksFunction))) continue;
+        if (!(grow || (isLast && !byFunction))) continue;
         // Each map counts anew.
         gpu.write(each.zeroCells.buffer, Uint32Array.of(0));
         dispatches.push(...mapDispatches(each, samples));
       }
       const rows = batchRows(batch);
       await run(dispatches, (share) => progress(done + Math.floor(share * rows)));
-      if (isLast && asksFunction) {
-        for (const each of jobs) await weighByFunction(each, samples);
+      if (isLast && byFunction) {
+        for (const each of jobs) await byFunction(each, samples);
         await gpu.run(
           jobs.flatMap((each) => mapDispatches(each, samples)),
           { signal },
@@ -298,7 +292,7 @@ export async function* explainInBatches(
     const timings = { ...clock.times(), gpu: gpuMs };
     const kept = keptMaps(gpu, jobs, samples, lasting);
     const classSums = {
-      keptClasses: takesClasses ? Math.max(...taken.map(({ keptClasses }) => keptClasses)) : undefined,
+      keptClasses: classes ? Math.max(...taken.map(({ keptClasses }) => keptClasses)) : undefined,
       droppedMass: Math.max(0, ...taken.map(({ droppedMass }) => droppedMass)),
     };
     const explanations = results.map((raw, i) => {

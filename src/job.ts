@@ -8,18 +8,19 @@ import type { Workspace } from './gpu/workspace.ts';
 import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
-import { METHODS, takesLayer, takesPath } from './methods.ts';
+import { type LayerMethod, METHODS, takesLayer, takesPath } from './methods.ts';
 import type { Model } from './model.ts';
-import { type ClassWeightsScratch, classWeightsScratch } from './network/class-weights.ts';
+import type { ClassWeightsScratch } from './network/class-weights.ts';
 import { elementsOf, type Graph } from './network/graph.ts';
 import type { Plan } from './network/plan.ts';
 import type { RunContext } from './network/run.ts';
+import type { Batch } from './network/split.ts';
 import type { AttributionFactor } from './ops/attribution.ts';
 import { MASK_RANGE_FLOATS } from './ops/mask-input.ts';
 import { MOMENT_FLOATS, SAMPLE_WEIGHT_FLOATS } from './ops/moments.ts';
 import { inputRange } from './ops/noise.ts';
-import { type AxisFit, type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
-import { type SingularVectorScratch, singularVectorGramFloats } from './ops/singular-vector.ts';
+import { type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
+import type { SingularVectorScratch } from './ops/singular-vector.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
 import { SCORE_TABLE } from './scores.ts';
 
@@ -51,6 +52,7 @@ export interface Job {
   /** K and the cells of one of the layer's maps; of the input, its channels and the cells of one of them. */
   readonly maps: number;
   readonly cells: number;
+  readonly parts: JobParts;
   /** Which heat maps to make; none of feature maps at the input. */
   readonly selection: Selection | undefined;
   /** The clean picture as the network takes it. */
@@ -97,6 +99,57 @@ export interface Job {
 export interface ClassTable {
   readonly index: BufferSlice;
   readonly probabilities: BufferSlice;
+}
+
+/** What a sum over all classes takes of a batch's samples. */
+export interface KeptClasses {
+  /** The most that a sample takes. */
+  readonly keptClasses: number;
+  /** The largest probability that a sample's other classes have together. */
+  readonly droppedMass: number;
+}
+
+/** What is loaded with the first call that takes more than a Grad-CAM at a layer does; see parts.ts. */
+export interface JobParts {
+  readonly otherWeights?: OtherWeights;
+  readonly atInput?: AtInput;
+}
+
+/** Weights of the feature maps that are made in other ways than those of the Grad-CAMs. */
+export interface OtherWeights {
+  /** What they are made in, of one layer. */
+  weightsScratch(
+    method: LayerMethod,
+    context: RunContext,
+    shape: { maps: number; cells: number },
+    workspace: Workspace,
+  ): Pick<Job, 'classWeights' | 'singularVector'>;
+  otherWeights(job: Job, weighted: WeightedMaps): Dispatch[];
+}
+
+/** Methods that attribute the score to the values of the input. */
+export interface AtInput {
+  /** A job at the input whose gradient is multiplied with the Grad-CAM of a layer. */
+  multipliedByGradCam(
+    job: Job,
+    layer: ReturnType<Model['resolveLayer']>,
+    activations: BufferSlice,
+    workspace: Workspace,
+  ): Job;
+  /** A black pixel through the preprocessing itself, so that a black picture has the very bits of its baseline. */
+  blackBaseline(model: Model, workspace: Workspace, baseline: BufferSlice): Promise<Dispatch[]>;
+  /** The points of a batch, in place of noisy copies. */
+  pathDispatch(job: Job, path: PathJob, batch: Batch): Dispatch;
+  /** The scores of the baseline itself, which is the sample behind the last point. */
+  baselineScores(job: Job, path: PathJob, batch: Batch, logits: BufferSlice): Dispatch[];
+  /** What the values of the input add, from the moments of the gradient there. */
+  attributionDispatch(job: Job, weighted: WeightedMaps): Dispatch;
+}
+
+/** What a job at the input was given. */
+export function atInput({ parts }: Pick<Job, 'parts'>): AtInput {
+  if (!parts.atInput) throw new Error('methods at the input are not loaded');
+  return parts.atInput;
 }
 
 /** Whether a method is made of the score's second and third derivative, or hands them to somebody. */
@@ -162,6 +215,7 @@ export interface LastingParts {
  * @param asked options in force; they differ in class and layer alone
  * @param targets the layer of each whose feature maps are weighted, or the model's input
  * @param lasting of each; all else is lent by `workspace`
+ * @param parts those that the method takes
  */
 export function prepareJobs(
   model: Model,
@@ -170,6 +224,7 @@ export function prepareJobs(
   targets: readonly string[],
   workspace: Workspace,
   lasting: readonly LastingParts[],
+  parts: JobParts,
 ): Promise<Job[]> {
   return model.gpu.guard(async () => {
     const [common] = asked;
@@ -186,6 +241,7 @@ export function prepareJobs(
     const camActivations =
       camLayer && workspace.floats("activations of the layer's Grad-CAM", elementsOf(camLayer.shape));
     const shared = {
+      parts,
       context: runContext(model, plan, workspace),
       classes,
       input,
@@ -205,11 +261,11 @@ export function prepareJobs(
             probabilities: workspace.floats('probabilities of the kept classes', classes * plan.rows),
           }
         : undefined,
-      classWeights:
-        method.weights === 'class-weights'
-          ? classWeightsScratch(model.graph, model.parameters.convention, workspace)
-          : undefined,
     };
+    const weightsScratch = (shape: { maps: number; cells: number }) =>
+      method.place === 'layer' && parts.otherWeights
+        ? parts.otherWeights.weightsScratch(method, shared.context, shape, workspace)
+        : { classWeights: undefined, singularVector: undefined };
     const ofLayer = once((target: string, { activations }: LastingParts) => {
       const [maps, height, width] = model.graph.shape(target);
       const cells = height * width;
@@ -225,17 +281,9 @@ export function prepareJobs(
             method.weights === 'alpha' && common.nSamples > 0 && common.activations === 'last'
               ? workspace.floats('activations of the clean picture', maps * cells)
               : undefined,
-          singularVector:
-            method.weights === 'singular-vector'
-              ? {
-                  largest: workspace.filled('largest activation', Uint32Array.of(0)),
-                  gram: workspace.floats('Gram matrix', singularVectorGramFloats({ maps, cells })),
-                  product: workspace.floats('product with the Gram matrix', maps),
-                  ended: workspace.floats('end of the power iteration', 1),
-                }
-              : undefined,
           maskRanges:
             method.masks === 'input' ? workspace.floats('ranges of the masks', maps * MASK_RANGE_FLOATS) : undefined,
+          ...weightsScratch({ maps, cells }),
         },
       };
     });
@@ -273,7 +321,9 @@ export function prepareJobs(
         signed: { ...workspace.floats('signed maps', signedMaps * cells), size: 4 * signedMaps * cells },
         rectified: { ...workspace.floats('maps', heatMaps * cells), size: 4 * heatMaps * cells },
       };
-      return camLayer && camActivations ? multipliedByGradCam(job, camLayer, camActivations, workspace) : job;
+      return camLayer && camActivations
+        ? atInput(job).multipliedByGradCam(job, camLayer, camActivations, workspace)
+        : job;
     });
   });
 }
@@ -285,54 +335,6 @@ function once<Name, Rest extends unknown[], Thing>(make: (name: Name, ...rest: R
     if (!made.has(name)) made.set(name, make(name, ...rest));
     return made.get(name) as Thing;
   };
-}
-
-/** A job at the input whose gradient is multiplied with the Grad-CAM of a layer. */
-function multipliedByGradCam(
-  job: Job,
-  { name: target, shape: [maps, height, width] }: ReturnType<Model['resolveLayer']>,
-  activations: BufferSlice,
-  workspace: Workspace,
-): Job {
-  const options = { ...job.options, method: 'grad-cam' } as const;
-  const cells = height * width;
-  const cam: Job = {
-    ...job,
-    options,
-    target,
-    maps,
-    cells,
-    selection: uploadSelection({ maps, height, width }, options, workspace),
-    weighted: {
-      method: options.method,
-      maps,
-      height,
-      width,
-      activations,
-      sums: workspace.floats("moment sums of the layer's Grad-CAM", maps * cells * MOMENT_FLOATS),
-      weights: workspace.floats("map weights of the layer's Grad-CAM", maps),
-    },
-    largestScore: workspace.floats("largest score of the layer's Grad-CAM", 1),
-    signed: { ...workspace.floats("the layer's signed Grad-CAM", cells), size: 4 * cells },
-    rectified: { ...workspace.floats("the layer's Grad-CAM", cells), size: 4 * cells },
-  };
-  const enlarged = workspace.floats("the layer's enlarged Grad-CAM", job.cells);
-  return { ...job, cam: { job: cam, enlarged }, factor: { heat: enlarged } };
-}
-
-const ONE_PIXEL: AxisFit = { size: 1, resized: 1, origin: 0, input: 1 };
-
-/** A black pixel through the preprocessing itself, so that a black picture has the very bits of its baseline. */
-async function blackBaseline(model: Model, workspace: Workspace, baseline: BufferSlice): Promise<Dispatch[]> {
-  const shape = { x: ONE_PIXEL, y: ONE_PIXEL };
-  const [pixels, rows] = await model.gpu.guard(async () => [
-    workspace.filled('a black pixel', Uint32Array.of(0)),
-    workspace.floats('a resized pixel', preprocessRowFloats(shape)),
-  ]);
-  return [
-    resizeRows(shape, { firstRow: 0, rows: 1 }, { pixels, rows }),
-    preprocess(shape, model.preprocessing, { rows, input: baseline }),
-  ];
 }
 
 function prepareSampleWeights(
@@ -388,5 +390,5 @@ export async function prepareSamples(model: Model, job: Job, workspace: Workspac
   const { context, input, path: line, range, options } = job;
   if (!line) return [inputRange(elementsOf(context.graph.input.shape), { x: input, range })];
   // The training set's mean colour is zero, which the baseline is already.
-  return options.baseline === 'black' ? blackBaseline(model, workspace, line.baseline) : [];
+  return options.baseline === 'black' ? atInput(job).blackBaseline(model, workspace, line.baseline) : [];
 }

@@ -1,22 +1,15 @@
 /** From the moments of the gradient, or the feature maps alone, to the heat maps and back to the caller. */
 
-import { type KeptClasses, momentsDispatch } from './batches.ts';
+import { momentsDispatch } from './batches.ts';
 import { heatMapDispatch, type WeightedMaps } from './cam/kept-maps.ts';
-import { holdLayer } from './cam/traced-layer.ts';
-import { type CustomMethod, methodName, methodOf, type WeightsFunction } from './custom-method.ts';
-import { OptionError } from './errors.ts';
+import { methodName, methodOf } from './custom-method.ts';
 import type { RawResult } from './explanation.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
-import type { Cam, Job } from './job.ts';
-import type { InputMethod } from './methods.ts';
-import { type ClassWeightsScratch, classWeights } from './network/class-weights.ts';
+import { atInput, type Cam, type Job, type KeptClasses } from './job.ts';
 import type { Batch } from './network/split.ts';
-import { attribution } from './ops/attribution.ts';
-import { maskedScoreWeights, scoreDropWeights } from './ops/masked-scores.ts';
-import { type SingularVectorScratch, singularVector } from './ops/singular-vector.ts';
 import { upsample } from './ops/upsample.ts';
-import { activationShareWeights, alphaWeights, expressionWeights, meanGradientWeights } from './ops/weights.ts';
+import { alphaWeights, meanGradientWeights } from './ops/weights.ts';
 
 /**
  * From the moments, or the feature maps alone, to the map.
@@ -26,7 +19,10 @@ import { activationShareWeights, alphaWeights, expressionWeights, meanGradientWe
 export function mapDispatches(job: Job, samples: number): Dispatch[] {
   const weighted = { ...job.weighted, samples: Math.max(1, samples) };
   if (!job.selection)
-    return [...(job.cam ? enlargedGradCam(job, job.cam, samples) : []), attributionDispatch(job, weighted)];
+    return [
+      ...(job.cam ? enlargedGradCam(job, job.cam, samples) : []),
+      atInput(job).attributionDispatch(job, weighted),
+    ];
   return [...weightDispatches(job, weighted), heatMapDispatch(weighted, job.selection, job)];
 }
 
@@ -49,23 +45,11 @@ export function batchMapDispatches(
   return [momentsDispatch(job, batch, own.sums, true), ...mapDispatches(ofBatch, batch.gradients)];
 }
 
-/** What the values of the input add, from the moments of the gradient there. */
-function attributionDispatch(
-  { options, maps: channels, cells, factor, signed, rectified }: Job,
-  { sums, samples }: WeightedMaps,
-): Dispatch {
-  const { reduce } = methodOf(options.method) as InputMethod;
-  return attribution({ channels, cells, samples }, reduce, { sums, signed, map: rectified }, factor);
-}
-
 /** What the method weights the feature maps with; for those that weight cells the moments are enough. */
 function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
-  const { options, zeroCells, maps, cells, singularVector: scratch, maskRanges: ranges, maskedScores: scores } = job;
-  const { cleanLogits, classIndex: index, lastGradient, cleanActivations } = job;
+  const { options, zeroCells, maps, cells, lastGradient, cleanActivations, parts } = job;
   const shape = { maps, cells, samples: weighted.samples };
-  const { weights: kind, expression, needsGradient } = methodOf(options.method);
-  const name = methodName(options.method);
-  switch (kind) {
+  switch (methodOf(options.method).weights) {
     case 'mean-gradient':
       return [meanGradientWeights(shape, weighted)];
     case 'alpha':
@@ -77,64 +61,17 @@ function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
           lastGradient,
         }),
       ];
-    case 'activation-share':
-      return [activationShareWeights(shape, weighted)];
     case 'gradient':
     case 'positive-gradient':
       return [];
-    case 'class-weights': {
-      const { weights } = weighted;
-      const { contrast } = options;
-      return classWeights(job.context, job.classWeights as ClassWeightsScratch, { index, weights, contrast });
-    }
-    case 'expression': {
-      const sums = needsGradient ? weighted.sums : undefined;
-      return [expressionWeights(shape, { name, text: expression as string }, { ...weighted, sums })];
-    }
-    case 'cell-expression':
-      // What the expression calls sum_a.
-      return [expressionWeights(shape, { name, text: 'a' }, { ...weighted, sums: undefined })];
     case 'function':
       // weighByFunction() has written them.
       return [];
     case undefined:
-      throw new Error(`${name} weights no feature maps`);
-    case 'singular-vector': {
-      const { activations, weights: vector } = weighted;
-      return singularVector(shape, { activations, vector, ...(scratch as SingularVectorScratch) });
-    }
-    case 'masked-scores': {
-      const { weights } = weighted;
-      return [maskedScoreWeights(maps, { scores: scores as BufferSlice, ranges: ranges as BufferSlice, weights })];
-    }
-    case 'score-drop': {
-      const { weights } = weighted;
-      return [scoreDropWeights(maps, { scores: scores as BufferSlice, logits: cleanLogits, index, weights })];
-    }
-  }
-}
-
-/**
- * Asks the method's function for the weights of the feature maps, by what the moments hold by now.
- *
- * @throws OptionError for weights that are none; whatever the function throws
- */
-export async function weighByFunction(
-  { context, options, target, weighted, maps }: Job,
-  samples: number,
-): Promise<void> {
-  const { gpu } = context.parameters;
-  const { name, weights: weigh } = options.method as CustomMethod;
-  const held = await holdLayer(gpu, target, { ...weighted, samples: Math.max(1, samples) });
-  try {
-    const weights = await (weigh as WeightsFunction)(held.layer);
-    const areNumbers = weights instanceof Float32Array && weights.every(Number.isFinite);
-    if (!areNumbers || weights.length !== maps) {
-      throw new OptionError(`the weights by ${name}`, weights, `a Float32Array of ${maps} finite numbers, one a map`);
-    }
-    gpu.write(weighted.weights.buffer, weights);
-  } finally {
-    held.release();
+      throw new Error(`${methodName(options.method)} weights no feature maps`);
+    default:
+      if (!parts.otherWeights) throw new Error(`weights of ${methodName(options.method)} are not loaded`);
+      return parts.otherWeights.otherWeights(job, weighted);
   }
 }
 

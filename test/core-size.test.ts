@@ -10,9 +10,9 @@ import { ensureFreshBuild } from './harness/build.ts';
 import { filesBelow, ROOT } from './harness/modules.ts';
 
 /** Of a page that explains, as the README's ten lines do: its own module, which every map needs. The aim is 60 kB with kernels. */
-const LARGEST_MODULE_BYTES = 67_500;
+const LARGEST_MODULE_BYTES = 65_500;
 /** That and all that is loaded on demand. */
-const LARGEST_SUM_BYTES = 105_500;
+const LARGEST_SUM_BYTES = 108_000;
 
 const page = mkdtempSync(join(tmpdir(), 'gradcam-page-'));
 beforeAll(ensureFreshBuild);

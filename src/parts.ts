@@ -1,0 +1,36 @@
+/** What is loaded with the first call that takes more than a Grad-CAM at a layer does. */
+import { methodOf } from './custom-method.ts';
+import { type JobParts, needsClassMoments } from './job.ts';
+import { onDemand } from './on-demand.ts';
+import type { ResolvedOptions } from './options.ts';
+
+export interface Parts extends JobParts {
+  readonly masked?: typeof import('./masked-passes.ts');
+  readonly classes?: typeof import('./class-passes.ts');
+  readonly byFunction?: typeof import('./other-weights.ts').weighByFunction;
+}
+
+/** The weights that the Grad-CAMs take, and maps that need none. */
+const USUAL_WEIGHTS: readonly unknown[] = ['mean-gradient', 'alpha', 'gradient', 'positive-gradient'];
+
+/** @throws LoadError */
+export async function loadParts(options: ResolvedOptions): Promise<Parts> {
+  const { place, weights, masks } = methodOf(options.method);
+  const [other, input, masked, classes] = await Promise.all([
+    place === 'layer' && !USUAL_WEIGHTS.includes(weights)
+      ? onDemand('the weights of other methods', () => import('./other-weights.ts'))
+      : undefined,
+    place === 'input' ? onDemand('methods at the input', () => import('./input-passes.ts')) : undefined,
+    masks ? onDemand('methods with masked copies', () => import('./masked-passes.ts')) : undefined,
+    needsClassMoments(options)
+      ? onDemand('scores that are made of all classes', () => import('./class-passes.ts'))
+      : undefined,
+  ]);
+  return {
+    otherWeights: other?.OTHER_WEIGHTS,
+    byFunction: weights === 'function' ? other?.weighByFunction : undefined,
+    atInput: input?.AT_INPUT,
+    masked,
+    classes,
+  };
+}
