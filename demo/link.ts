@@ -146,16 +146,17 @@ export function stateOf(fragment: string): { state: State; unknown: string[] } {
   return { state: isFitting ? state : { ...state, weights: usualWeights(state.model) }, unknown };
 }
 
-type Network = Pick<ModelRecord, 'layers' | 'defaultLayer' | 'classCount'>;
+type Network = Pick<ModelRecord, 'layers' | 'defaultLayer' | 'classCount' | 'methods'>;
 
 /**
  * What of a state the network does not have, which shows once it is there: a link may be of another network, or typed.
  *
- * @returns the change that leaves it out, and the names of its fields in the link
+ * @returns the change that puts what is usual in its place, and what is left out, as the link has it: 'layer=block9_conv1'
  */
 export function misfitsOf(state: State, network: Network): { change: Partial<State>; unknown: string[] } {
-  const { classIndex, otherClass, filters, cells } = state;
+  const { method, classIndex, otherClass, filters, cells } = state;
   const misfits: (keyof State)[] = [];
+  if (!network.methods.includes(method)) misfits.push('method');
   const isClass = (index: number | undefined) => index === undefined || index < network.classCount;
   if (!isClass(classIndex)) misfits.push('classIndex');
   if (!isClass(otherClass)) misfits.push('otherClass');
@@ -168,6 +169,9 @@ export function misfitsOf(state: State, network: Network): { change: Partial<Sta
   if (chosen.some(([row, column]) => row >= rows || column >= columns)) misfits.push('cells');
   return {
     change: Object.fromEntries(misfits.map((key) => [key, INITIAL_STATE[key]])),
-    unknown: misfits.map((key) => CODECS[key].key),
+    unknown: misfits.map((key) => {
+      const codec = CODECS[key] as { key: string } & Codec<unknown>;
+      return `${codec.key}=${codec.write(state[key])}`;
+    }),
   };
 }

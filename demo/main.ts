@@ -188,15 +188,17 @@ function showModel(model: ModelInUse | undefined): void {
   stage.useModel(model?.request);
   showClasses(model?.labels);
   offerMethods(model?.methods);
+  byId('predictions-text').textContent = model ? '' : 'Nothing yet: the model is not loaded.';
   if (model) {
     takeBackOfWeights();
     network.draw(model.layers);
     const misfits = misfitsOf(store.state, model);
     store.update(misfits.change);
-    if (misfits.unknown.length > 0) tellUnknown(misfits.unknown);
+    tellUnknown(misfits.unknown);
   } else {
-    progress.clear();
+    progress.clear(NOT_LOADED);
     predictions.show([]);
+    network.clear();
     enableExports(false);
     void sheet.show(undefined, 0);
     if (store.state.weights.kind !== 'built-in') notice.say(NOT_LOADED);
@@ -278,11 +280,14 @@ function followLink(): void {
   });
 }
 
-/** @param misfits fields that the page knows, with what the network does not have */
+/** @param misfits what the page knows, and the network does not have */
 function tellUnknown(misfits: readonly string[] = []): void {
-  const fields = [...linked.unknown, ...misfits];
-  if (fields.length === 0) return;
-  notice.say(`The link says something that is not known here: ${fields.join(', ')}. The rest is as it says.`);
+  const said = [];
+  if (linked.unknown.length > 0)
+    said.push(`The link says something that is not known here: ${linked.unknown.join(', ')}.`);
+  if (misfits.length > 0) said.push(`Not in this network: ${misfits.join(', ')}. What is usual is shown instead.`);
+  if (said.length === 0) return;
+  notice.say([...said, 'The rest is as it was asked for.'].join(' '));
 }
 
 function followDevice(): void {

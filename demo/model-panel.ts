@@ -104,9 +104,8 @@ export class ModelPanel {
     const address = weights.kind === 'url' ? weights : usual;
     this.#url.value = address.kind === 'url' ? address.url : '';
     byId('weights-about').textContent =
-      `${megabytes(known.bytes)} in float32. Nothing is fetched before you press Load; what was fetched is kept for the next ` +
-      'visit, and a download that breaks off goes on from there. An address may also be that of a converted folder; files and ' +
-      'folders can be dropped here.';
+      `${megabytes(known.bytes)} in float32, fetched when you press Load and kept for the next visit. A converted folder has an ` +
+      'address, too. Files and folders can be dropped here.';
   }
 
   #loadAddress(url: string): void {
@@ -127,7 +126,9 @@ export class ModelPanel {
   async #loadKept({ weights }: State): Promise<void> {
     if (weights.kind !== 'url') return;
     const files = await this.#cache.list();
-    if (files.some(({ url, isWhole }) => isWhole && url === weights.url)) this.#load(weights.url);
+    // Of a folder, the index was read first.
+    const isOf = (url: string) => url === weights.url || (weights.url.endsWith('/') && url.startsWith(weights.url));
+    if (files.some(({ url, isWhole }) => isWhole && isOf(url))) this.#load(weights.url);
   }
 
   #load(weights: OwnWeights): void {

@@ -74,6 +74,14 @@ export class NetworkDrawing {
     this.#svg.replaceChildren(...parts);
   }
 
+  /** Draws no network. */
+  clear(): void {
+    this.#bars = new Map();
+    this.#choosable = [];
+    this.#chosen = undefined;
+    this.#svg.replaceChildren();
+  }
+
   /** Shows which layer is explained; undefined where the method has to do with none. */
   choose(name: string | undefined): void {
     // A link may name a layer of another network: the keyboard still gets into the drawing.

@@ -60,10 +60,10 @@ export class ProgressRow {
     this.#say(shown === undefined ? 'Stopped.' : `Stopped; still shown: ${shown}.`);
   }
 
-  /** There is nothing that could have made progress. */
-  clear(): void {
+  /** There is nothing that could make progress, and `why`. */
+  clear(why: string): void {
     this.#bar.value = 0;
-    this.#say('');
+    this.#say(why);
     this.#stop.disabled = true;
   }
 

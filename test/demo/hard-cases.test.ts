@@ -323,7 +323,19 @@ describe('one visit after the other', () => {
       expect(await noticeOf(page)).toMatch(
         /half\.safetensors: the file is truncated; tensor .*expected 1303064 bytes; found 651532 bytes/,
       );
+      await page.click('#notice summary');
       await screenshot(page, 'broken-weights');
+      const bottom = () => page.$eval('#notice', (notice) => notice.getBoundingClientRect().bottom);
+      const selectTop = () => page.$eval('#model', (select) => select.getBoundingClientRect().top);
+      const desktop = page.viewport();
+      // It has a place of its own, and covers nothing.
+      for (const width of [1440, 390]) {
+        await page.setViewport({ width, height: 844 });
+        await page.evaluate(() => scrollTo(0, 0));
+        expect(await bottom()).toBeLessThan(await selectTop());
+      }
+      await page.screenshot({ path: join(SCREENS, 'broken-weights-phone.png') });
+      await page.setViewport(desktop);
       await afterwards(page, () => page.select('#model', 'vgg16-scenes'));
       expect(await shownMap(page)).toMatchObject({ label: 'tree', outcome: 'ok' });
       expect(await page.$eval('#notice', (notice) => (notice as HTMLElement).hidden)).toBe(true);

@@ -138,6 +138,7 @@ describe('what a network does not have', () => {
     ],
     defaultLayer: 'late',
     classCount: 12,
+    methods: ['smooth-grad-cam++', 'grad-cam'] as const,
   };
   const misfits = (fragment: string) => misfitsOf(stateOf(fragment).state, network);
 
@@ -147,21 +148,23 @@ describe('what a network does not have', () => {
     'layer=features.0&cells=0,0-27,27',
     'class=11&other=0',
     'filters=0,31&cells=13,13;0,0',
+    'method=grad-cam',
   ])('is nothing of %s', (fragment) => {
     expect(misfits(fragment)).toEqual({ change: {}, unknown: [] });
   });
 
   it.each([
-    ['layer=nope', { layerName: undefined }, ['layer']],
-    ['layer=pool', { layerName: undefined }, ['layer']],
-    ['class=12&other=999', { classIndex: undefined, otherClass: undefined }, ['class', 'other']],
-    ['class=3&cells=27,27', { cells: undefined }, ['cells']],
-    ['cells=0,0-13,14', { cells: undefined }, ['cells']],
-    ['layer=early&filters=1,8', { filters: [] }, ['filters']],
+    ['method=cam', { method: 'smooth-grad-cam++' }, ['method=cam']],
+    ['layer=nope', { layerName: undefined }, ['layer=nope']],
+    ['layer=pool', { layerName: undefined }, ['layer=pool']],
+    ['class=12&other=999', { classIndex: undefined, otherClass: undefined }, ['class=12', 'other=999']],
+    ['class=3&cells=27,27', { cells: undefined }, ['cells=27,27']],
+    ['cells=0,0-13,14', { cells: undefined }, ['cells=0,0-13,14']],
+    ['layer=early&filters=1,8', { filters: [] }, ['filters=1,8']],
     [
       'layer=nope&filters=1&cells=1,1',
       { layerName: undefined, filters: [], cells: undefined },
-      ['layer', 'filters', 'cells'],
+      ['layer=nope', 'filters=1', 'cells=1,1'],
     ],
   ])('is left out of %s', (fragment, change, unknown) => {
     expect(misfits(fragment)).toEqual({ change, unknown });

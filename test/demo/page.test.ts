@@ -117,13 +117,20 @@ describe('on a first visit', () => {
       const { page } = first;
       await page.evaluate(() => {
         document.body.dataset.state = 'changing';
-        location.hash = '#layer=nope&class=999&cells=27,27&samples=0&view=classes';
+        location.hash = '#method=cam&layer=nope&class=999&cells=27,27&samples=0&view=classes';
       });
       await settled(page);
-      expect(await page.$eval('#notice', (notice) => notice.textContent)).toMatch(/: class, layer, cells\./);
+      expect(await page.$eval('#notice', (notice) => notice.textContent)).toMatch(
+        /^Not in this network: method=cam, class=999, layer=nope, cells=27,27\. What is usual/,
+      );
       await page.screenshot({ path: join(SCREENS, 'notice-light.png') });
       const [one, other] = [await shownMap(page, 0), await shownMap(page, 1)];
-      expect(one).toMatchObject({ layerName: 'block5_conv3', label: 'tree', outcome: 'ok' });
+      expect(one).toMatchObject({
+        method: 'smooth-grad-cam++',
+        layerName: 'block5_conv3',
+        label: 'tree',
+        outcome: 'ok',
+      });
       expect(other.classIndex).not.toBe(one.classIndex);
       expect(other.label).toBeDefined();
     },
