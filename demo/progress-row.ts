@@ -19,6 +19,8 @@ export class ProgressRow {
   #settled = '';
   /** Whether the text says what is waited for. */
   #isWaiting = false;
+  /** Why nothing can be made. */
+  #obstacle = '';
 
   constructor(calls: { onStop(): void }) {
     this.#stop.addEventListener('click', () => calls.onStop());
@@ -32,6 +34,7 @@ export class ProgressRow {
   begin(panes: number): void {
     this.#panes = panes;
     this.#settled = '';
+    this.#obstacle = '';
     this.#bar.value = 0;
     this.#stop.disabled = false;
     this.wait('explanation');
@@ -63,13 +66,14 @@ export class ProgressRow {
   /** There is nothing that could make progress, and `why`. */
   clear(why: string): void {
     this.#bar.value = 0;
+    this.#obstacle = why;
     this.#say(why);
     this.#stop.disabled = true;
   }
 
   end(): void {
     this.#stop.disabled = true;
-    if (this.#isWaiting) this.#say('');
+    if (this.#isWaiting) this.#say(this.#obstacle);
   }
 
   #say(text: string): void {

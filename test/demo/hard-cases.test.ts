@@ -323,6 +323,9 @@ describe('one visit after the other', () => {
       expect(await noticeOf(page)).toMatch(
         /half\.safetensors: the file is truncated; tensor .*expected 1303064 bytes; found 651532 bytes/,
       );
+      await expect
+        .poll(() => page.$eval('#progress-text', (text) => text.textContent))
+        .toBe('This model is not loaded yet. Load its weights under Model.');
       await page.click('#notice summary');
       await screenshot(page, 'broken-weights');
       const bottom = () => page.$eval('#notice', (notice) => notice.getBoundingClientRect().bottom);
