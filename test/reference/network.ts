@@ -1,6 +1,7 @@
 /** A chain of layers in float64: forward from any layer to any other, and back. */
 import { conv2d, conv2dGradInput } from './conv2d.ts';
 import { dense, denseGradInput } from './dense.ts';
+import { acrossZero, type Doubt, otherWinners } from './doubt.ts';
 import { type FlattenOrder, flatten, flattenGradInput } from './flatten.ts';
 import { globalAveragePool, globalAveragePoolGradInput } from './global-average-pool.ts';
 import { type MaxpoolParameters, maxpool, maxpoolGradInput } from './maxpool.ts';
@@ -8,7 +9,11 @@ import { type ReluRule, relu, reluGradInput } from './relu.ts';
 import type { Tensor } from './tensor.ts';
 
 /** A layer's output is what comes after its ReLU, where it has one. */
-export type Layer = { readonly name: string } & (
+export type Layer = {
+  readonly name: string;
+  /** Which of its decisions are taken the other way; none by default. */
+  readonly doubt?: Doubt | undefined;
+} & (
   | {
       readonly op: 'conv2d';
       /** [O, C, kernel height, kernel width] */
@@ -87,19 +92,24 @@ export function backward(
 }
 
 function runLayer(layer: Layer, input: Tensor): Tensor {
+  const rectify = (values: Tensor) => relu(layer.doubt ? acrossZero(values, layer.doubt) : values);
   switch (layer.op) {
-    case 'conv2d':
-      return conv2d(input, layer.weights, layer.bias, layer);
+    case 'conv2d': {
+      const sums = conv2d(input, layer.weights, layer.bias, { ...layer, relu: false });
+      return layer.relu ? rectify(sums) : sums;
+    }
     case 'relu':
-      return relu(input);
+      return rectify(input);
     case 'maxpool':
       return maxpool(input, layer);
     case 'flatten':
       return flatten(input, layer.order);
     case 'global-average-pool':
       return globalAveragePool(input);
-    case 'dense':
-      return dense(input, layer.weights, layer.bias, layer);
+    case 'dense': {
+      const sums = dense(input, layer.weights, layer.bias);
+      return layer.relu ? rectify(sums) : sums;
+    }
   }
 }
 
@@ -110,9 +120,9 @@ function layerGradInput(layer: Layer, gradOutput: Tensor, input: Tensor, output:
     case 'conv2d':
       return conv2dGradInput(beforeRelu(layer.relu), layer.weights, layer, [height, width]);
     case 'relu':
-      return reluGradInput(gradOutput, input, rule);
+      return reluGradInput(gradOutput, output, rule);
     case 'maxpool':
-      return maxpoolGradInput(gradOutput, input, layer);
+      return maxpoolGradInput(gradOutput, layer.doubt ? otherWinners(input, layer, layer.doubt) : input, layer);
     case 'flatten':
       return flattenGradInput(gradOutput, layer.order, [channels, height, width]);
     case 'global-average-pool':
