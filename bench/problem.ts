@@ -135,8 +135,11 @@ export async function makeInputs(gpu: Gpu, problem: Problem): Promise<Inputs> {
   }
 }
 
-/** How feature maps are weighted: W = Σ α ReLU(D1), which is the task, or W = mean D1, to compare by. */
-export type Formula = 'smooth-grad-cam++' | 'grad-cam';
+/**
+ * How feature maps are weighted: W = Σ α ReLU(D1) with α = D2 / (2 D2 + G D3), which is the task, or, to compare by, with
+ * |G D3| in the place of G D3, so that α has no pole.
+ */
+export type Formula = 'smooth-grad-cam++' | 'without-pole';
 
 /** A program that solves the problem. */
 export interface Explainer {

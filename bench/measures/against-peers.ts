@@ -136,9 +136,8 @@ async function compare<Peer extends Explainer>(
 }
 
 /**
- * Both sides' maps, held against each other: by the task's formula, and by Grad-CAM's weights, which are the mean over all
- * copies. Next to α's pole one cell outweighs a whole feature map, and magnifies anybody's rounding with it; of one copy
- * the formula has no pole where D1 > 0.
+ * Both sides' maps, held against each other, with and without α's pole. Next to the pole one cell outweighs a whole feature
+ * map, and magnifies anybody's rounding with it; of one copy the formula has no pole where D1 > 0.
  */
 async function compareMaps(
   ours: Explainer,
@@ -148,7 +147,7 @@ async function compareMaps(
 ): Promise<Row[]> {
   const checks: [samples: number, formula: Formula][] = [
     [nearPole ? 1 : samples, 'smooth-grad-cam++'],
-    [samples, 'grad-cam'],
+    [samples, 'without-pole'],
   ];
   const rows: Row[] = [];
   for (const [n, formula] of checks) {

@@ -43,23 +43,20 @@ export class JaxExplainer implements Explainer {
       const cube = square.ref.mul(g.ref);
       return sums.add(np.sum(np.stack([g, square, cube]), 1));
     });
-    const sumOf = (a: Values, weights: Values) => jax.nn.relu(np.sum(a.mul(weights), 0));
-    const gradCam = jax.jit((sums: Values, samples: Values, activations: Values) =>
-      sumOf(activations.slice(0), np.mean(sums.div(samples).slice(0), [1, 2], { keepdims: true })),
-    );
-    // L = ReLU(Σ W A), W = Σ α ReLU(D1), α = D2 / (2 D2 + G D3), zero where the denominator is not above zero.
-    const smoothGradCamPlusPlus = jax.jit((sums: Values, samples: Values, activations: Values) => {
-      const d = sums.div(samples);
-      const [d1, d2, d3] = [d.ref.slice(0), d.ref.slice(1), d.slice(2)];
-      const a = activations.slice(0);
-      const mapSums = np.sum(a.ref, [1, 2], { keepdims: true });
-      const denominator = d2.ref.mul(2).add(mapSums.mul(d3));
-      const positive = np.greater(denominator.ref, 0);
-      const alpha = np.where(positive.ref, d2.div(np.where(positive, denominator, 1)), 0);
-      const mapWeights = np.sum(alpha.mul(jax.nn.relu(d1)), [1, 2], { keepdims: true });
-      return sumOf(a, mapWeights);
-    });
-    this.#maps = { 'grad-cam': gradCam, 'smooth-grad-cam++': smoothGradCamPlusPlus };
+    // L = ReLU(Σ W A), W = Σ α ReLU(D1), α zero where its denominator is not above zero.
+    const mapBy = (formula: Formula) =>
+      jax.jit((sums: Values, samples: Values, activations: Values) => {
+        const d = sums.div(samples);
+        const [d1, d2, d3] = [d.ref.slice(0), d.ref.slice(1), d.slice(2)];
+        const a = activations.slice(0);
+        const cubes = np.sum(a.ref, [1, 2], { keepdims: true }).mul(d3);
+        const denominator = d2.ref.mul(2).add(formula === 'without-pole' ? np.abs(cubes) : cubes);
+        const positive = np.greater(denominator.ref, 0);
+        const alpha = np.where(positive.ref, d2.div(np.where(positive, denominator, 1)), 0);
+        const mapWeights = np.sum(alpha.mul(jax.nn.relu(d1)), [1, 2], { keepdims: true });
+        return jax.nn.relu(np.sum(a.mul(mapWeights), 0));
+      });
+    this.#maps = { 'smooth-grad-cam++': mapBy('smooth-grad-cam++'), 'without-pole': mapBy('without-pole') };
   }
 
   static async create(jax: typeof Jax, problem: Problem, inputs: Inputs): Promise<JaxExplainer> {

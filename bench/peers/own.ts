@@ -1,10 +1,16 @@
 /** This library, called as its users call it. */
+import { defineMethod } from '../../src/define-method.ts';
 import { explain } from '../../src/explain.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
 import { Model } from '../../src/model.ts';
 import { Parameters } from '../../src/network/parameters.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { type Explainer, type Formula, PICTURE, type Problem, problemWeights } from '../problem.ts';
+
+const WITHOUT_POLE = defineMethod({
+  name: 'without-pole',
+  weights: 'select(0.0, d2 / (2.0 * d2 + abs(sum_a * d3)) * max(d1, 0.0), d2 > 0.0)',
+});
 
 export class OwnExplainer implements Explainer {
   readonly model: Model;
@@ -22,8 +28,8 @@ export class OwnExplainer implements Explainer {
     return new OwnExplainer(new Model(gpu, table, graph, parameters, weights, undefined), problem);
   }
 
-  explain(samples = this.#problem.samples, method: Formula = 'smooth-grad-cam++'): Promise<Float32Array> {
-    return this.explainWith({ nSamples: samples, method });
+  explain(samples = this.#problem.samples, formula: Formula = 'smooth-grad-cam++'): Promise<Float32Array> {
+    return this.explainWith({ nSamples: samples, method: formula === 'without-pole' ? WITHOUT_POLE : formula });
   }
 
   /** @param options in place of the problem's own */

@@ -106,23 +106,18 @@ export class TfjsExplainer implements Explainer {
     return own.map((sum, i) => (sums ? tf.add(sums[i]!, sum) : sum)) as Moments;
   }
 
-  /** L = ReLU(Σ W A) */
+  /** L = ReLU(Σ W A), W = Σ α ReLU(D1), α zero where its denominator is not above zero. */
   #map(sums: Moments, samples: number, formula: Formula): Tf.Tensor {
     const tf = this.#tf;
-    const means = sums.map((sum) => tf.div(sum, samples)) as Moments;
+    const [d1, d2, d3] = sums.map((sum) => tf.div(sum, samples)) as Moments;
     const activations = tf.squeeze(this.#forward(this.#clean), [0]);
-    const weights = formula === 'grad-cam' ? tf.mean(means[0], [0, 1]) : this.#weights(means, activations);
-    return tf.relu(tf.sum(tf.mul(activations, weights), -1));
-  }
-
-  /** W = Σ α ReLU(D1), α = D2 / (2 D2 + G D3), zero where the denominator is not above zero. */
-  #weights([d1, d2, d3]: Moments, activations: Tf.Tensor): Tf.Tensor {
-    const tf = this.#tf;
     const mapSums = tf.sum(activations, [0, 1]);
-    const denominator = tf.add(tf.mul(d2, 2), tf.mul(mapSums, d3));
+    const cubes = tf.mul(mapSums, d3);
+    const denominator = tf.add(tf.mul(d2, 2), formula === 'without-pole' ? tf.abs(cubes) : cubes);
     const positive = tf.greater(denominator, 0);
     const alpha = tf.where(positive, tf.div(d2, tf.where(positive, denominator, tf.onesLike(denominator))), 0);
-    return tf.sum(tf.mul(alpha, tf.relu(d1)), [0, 1]);
+    const weights = tf.sum(tf.mul(alpha, tf.relu(d1)), [0, 1]);
+    return tf.relu(tf.sum(tf.mul(activations, weights), -1));
   }
 
   /** From the input to the layer; nothing is kept but the last. */
