@@ -35,6 +35,7 @@ import { loadTunings } from './network/tune.ts';
 import { onDemand } from './on-demand.ts';
 import {
   type AnyExplainOptions,
+  cellsStandAlone,
   type ExplainClassesOptions,
   type ExplainLayersOptions,
   type ExplainOptions,
@@ -214,6 +215,7 @@ export async function* explainInBatches(
     target: method.needsGradient ? target : undefined,
     samples: rows,
     hasEvenAreas: hasEvenAreas(common),
+    cellsStandAlone: cellsStandAlone(common),
   });
   let isFinished = false;
   try {
@@ -377,6 +379,7 @@ function planPass(model: Model, asked: readonly ResolvedOptions[], kernels: Expl
     layer: place === 'input' ? common.layerName : undefined,
     samples,
     hasEvenAreas: hasEvenAreas(common),
+    cellsStandAlone: cellsStandAlone(common),
     scoredOnly,
     masked,
     classes: new Set(asked.map(({ classIndex }) => classIndex)).size,

@@ -1,5 +1,6 @@
 /** A network with its weights on a GPU. */
 import { RecentMaps } from './cam/kept-maps.ts';
+import { checkedPrecision } from './checked-precision.ts';
 import { DisposedError, OptionError, WeightsError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
 import { METHOD_TABLE, METHODS, type MethodName, needsPooledLayer } from './methods.ts';
@@ -16,7 +17,7 @@ import { type LoadOptions, Parameters } from './network/parameters.ts';
 import { onDemand } from './on-demand.ts';
 import type { ChannelScaling } from './ops/preprocess.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
-import { checkPrecision, type Precision } from './precision.ts';
+import type { Precision } from './precision.ts';
 import { type OpenWeightsOptions, openWeights, type WeightsFile, type WeightsLocation } from './weights/source.ts';
 
 /** In place of a model's name: the one that its weights are of. */
@@ -203,7 +204,7 @@ export async function loadModel(
 ): Promise<Model> {
   const asked = name === AUTO_MODEL ? undefined : findModel(name);
   checkOptionNames('loadModel()', options, LOAD_OPTIONS);
-  checkPrecision(options.precision);
+  await checkedPrecision(options.precision, gpu.features, 'device');
   if (asked) modelTable(asked, options); // its sizes are checked before anything is opened
   const file = await openFile(asked, options);
   try {

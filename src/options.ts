@@ -302,5 +302,14 @@ export function hasEvenAreas({ method, nSamples, stdDev }: ResolvedOptions): boo
   return takesPath(methodOf(method)) || nSamples === 0 || stdDev === 0;
 }
 
+/** Weights that are a cell's own gradient, or that a function makes of all cells' gradients. */
+const OF_CELLS = ['gradient', 'positive-gradient', 'cell-expression', 'function'];
+
+/** Whether single cells' gradients show in the result, not only their sums over a feature map. */
+export function cellsStandAlone({ method }: ResolvedOptions): boolean {
+  const { place, weights } = methodOf(method);
+  return place === 'input' || OF_CELLS.includes(weights);
+}
+
 /** What a classification can be told. */
 export type ClassifyOptions = Pick<ExplainOptions, 'topK' | 'fit' | 'signal'>;

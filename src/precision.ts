@@ -1,14 +1,13 @@
-/** Number formats that weights can be held in on the GPU. */
-import { OptionError } from './errors.ts';
+/** Number formats that weights are held in on the GPU, and convolutions computed in. */
 
-/** How weights can be held on the GPU. */
-export const PRECISIONS = ['f32', 'f16-storage'] as const;
+/**
+ * 'f32': everything float32. 'f16-storage': weights are held in float16, the arithmetic is float32. 'f16': convolutions also
+ * multiply in float16.
+ */
+export const PRECISIONS = ['f32', 'f16-storage', 'f16'] as const;
 /** One of PRECISIONS. */
 export type Precision = (typeof PRECISIONS)[number];
 export const DEFAULT_PRECISION: Precision = 'f32';
 
-/** @throws OptionError */
-export function checkPrecision(precision: Precision = DEFAULT_PRECISION): Precision {
-  if (PRECISIONS.includes(precision)) return precision;
-  throw new OptionError('precision', precision, `${PRECISIONS.join(', ')}; the arithmetic is float32 in both`);
-}
+/** WebGPU's feature that arithmetic in float16 takes. */
+export const HALF_FEATURE = 'shader-f16';

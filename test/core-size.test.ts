@@ -12,7 +12,7 @@ import { filesBelow, ROOT } from './harness/modules.ts';
 /** Of a page that explains, as the README's ten lines do: its own module, which every map needs. The aim is 60 kB with kernels. */
 const LARGEST_MODULE_BYTES = 65_500;
 /** That and all that is loaded on demand. */
-const LARGEST_SUM_BYTES = 108_000;
+const LARGEST_SUM_BYTES = 109_500;
 
 const page = mkdtempSync(join(tmpdir(), 'gradcam-page-'));
 beforeAll(ensureFreshBuild);

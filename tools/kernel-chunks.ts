@@ -3,7 +3,7 @@
  * All others are needed for nearly every first map, and are part of the library's own module.
  */
 const ON_DEMAND = {
-  'kernels-implicit-gemm': ['ops/conv2d.implicit-gemm'],
+  'kernels-implicit-gemm': ['ops/conv2d.implicit-gemm', 'ops/conv2d.magnitude'],
   'kernels-winograd': ['lib/winograd', 'ops/conv2d.winograd-'],
   'kernels-broadcast': ['ops/conv2d.broadcast'],
   'kernels-register-tile': ['ops/conv2d.register-tile'],

@@ -91,7 +91,8 @@ export async function convertCommand(source: string | undefined, flags: ConvertF
   noteIntegers(file, context);
 
   // The GPU is there before the work begins: where there is none, nothing has been done in vain.
-  const gpu = pictures.length > 0 ? await openGpu(flags) : undefined;
+  const { adapter, limits } = flags;
+  const gpu = pictures.length > 0 ? await openGpu({ adapter, limits }) : undefined;
   try {
     const before = gpu && model && (await answers(gpu, model, file, pictures, context));
     const bar = terminal.progress('converted', megabytes);

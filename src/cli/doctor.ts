@@ -125,8 +125,11 @@ function describeReport(report: DoctorReport): string {
     const subgroups = smallest === largest ? `${smallest}` : `${smallest} to ${largest}`;
     for (const [name, value] of Object.entries(used.limits)) lines.push(`  ${name}: ${describeLimit(name, value)}`);
     for (const feature of ['shader-f16', 'subgroups', 'timestamp-query']) {
-      const lanes = feature === 'subgroups' ? ` (${subgroups} lanes)` : '';
-      lines.push(`  ${feature}: ${used.features.includes(feature) ? `yes${lanes}` : 'no'}`);
+      const notes: Readonly<Record<string, string>> = {
+        'shader-f16': ', for --precision f16',
+        subgroups: ` (${subgroups} lanes)`,
+      };
+      lines.push(`  ${feature}: ${used.features.includes(feature) ? `yes${notes[feature] ?? ''}` : 'no'}`);
     }
   }
   lines.push('Adapters that Dawn finds by itself:');

@@ -15,7 +15,7 @@ import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP, DIVERGING_COLOR_MAPS 
 import { DEFAULT_OPACITY } from '../image/overlay.ts';
 import { METHODS } from '../methods.ts';
 import { BUILT_IN_MODEL, type ModelName } from '../network/models.ts';
-import { CONV2D_VARIANTS, type Conv2dVariant } from '../ops/conv2d.variants.ts';
+import { ALL_CONV2D_VARIANTS, type Conv2dVariant } from '../ops/conv2d.variants.ts';
 import { type Cell, DEFAULT_OPTIONS, type ExplainOptions, FITS, FUSIONS, type Fusion } from '../options.ts';
 import { DEFAULT_PRECISION, PRECISIONS, type Precision } from '../precision.ts';
 import { PRESETS, type PresetName } from '../presets.ts';
@@ -212,8 +212,8 @@ export function commonOptions(): Option[] {
     ).argParser(parseFactor),
     new Option(
       '--precision <how>',
-      'how weights are held: as in the file, or rounded to float16 in half the memory (f16-storage); ' +
-        `the arithmetic is float32 (default: ${DEFAULT_PRECISION})`,
+      'how weights are held: as in the file (f32), or rounded to float16 in half the memory (f16-storage); with f16, ' +
+        `convolutions also multiply in float16, where the adapter has shader-f16 (default: ${DEFAULT_PRECISION})`,
     ).choices(PRECISIONS),
     new Option(
       '--labels <file>',
@@ -235,7 +235,7 @@ export function commonOptions(): Option[] {
     new Option(
       '--force-variant <kernel>',
       'compute convolutions with this kernel wherever it can, whatever is faster',
-    ).choices(CONV2D_VARIANTS),
+    ).choices(ALL_CONV2D_VARIANTS),
     new Option('--json', 'print one line of JSON per result, and nothing else, on standard output'),
     new Option('--quiet', 'print no progress and no notes on standard error'),
   ];

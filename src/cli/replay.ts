@@ -1,5 +1,6 @@
 /** `gradcam replay FILE`: makes a recorded map again and says whether it is the same. */
 import { Option } from 'commander';
+import { checkPrecision } from '../check-precision.ts';
 import { GradcamError, ImageError, OptionError, WeightsError } from '../errors.ts';
 import { readPicture as readPixels } from '../image/picture.ts';
 import {
@@ -18,7 +19,7 @@ import { findModel, type KnownModel, modelTable } from '../network/models.ts';
 import { adapterTitle } from '../node/adapters.ts';
 import { readPicture } from '../node/image.ts';
 import type { AnyExplainOptions } from '../options.ts';
-import { checkPrecision, type Precision } from '../precision.ts';
+import type { Precision } from '../precision.ts';
 import { checksumOf } from '../weights/sha256.ts';
 import type { Context } from './context.ts';
 import { checkCall } from './explain.ts';
@@ -68,7 +69,7 @@ export async function replayCommand(file: string, flags: ReplayFlags, context: C
   const weights = await findWeights(file, provenance, known, flags.weights);
   const recorded = await readMapBeside(file, record);
 
-  const gpu = await openGpu({ adapter: flags.adapter, limits: flags.limits ?? limitsOf(provenance) });
+  const gpu = await openGpu({ adapter: flags.adapter, limits: flags.limits ?? limitsOf(provenance), precision });
   let replay: Replay;
   try {
     const model = await loadWithBar(gpu, known.name, { weights, precision, ...provenance.variant }, context);

@@ -142,13 +142,15 @@ export async function readLabelsOf(option: string, file: string, classes: number
 /** Thrown where no adapter of this process serves, but the packaged SwiftShader would in a process started for it. */
 export class SwiftShaderNeeded extends Error {}
 
-export async function openGpu(flags: Pick<CommonFlags, 'adapter' | 'limits' | 'tune' | 'forceVariant'>): Promise<Gpu> {
+export async function openGpu(
+  flags: Pick<CommonFlags, 'adapter' | 'limits' | 'precision' | 'tune' | 'forceVariant'>,
+): Promise<Gpu> {
   Object.assign(process.env, quietEnvironment());
-  const choice = await chooseDawnAdapter(flags.adapter);
+  const choice = await chooseDawnAdapter(flags.adapter, flags.precision);
   if (choice.do === 'restart-with-swiftshader') throw new SwiftShaderNeeded();
   if (choice.do === 'fail') throw new GpuUnavailableError(choice.message);
-  const { limits, tune, forceVariant } = flags;
-  return openDawnGpu(choice.adapter, { limits, tune, forceVariant });
+  const { limits, precision, tune, forceVariant } = flags;
+  return openDawnGpu(choice.adapter, { limits, precision, tune, forceVariant });
 }
 
 /** Loads a model behind a progress bar. */

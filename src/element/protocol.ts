@@ -34,7 +34,8 @@ import type { GraphNode } from '../network/graph.ts';
 export type EngineImage = Pixels | ImageData | ImageBitmap | Blob;
 
 /** How the engine's device is asked for: what of Gpu.request() can be sent to a worker. */
-export interface DeviceOptions extends Pick<GpuRequestOptions, 'limits' | 'powerPreference' | 'tune' | 'forceVariant'> {
+export interface DeviceOptions
+  extends Pick<GpuRequestOptions, 'limits' | 'precision' | 'powerPreference' | 'tune' | 'forceVariant'> {
   /**
    * Pictures with more pixels are shrunk to as many when they are decoded, and explained so: a picture takes four bytes a
    * pixel several times. Default 4096².

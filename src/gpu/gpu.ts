@@ -1,10 +1,12 @@
 // For those who use the declarations: GPUDevice and its kin are no part of TypeScript's own DOM types.
 /// <reference types="@webgpu/types" preserve="true" />
 
+import { checkedPrecision } from '../checked-precision.ts';
 /** The GPU as the rest of the library sees it: a device, its pipelines, its buffers, and one way to run dispatches. */
 import { DeviceLostError, GpuUnavailableError, LimitError, throwIfAborted } from '../errors.ts';
 import { onDemand } from '../on-demand.ts';
 import { checkOptionNames } from '../option-names.ts';
+import { HALF_FEATURE, type Precision } from '../precision.ts';
 import { BufferPool, type BufferSlice, type BufferUse, type Purpose } from './buffers.ts';
 import { type Dispatch, Encoder, Pace } from './encoder.ts';
 import { IdleWork } from './idle.ts';
@@ -51,6 +53,11 @@ export interface GpuRequestOptions extends TunerOptions {
   gpu?: GPU;
   /** 'adapter' (default) asks for what the adapter can do; 'default' stays at WebGPU's guaranteed limits. */
   limits?: 'adapter' | 'default';
+  /**
+   * The precision that models will be loaded with: 'f16' asks for a device with WebGPU's feature shader-f16. The others need
+   * nothing. Default 'f32'.
+   */
+  precision?: Precision;
   /** As WebGPU's own: 'low-power' or 'high-performance'. Default: the browser decides. */
   powerPreference?: GPUPowerPreference;
 }
@@ -123,13 +130,15 @@ export class Gpu {
   /**
    * Asks for an adapter and a device with the limits and features it can use.
    *
-   * @throws GpuUnavailableError when there is no WebGPU or no adapter, OptionError
+   * @throws GpuUnavailableError when there is no WebGPU or no adapter; OptionError, also for the precision 'f16' on an adapter
+   * without shader-f16
    */
   static async request(options: GpuRequestOptions = {}): Promise<Gpu> {
     checkOptionNames('Gpu.request()', options, {
       adapter: true,
       gpu: true,
       limits: true,
+      precision: true,
       powerPreference: true,
       tune: true,
       tuningStore: true,
@@ -152,7 +161,9 @@ export class Gpu {
     if (options.limits !== 'default') {
       for (const name of RAISED_LIMITS) requiredLimits[name] = adapter.limits[name];
     }
-    const requiredFeatures = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
+    const precision = await checkedPrecision(options.precision, adapter.features, 'adapter');
+    const requiredFeatures: GPUFeatureName[] = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
+    if (precision === 'f16') requiredFeatures.push(HALF_FEATURE);
     let device: GPUDevice;
     try {
       device = await adapter.requestDevice({ label: 'gradcam-webgpu', requiredFeatures, requiredLimits });

@@ -94,6 +94,8 @@ function concatFloats(parts: readonly ArrayBuffer[]): Float32Array {
   return all;
 }
 
+type Floats = Float32Array<ArrayBuffer>;
+
 /** Made-up tensors that live as long as a contest. */
 export class Scratch {
   readonly #gpu: Gpu;
@@ -110,12 +112,16 @@ export class Scratch {
     return { buffer, size: 4 * words };
   }
 
-  /** Floats between -1 and 1: what they are does not matter, but zeros could be quicker than others. */
-  random(count: number): SizedSlice {
-    const slice = this.empty(count);
-    const values = randomChunk();
-    for (let at = 0; at < count; at += values.length) {
-      this.#gpu.write(slice.buffer, values.subarray(0, Math.min(values.length, count - at)), 4 * at);
+  /**
+   * Words of floats between -1 and 1: what they are does not matter, but zeros could be quicker than others.
+   *
+   * @param encode from floats to words that hold them otherwise
+   */
+  random(words: number, encode: (values: Floats) => Floats | Uint32Array = (values) => values): SizedSlice {
+    const slice = this.empty(words);
+    const values = encode(randomChunk());
+    for (let at = 0; at < words; at += values.length) {
+      this.#gpu.write(slice.buffer, values.subarray(0, Math.min(values.length, words - at)), 4 * at);
     }
     return slice;
   }
@@ -129,7 +135,7 @@ export class Scratch {
 /** Repeated where more are needed; an odd number, so that the repetition falls on no tensor's rows. */
 const CHUNK_FLOATS = 65_537;
 
-function randomChunk(): Float32Array {
+function randomChunk(): Floats {
   const values = new Float32Array(CHUNK_FLOATS);
   let state = 1;
   for (let i = 0; i < values.length; i++) {

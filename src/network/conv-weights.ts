@@ -34,7 +34,7 @@ export function convSinks(
   const dtype = weightsDtype(precision);
   const kernelTensor = tensorOf(file, node, convention, 'kernel');
   const held = {
-    weights: { ...create(`${node.name} weights`, weightsBytes(shape, dtype)), dtype },
+    weights: { ...create(`${node.name} weights`, weightsBytes(shape, dtype)), dtype, greatest: 0 },
     bias: create(`${node.name} bias`, 4 * outChannels),
   };
   const packedAt = packedPlace(shape, convention);
@@ -49,7 +49,7 @@ export function convSinks(
   const finish = () => {
     if (packed && norm) {
       norm.fold(packed, biasValues, (o) => channelIndices(shape, o));
-      if (dtype === 'float16') checkFloat16(packed, file.tensors.get(kernelTensor)!);
+      if (dtype === 'float16') held.weights.greatest = checkFloat16(packed, file.tensors.get(kernelTensor)!);
     }
     upload();
     gpu.write(held.bias.buffer, biasValues);
@@ -59,7 +59,9 @@ export function convSinks(
   sinks.set(kernelTensor, {
     shapes: kernelShapes(graph, node, convention),
     write: ({ tensor, offset, values }) => {
-      if (dtype === 'float16' && !norm) checkFloat16(values, tensor, offset);
+      if (dtype === 'float16' && !norm) {
+        held.weights.greatest = Math.max(held.weights.greatest, checkFloat16(values, tensor, offset));
+      }
       packed ??= new Float32Array(packedLength(shape));
       for (let i = 0; i < values.length; i++) packed[packedAt(offset + i)] = values[i];
       // Without batch normalisation the weights are final as soon as they are complete.

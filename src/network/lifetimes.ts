@@ -70,7 +70,7 @@ export function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map
       use(tensorName.scratch(node.name, direction), words, at, mostRowsOf(node.name));
     }
     if (node.op !== 'conv2d' || !variant) return;
-    for (const [part, words] of Object.entries(conv2dScratch(variant, convShape(graph, node), direction) ?? {})) {
+    for (const [part, words] of Object.entries(conv2dScratch(variant, convShape(graph, node), direction))) {
       const mostRows = Math.min(mostRowsOf(node.name), conv2dScratchRows(words));
       use(tensorName.scratch(node.name, direction, part), words, at, mostRows);
     }

@@ -1,9 +1,10 @@
 /** A network's weights on the GPU, and the forms of them that kernels take. */
+import { checkedPrecision } from '../checked-precision.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { type PackedWeights, weightsDtype } from '../ops/conv2d.ts';
 import { convertWeights, formBytes, type WeightsForm } from '../ops/conv2d.variants.ts';
-import { checkPrecision, type Precision } from '../precision.ts';
+import type { Precision } from '../precision.ts';
 import type { LoadProgress, WeightsFile } from '../weights/source.ts';
 import { type ConvParameters, convSinks } from './conv-weights.ts';
 import { type DenseParameters, denseSinks } from './dense-weights.ts';
@@ -20,9 +21,11 @@ export interface NeededWeights {
 
 export interface LoadOptions {
   /**
-   * How the weights are held on the GPU; the arithmetic is float32 in any case. 'f32' keeps every value of the file as it is.
+   * How the weights are held on the GPU, and what convolutions are computed in. 'f32' keeps every value of the file as it is.
    * 'f16-storage' rounds convolutions and fully connected matrices to float16, which takes 528 MiB for VGG-16 down to 264;
-   * matrices of 8 bits are smaller as they are, and stay. Default 'f32'.
+   * matrices of 8 bits are smaller as they are, and stay. 'f16' does so, too, and convolutions with 3 × 3 kernels multiply in
+   * float16: for a Gpu that was requested with this precision, where the adapter has shader-f16. All else is computed in
+   * float32. Default 'f32'.
    */
   precision?: Precision;
   /** Called as bytes come in. */
@@ -60,7 +63,7 @@ export class Parameters {
    * the precision; LimitError; OptionError
    */
   static async load(gpu: Gpu, graph: Graph, file: WeightsFile, options: LoadOptions = {}): Promise<Parameters> {
-    const precision = checkPrecision(options.precision);
+    const precision = await checkedPrecision(options.precision, gpu.features, 'device');
     const convention = detectConvention(graph, file);
     const parameters = new Parameters(gpu, graph, convention, precision);
     try {
@@ -107,7 +110,8 @@ export class Parameters {
           const shape = convShape(this.#graph, node);
           const { weights } = this.conv(node.name);
           const dtype = weightsDtype(this.precision);
-          const converted = { ...this.#create(`${node.name} weights, ${form}`, formBytes(form, shape, dtype)), dtype };
+          const buffer = this.#create(`${node.name} weights, ${form}`, formBytes(form, shape, dtype));
+          const converted = { ...buffer, dtype, greatest: weights.greatest };
           made.set(formKey(node.name, form), converted);
           return [convertWeights(form, shape, { weights, converted })];
         }),

@@ -4,7 +4,7 @@
  */
 import { LimitError, OptionError } from '../errors.ts';
 import type { Direction } from '../ops/common.ts';
-import { CONV2D_VARIANTS } from '../ops/conv2d.variants.ts';
+import { ALL_CONV2D_VARIANTS } from '../ops/conv2d.variants.ts';
 import { findLifetimes, shareBuffers, type TensorPlan } from './lifetimes.ts';
 import { type Batch, batchRows, splitMasked, splitSamples } from './split.ts';
 import { bindableBytes, type PlanRequest, planSteps, type Step } from './steps.ts';
@@ -68,7 +68,7 @@ function checkKernels({ graph, kernels = {} }: PlanRequest): void {
     allow(convolution, convolutions);
     for (const [direction, kernel] of Object.entries(choices)) {
       allow(direction, ['forward', 'grad-input'] satisfies Direction[]);
-      if (kernel !== undefined) allow(kernel, CONV2D_VARIANTS);
+      if (kernel !== undefined) allow(kernel, ALL_CONV2D_VARIANTS);
     }
   }
 }

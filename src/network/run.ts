@@ -5,7 +5,9 @@ import type { KernelTraits } from '../gpu/gpu.ts';
 import type { Direction } from '../ops/common.ts';
 import type { PackedWeights } from '../ops/conv2d.ts';
 import {
+  type Conv2dScratch,
   type Conv2dVariant,
+  conv2dScratch,
   convertsWeights,
   convertWeights,
   runConv2d,
@@ -73,7 +75,7 @@ export function forwardStep(
         ? { pool: true, codes: plannedSlice(context, tensorName.codes(pool.name)) }
         : { mask: plannedSlice(context, tensorName.mask(node.name)) };
       const { weights, make } = convWeights(context, node, 'forward', variant, makesWeights);
-      const scratch = convScratch(context, node, 'forward');
+      const scratch = convScratch(context, node, 'forward', variant);
       const layer = { x, y, relu, weights, bias: parameters.bias(node.name), scratch, ...after };
       return [...make, ...runConv2d(variant, traits, convShape(graph, node), rows, layer)];
     }
@@ -133,7 +135,7 @@ export function gradientStep(context: RunContext, step: Extract<Step, { kind: 'g
         x: gradY,
         y: gradX,
         weights,
-        scratch: convScratch(context, node, 'grad-input'),
+        scratch: convScratch(context, node, 'grad-input', variant),
         gate: gate === 'mask' ? tensorSlice(context, tensorName.mask(input.name)) : undefined,
         relu: positive,
       };
@@ -194,17 +196,19 @@ function convWeights(
   const form = weightsForm(variant, direction);
   if (!isMade || !convertsWeights(form)) return { weights: parameters.weights(node.name, form), make: [] };
   const { weights } = parameters.conv(node.name);
-  const converted = { ...tensorSlice(context, tensorName.weights(node.name, direction)), dtype: weights.dtype };
+  const { dtype, greatest } = weights;
+  const converted = { ...tensorSlice(context, tensorName.weights(node.name, direction)), dtype, greatest };
   return { weights: converted, make: [convertWeights(form, convShape(graph, node), { weights, converted })] };
 }
 
 /** Scratch of a convolution's kernel, with the size that the plan gives it: shared buffers may be larger. */
-function convScratch(context: RunContext, node: GraphNode, direction: Direction) {
-  const sized = (part: string) => {
+function convScratch(context: RunContext, node: Conv2dNode, direction: Direction, variant: Conv2dVariant) {
+  const parts = conv2dScratch(variant, convShape(context.graph, node), direction);
+  const scratch: Conv2dScratch<BufferSlice & { readonly size: number }> = {};
+  for (const part of Object.keys(parts) as (keyof typeof parts)[]) {
     const name = tensorName.scratch(node.name, direction, part);
-    const tensor = context.plan.tensors.get(name);
-    return tensor && { ...tensorSlice(context, name), size: 4 * tensor.words * tensor.rows };
-  };
-  const [patches, products] = [sized('patches'), sized('products')];
-  return patches && products && { patches, products };
+    const { words, rows } = context.plan.tensors.get(name)!;
+    scratch[part] = { ...tensorSlice(context, name), size: 4 * words * rows };
+  }
+  return scratch;
 }

@@ -38,6 +38,8 @@ export interface PlanRequest {
   readonly samples: number;
   /** Whether even areas of the picture are even in what is differentiated: not behind noise. Default true. */
   readonly hasEvenAreas?: boolean;
+  /** Whether single cells' gradients show in the result, not only their sums over a feature map. Default false. */
+  readonly cellsStandAlone?: boolean;
   /** How many of the samples, at the end, only have their scores taken. Default 0. */
   readonly scoredOnly?: number;
   /** In place of noisy copies and ways back: copies that lack something, passed forward behind the clean picture. */
@@ -308,7 +310,22 @@ function chooseVariant(request: PlanRequest, node: GraphNode, direction: Directi
  */
 function tiesMatter(request: PlanRequest): boolean {
   const { hasEvenAreas = true } = request;
-  return hasEvenAreas && nodesOnWayBack(request).filter(({ op }) => op === 'maxpool').length > 1;
+  return hasEvenAreas && poolingsOnWayBack(request) > 1;
+}
+
+function poolingsOnWayBack(request: PlanRequest): number {
+  return nodesOnWayBack(request).filter(({ op }) => op === 'maxpool').length;
+}
+
+/**
+ * What a convolution is computed in. Rounding in the forward pass decides which of two nearly equal cells max-pooling takes, and
+ * which ReLU is active. Sums over a feature map behind one pooling hardly show it; cells that stand alone do, and what several
+ * poolings have moved: there float16 is for the way back alone, where nothing is compared.
+ */
+function arithmetic(request: PlanRequest, direction: Direction): Precision | undefined {
+  const { precision, cellsStandAlone = false } = request;
+  const moves = nodesOnWayBack(request).length > 0 && (cellsStandAlone || poolingsOnWayBack(request) > 1);
+  return precision === 'f16' && direction === 'forward' && moves ? 'f16-storage' : precision;
 }
 
 /** What one binding can hold. */
@@ -320,7 +337,8 @@ function kernelQuestion(request: PlanRequest, node: Conv2dNode, direction: Direc
   const { graph, samples, masked, traits } = request;
   const rows = (masked?.count ?? samples) + 1;
   const evenly = direction === 'forward' && tiesMatter(request);
-  return conv2dQuestion(traits, convShape(graph, node), direction, rows, bindableBytes(request), evenly);
+  const precision = arithmetic(request, direction);
+  return conv2dQuestion(traits, convShape(graph, node), direction, rows, bindableBytes(request), precision, evenly);
 }
 
 /** The choices of kernels that a plan makes, each once. */

@@ -29,12 +29,13 @@ export function checkFinite(piece: WeightsPiece): void {
 
 /**
  * @param offset of the first value in the tensor; undefined where the values are made of it by batch normalisation
+ * @returns the greatest magnitude
  * @throws WeightsError for a value beyond float16's range, as an infinity would take the place of it
  */
-export function checkFloat16(values: Float32Array, { file, name }: TensorInfo, offset?: number): void {
+export function checkFloat16(values: Float32Array, { file, name }: TensorInfo, offset?: number): number {
   let greatest = 0;
   for (let i = 0; i < values.length; i++) greatest = Math.max(greatest, Math.abs(values[i]));
-  if (greatest < FLOAT16_OVERFLOW) return;
+  if (greatest < FLOAT16_OVERFLOW) return greatest;
   const place = values.findIndex((value) => Math.abs(value) >= FLOAT16_OVERFLOW);
   const what = offset === undefined ? 'a tensor times the scale of its batch normalisation' : 'a tensor';
   throw new WeightsError(`${what} holds a value that float16 cannot hold; load the model with the precision 'f32'`, {

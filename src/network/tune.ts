@@ -5,7 +5,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { TuningSubject } from '../gpu/tuning.ts';
 import { onDemand } from '../on-demand.ts';
 import type { Conv2dQuestion } from '../ops/conv2d.tuning.ts';
-import { CONV2D_VARIANTS } from '../ops/conv2d.variants.ts';
+import { ALL_CONV2D_VARIANTS } from '../ops/conv2d.variants.ts';
 import type { Precision } from '../precision.ts';
 import { VERSION } from '../version.ts';
 import { checksumOf } from '../weights/sha256.ts';
@@ -23,6 +23,8 @@ export interface TunedJob {
   readonly samples: number;
   /** As in PlanRequest. */
   readonly hasEvenAreas?: boolean;
+  /** As in PlanRequest. */
+  readonly cellsStandAlone?: boolean;
 }
 
 /** How far the timing has come. */
@@ -49,8 +51,8 @@ export interface TuneOptions {
  */
 export async function loadTunings(gpu: Gpu): Promise<void> {
   const { forced } = gpu.tuner;
-  if (forced !== undefined && !(CONV2D_VARIANTS as readonly string[]).includes(forced)) {
-    throw new OptionError('forceVariant', forced, `one of ${CONV2D_VARIANTS.join(', ')}`);
+  if (forced !== undefined && !(ALL_CONV2D_VARIANTS as readonly string[]).includes(forced)) {
+    throw new OptionError('forceVariant', forced, `one of ${ALL_CONV2D_VARIANTS.join(', ')}`);
   }
   await gpu.tuner.load(() => tuningSubject(gpu));
 }

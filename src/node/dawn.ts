@@ -4,6 +4,7 @@ import { GpuUnavailableError } from '../errors.ts';
 import { type AdapterInfo, describeAdapter, Gpu } from '../gpu/gpu.ts';
 import type { TunerOptions } from '../gpu/tuner.ts';
 import { checkOptionNames } from '../option-names.ts';
+import type { Precision } from '../precision.ts';
 import {
   type AdapterPlan,
   adapterKind,
@@ -13,7 +14,7 @@ import {
   userDrivers,
   vulkanDrivers,
 } from './adapters.ts';
-import { adapterNames, UNKNOWN_ADAPTER_FLAG } from './probe.ts';
+import { adapterNames, HALF_FLAGS, UNKNOWN_ADAPTER_FLAG } from './probe.ts';
 import { tuningFiles } from './tuning-files.ts';
 
 /** How requestNodeGpu() finds a device. */
@@ -22,6 +23,8 @@ export interface NodeGpuOptions extends TunerOptions {
   adapter?: string;
   /** As in Gpu.request. */
   limits?: 'adapter' | 'default';
+  /** As in Gpu.request. */
+  precision?: Precision;
   /** Default: files in `tuning` of GRADCAM_CACHE or the operating system's cache folder. */
   tuningStore?: TunerOptions['tuningStore'];
 }
@@ -38,12 +41,13 @@ export async function requestNodeGpu(options: NodeGpuOptions = {}): Promise<Gpu>
   checkOptionNames('requestNodeGpu()', options, {
     adapter: true,
     limits: true,
+    precision: true,
     tune: true,
     tuningStore: true,
     forceVariant: true,
   });
   const { adapter, ...others } = options;
-  const choice = await chooseDawnAdapter(adapter);
+  const choice = await chooseDawnAdapter(adapter, options.precision);
   if (choice.do === 'use') return openDawnGpu(choice.adapter, others);
   if (choice.do === 'fail') throw new GpuUnavailableError(choice.message);
   throw new GpuUnavailableError(
@@ -71,9 +75,13 @@ export async function openDawnGpu(
 
 export type DawnChoice = { do: 'use'; adapter: DawnAdapter } | Exclude<AdapterPlan, { do: 'use' }>;
 
-/** Chooses among the adapters of this process, or says what would help. */
-export async function chooseDawnAdapter(wanted?: string): Promise<DawnChoice> {
-  const adapters = await candidates(wanted);
+/**
+ * Chooses among the adapters of this process, or says what would help.
+ *
+ * @param precision that models will be loaded with
+ */
+export async function chooseDawnAdapter(wanted?: string, precision?: Precision): Promise<DawnChoice> {
+  const adapters = await candidates(wanted, precision === 'f16' ? HALF_FLAGS : []);
   const plan = planAdapter({
     found: adapters.map(infoOf),
     wanted,
@@ -84,23 +92,23 @@ export async function chooseDawnAdapter(wanted?: string): Promise<DawnChoice> {
 }
 
 /** Most often the adapter that Dawn gives is the one to take; a look at the others costs time and drivers' warnings. */
-async function candidates(wanted: string | undefined): Promise<DawnAdapter[]> {
+async function candidates(wanted: string | undefined, flags: readonly string[]): Promise<DawnAdapter[]> {
   // Without a driver Dawn would only fail, and print a native stack trace to standard error.
   if (process.platform === 'linux' && vulkanDrivers().length === 0) return [];
-  const first = await requestAdapter([]);
+  const first = await requestAdapter(flags);
   if (!first) return [];
   const info = infoOf(first);
   const isGood = ['gpu', 'lavapipe'].includes(adapterKind(info));
   if (isGood && (wanted === undefined || matchesAdapter(info, wanted))) return [first];
-  return dawnAdapters();
+  return dawnAdapters(flags);
 }
 
 /** Every adapter that Dawn sees with the drivers of this process. */
-async function dawnAdapters(): Promise<DawnAdapter[]> {
+async function dawnAdapters(flags: readonly string[]): Promise<DawnAdapter[]> {
   const message = await requestAdapter([UNKNOWN_ADAPTER_FLAG]).then(() => '', String);
   const found: DawnAdapter[] = [];
   for (const name of adapterNames(message)) {
-    const adapter = await requestAdapter([`adapter=${name}`]);
+    const adapter = await requestAdapter([...flags, `adapter=${name}`]);
     if (adapter) found.push(adapter);
   }
   return found;
@@ -115,8 +123,8 @@ function usesPackagedSwiftShader(): boolean {
   return /swiftshader-[\d.]+[\\/]vk_swiftshader_icd\.json$/.test(userDrivers() ?? '');
 }
 
-async function requestAdapter(dawnFlags: string[]): Promise<DawnAdapter | undefined> {
-  const instance = create(dawnFlags);
+async function requestAdapter(dawnFlags: readonly string[]): Promise<DawnAdapter | undefined> {
+  const instance = create([...dawnFlags]);
   const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
   return adapter ? { instance, adapter } : undefined;
 }

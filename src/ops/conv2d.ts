@@ -92,6 +92,8 @@ export function weightsDtype(precision: Precision): WeightsDtype {
 export interface PackedWeights extends BufferSlice {
   /** Default 'float32'. */
   readonly dtype?: WeightsDtype;
+  /** The greatest magnitude among them, which kernels that compute in float16 need. */
+  readonly greatest?: number;
 }
 
 /** Bytes of the packed weights. */

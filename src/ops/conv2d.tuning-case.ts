@@ -3,16 +3,18 @@ import type { BufferSlice } from '../gpu/buffers.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
 import { expandKernel } from '../gpu/kernel.ts';
 import type { Scratch, TuningCase } from '../gpu/tuning-case.ts';
+import { toFloat16 } from '../weights/float16.ts';
 import type { Direction } from './common.ts';
-import { type Conv2dShape, conv2dFlops, packedLength, transposedShape } from './conv2d.ts';
+import { type Conv2dShape, conv2dFlops, transposedShape, type WeightsDtype, weightsBytes } from './conv2d.ts';
 import type { Conv2dQuestion } from './conv2d.tuning.ts';
 import {
-  CONV2D_VARIANTS,
+  ALL_CONV2D_VARIANTS,
   type Conv2dVariant,
   conv2dScratch,
   conv2dScratchRows,
   convertWeights,
   formBytes,
+  HALF_VARIANTS,
   runConv2d,
   runConv2dGradInput,
   weightsForm,
@@ -43,8 +45,14 @@ function measuredPart(
   return { shape: { ...shape, height: Math.min(height, 4 * Math.ceil(cells / width / 4)) }, rows: 1 };
 }
 
-/** float32 with the direct kernels' rounding, or little more; F(4 × 4, 3 × 3) loses about a digit (Lavin and Gray 2016). */
-const toleranceOf = (variant: Conv2dVariant) => (variant === 'winograd-4' ? 1e-3 : 1e-4);
+/**
+ * float32 with the direct kernels' rounding, or little more; F(4 × 4, 3 × 3) loses about a digit (Lavin and Gray 2016), and
+ * float16 has but three.
+ */
+function toleranceOf(variant: Conv2dVariant): number {
+  if (HALF_VARIANTS.includes(variant)) return 5e-3;
+  return variant === 'winograd-4' ? 1e-3 : 1e-4;
+}
 
 /**
  * A question as a contest, on random values. The forward pass has its bias and ReLU; what else a layer does with its
@@ -57,9 +65,12 @@ export function conv2dCase(
   question: Conv2dQuestion,
   { all = false } = {},
 ): TuningCase<Conv2dVariant> {
-  const { direction } = question;
+  const { direction, candidates, precision } = question;
+  const dtype: WeightsDtype = precision === 'f16' ? 'float16' : 'float32';
   const { shape, rows } = measuredPart(traits, question);
-  const variants = question.candidates.filter((variant) => all || isWorthTiming(traits, variant));
+  const contestants = candidates.filter((variant) => all || isWorthTiming(traits, variant));
+  // Where it cannot be chosen, it still says what is right.
+  const variants = contestants.includes('direct') ? contestants : [...contestants, 'direct' as const];
   return {
     question,
     measuredOn: `${rows} x ${shape.height} x ${shape.width} cells`,
@@ -70,14 +81,15 @@ export function conv2dCase(
       const { inChannels, outChannels } = forward ? shape : transposedShape(shape);
       const x = scratch.random(cells * inChannels);
       const y = scratch.empty(cells * outChannels);
-      const packed = scratch.random(packedLength(shape));
+      const words = weightsBytes(shape, dtype) / 4;
+      const packed = { ...scratch.random(words, dtype === 'float16' ? encodeHalves : undefined), dtype, greatest: 1 };
       const bias = scratch.random(outChannels);
       const rivals = variants.map((variant) => ({
         name: variant,
         tolerance: toleranceOf(variant),
         make(own: Scratch) {
           const form = weightsForm(variant, direction);
-          const converted = form === 'packed' ? packed : own.empty(formBytes(form, shape, 'float32') / 4);
+          const converted = form === 'packed' ? packed : { ...packed, ...own.empty(formBytes(form, shape, dtype) / 4) };
           const setup = form === 'packed' ? [] : [convertWeights(form, shape, { weights: packed, converted })];
           const buffers = { x, y, weights: converted, scratch: makeScratch(own, variant, shape, direction, rows) };
           const run = forward
@@ -92,9 +104,14 @@ export function conv2dCase(
 }
 
 function makeScratch(own: Scratch, variant: Conv2dVariant, shape: Conv2dShape, direction: Direction, rows: number) {
-  const words = conv2dScratch(variant, shape, direction);
-  const room = (perRow: number) => own.empty(perRow * Math.min(rows, conv2dScratchRows(perRow)));
-  return words && { patches: room(words.patches), products: room(words.products) };
+  const room = (words: number) => own.empty(words * Math.min(rows, conv2dScratchRows(words)));
+  const parts = Object.entries(conv2dScratch(variant, shape, direction));
+  return Object.fromEntries(parts.map(([part, words]) => [part, room(words)]));
+}
+
+/** Two halves a word; an odd number of words. */
+function encodeHalves(values: Float32Array<ArrayBuffer>): Uint32Array {
+  return new Uint32Array(toFloat16(values.subarray(0, values.length - 3)).buffer);
 }
 
 /** Without workgroup memory to speak of, a processor runs the kernels that live on it many times slower than the others. */
@@ -107,11 +124,15 @@ export async function conv2dKernelTexts(traits: KernelTraits): Promise<string> {
   const shape = { inChannels: 8, outChannels: 8, height: 8, width: 8, kernel: 3, stride: 1, padding: 1 };
   // Dispatches are descriptions: nothing here is run.
   const slice = { buffer: {} as GPUBuffer, size: 2 ** 20 } satisfies BufferSlice;
-  const buffers = { x: slice, y: slice, weights: slice, scratch: { patches: slice, products: slice } };
-  const dispatches = CONV2D_VARIANTS.flatMap((variant) => [
-    ...runConv2d(variant, traits, shape, 1, { ...buffers, bias: slice, relu: true }),
-    ...runConv2dGradInput(variant, traits, shape, 1, buffers),
-  ]);
+  const halves = { ...slice, dtype: 'float16', greatest: 1 } as const;
+  const scratch = { patches: slice, products: slice, magnitudes: slice };
+  const dispatches = ALL_CONV2D_VARIANTS.flatMap((variant) => {
+    const buffers = { x: slice, y: slice, weights: HALF_VARIANTS.includes(variant) ? halves : slice, scratch };
+    return [
+      ...runConv2d(variant, traits, shape, 1, { ...buffers, bias: slice, relu: true }),
+      ...runConv2dGradInput(variant, traits, shape, 1, buffers),
+    ];
+  });
   const texts = dispatches.map(async ({ kernel }) => [await expandKernel(kernel), kernel.constants]);
   return JSON.stringify(await Promise.all(texts));
 }

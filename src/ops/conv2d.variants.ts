@@ -2,9 +2,12 @@
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
+import { DEFAULT_PRECISION, type Precision } from '../precision.ts';
 import type { Direction } from './common.ts';
 import {
   chooseImplicitGemmTile,
+  halfGemmConv2d,
+  halfGemmScratchWords,
   IMPLICIT_GEMM_TILE_NAMES,
   type ImplicitGemmTile,
   implicitGemmConv2d,
@@ -33,14 +36,21 @@ import {
 } from './conv2d.winograd.ts';
 
 type ImplicitGemm = `implicit-gemm-${ImplicitGemmTile}`;
+type HalfGemm = `half-gemm-${ImplicitGemmTile}`;
 type Winograd = 'winograd-2' | 'winograd-4';
-export type Conv2dVariant = 'direct' | ImplicitGemm | Winograd;
+export type Conv2dVariant = 'direct' | ImplicitGemm | Winograd | HalfGemm;
 
 const IMPLICIT_GEMMS = IMPLICIT_GEMM_TILE_NAMES.map((tile): ImplicitGemm => `implicit-gemm-${tile}`);
 const WINOGRADS: readonly Winograd[] = ['winograd-2', 'winograd-4'];
 
-/** Names of all kernels, as Gpu.request takes them to force one. */
+/** Kernels that compute in float32. */
 export const CONV2D_VARIANTS: readonly Conv2dVariant[] = ['direct', ...IMPLICIT_GEMMS, ...WINOGRADS];
+/** Kernels whose products are float16, for the precision 'f16'. */
+export const HALF_VARIANTS: readonly Conv2dVariant[] = IMPLICIT_GEMM_TILE_NAMES.map(
+  (tile): HalfGemm => `half-gemm-${tile}`,
+);
+/** Names of all kernels, as Gpu.request takes them to force one. */
+export const ALL_CONV2D_VARIANTS: readonly Conv2dVariant[] = [...CONV2D_VARIANTS, ...HALF_VARIANTS];
 
 /** How weights lie in memory: as the direct kernels' forward pass takes them, their backward pass, or transformed. */
 export type WeightsForm = 'packed' | 'transposed' | Winograd;
@@ -52,6 +62,7 @@ const USUAL_ROWS = 8;
  * Kernels that compute a convolution, the best guess for the adapter first.
  *
  * @param samples rows of the whole job, however they are batched
+ * @param precision the arithmetic follows from it alone: with 'f16' all kernels but that for other windows compute in float16
  * @param evenly equal sums must be rounded alike in every cell: so that max-pooling sees the ties of a picture's even areas,
  * and sends their gradient to the first cell. F(4 × 4) does not; F(2 × 2), whose transforms only add and subtract, does.
  */
@@ -60,10 +71,15 @@ export function conv2dVariants(
   shape: Conv2dShape,
   direction: Direction,
   samples: number,
+  precision: Precision = DEFAULT_PRECISION,
   evenly = false,
 ): readonly Conv2dVariant[] {
   if (!finishesOutputs(shape)) return ['direct'];
   const seen = direction === 'forward' ? shape : transposedShape(shape);
+  if (precision === 'f16') {
+    const first: HalfGemm = `half-gemm-${chooseImplicitGemmTile(seen, Math.min(samples, USUAL_ROWS))}`;
+    return [first, ...HALF_VARIANTS.filter((variant) => variant !== first)];
+  }
   const guess = firstGuess(traits, seen, samples, evenly ? ['winograd-2'] : WINOGRADS);
   return [guess, ...CONV2D_VARIANTS.filter((variant) => variant !== guess && !(evenly && variant === 'winograd-4'))];
 }
@@ -134,13 +150,13 @@ export function convertWeights(
   return winogradFilters(shape, tileOf(form), { weights, filters: converted });
 }
 
-/** Two buffers that a kernel works in, in 4-byte words of one sample; undefined where it needs none. */
-export function conv2dScratch(
-  variant: Conv2dVariant,
-  shape: Conv2dShape,
-  direction: Direction,
-): { patches: number; products: number } | undefined {
-  return isWinograd(variant) ? winogradScratchWords(shape, tileOf(variant), direction) : undefined;
+/** What is known of each buffer that a kernel works in, by its name. */
+export type Conv2dScratch<Known> = Partial<Record<'patches' | 'products' | 'magnitudes', Known>>;
+
+/** The buffers that a kernel works in, in 4-byte words of one sample. */
+export function conv2dScratch(variant: Conv2dVariant, shape: Conv2dShape, direction: Direction): Conv2dScratch<number> {
+  if (isWinograd(variant)) return winogradScratchWords(shape, tileOf(variant), direction);
+  return isHalfGemm(variant) ? halfGemmScratchWords() : {};
 }
 
 /** Bytes of a kernel's scratch buffer beyond which it works on a part of the rows at a time. */
@@ -157,7 +173,7 @@ export interface VariantBuffers {
   /** In the form that weightsForm() says. */
   readonly weights: PackedWeights;
   /** As conv2dScratch() says. */
-  readonly scratch?: Pick<WinogradBuffers, 'patches' | 'products'>;
+  readonly scratch?: Conv2dScratch<WinogradBuffers['patches']>;
 }
 
 /** y = conv(x, weights) + bias, then what `Conv2dOutput` asks for. */
@@ -169,8 +185,12 @@ export function runConv2d(
   { x, weights, scratch, ...output }: VariantBuffers & Conv2dOutput & { bias: BufferSlice },
 ): Dispatch[] {
   if (isWinograd(variant)) {
-    const buffers = { x, filters: weights, ...known(scratch), ...output };
+    const buffers = { x, filters: weights, ...winogradScratch(scratch), ...output };
     return winogradConv2d(traits, shape, samples, tileOf(variant), buffers);
+  }
+  if (isHalfGemm(variant)) {
+    const buffers = { x, weights, magnitudes: known(scratch?.magnitudes), ...output };
+    return halfGemmConv2d(shape, samples, halfTile(variant), buffers);
   }
   if (variant === 'direct') return [conv2d(traits, shape, samples, { x, weights, ...output })];
   return [implicitGemmConv2d(shape, samples, gemmTile(variant), { x, weights, ...output })];
@@ -185,16 +205,28 @@ export function runConv2dGradInput(
   { x: gradY, weights, scratch, y: gradX, gate, relu }: VariantBuffers & Pick<Conv2dOutput, 'y' | 'gate' | 'relu'>,
 ): Dispatch[] {
   if (isWinograd(variant)) {
-    const buffers = { gradY, gradX, gate, relu, filters: weights, ...known(scratch) };
+    const buffers = { gradY, gradX, gate, relu, filters: weights, ...winogradScratch(scratch) };
     return winogradConv2dGradInput(traits, shape, samples, tileOf(variant), buffers);
   }
   if (variant === 'direct') return [conv2dGradInput(traits, shape, samples, { gradY, weights, gradX, gate, relu })];
   const buffers = { x: gradY, weights, y: gradX, gate, relu };
+  if (isHalfGemm(variant)) {
+    const magnitudes = known(scratch?.magnitudes);
+    return halfGemmConv2d(transposedShape(shape), samples, halfTile(variant), { ...buffers, magnitudes });
+  }
   return [implicitGemmConv2d(transposedShape(shape), samples, gemmTile(variant), buffers)];
 }
 
 function isWinograd(variant: Conv2dVariant): variant is Winograd {
   return variant === 'winograd-2' || variant === 'winograd-4';
+}
+
+function isHalfGemm(variant: Conv2dVariant): variant is HalfGemm {
+  return variant.startsWith('half-gemm-');
+}
+
+function halfTile(variant: HalfGemm): ImplicitGemmTile {
+  return variant.slice('half-gemm-'.length) as ImplicitGemmTile;
 }
 
 function gemmTile(variant: ImplicitGemm): ImplicitGemmTile {
@@ -203,6 +235,10 @@ function gemmTile(variant: ImplicitGemm): ImplicitGemmTile {
 
 function tileOf(variant: Winograd): WinogradTile {
   return variant === 'winograd-2' ? 2 : 4;
+}
+
+function winogradScratch(scratch: VariantBuffers['scratch']): Pick<WinogradBuffers, 'patches' | 'products'> {
+  return { patches: known(scratch?.patches), products: known(scratch?.products) };
 }
 
 function known<T>(scratch: T | undefined): T {

@@ -105,7 +105,7 @@ describe('bad calls end with 2, one message, and nothing done', () => {
     ['a threshold of none', ['explain', '--boxes', '0'], /--boxes.*'0'.*Expected a number above 0 and up to 1/],
     ['a picture for a threshold', ['explain', '--boxes', 'photo.png'], /--boxes.*photo\.png.*in front of the flag/],
     ['an unknown colour map', ['explain', '--color-map', 'jet'], /--color-map.*jet.*viridis/],
-    ['half arithmetic', ['explain', '--precision', 'f16'], /--precision.*'f16'.*f32, f16-storage/],
+    ['an unknown precision', ['explain', '--precision', 'f8'], /--precision.*'f8'.*f32, f16-storage, f16/],
     ['width for real weights', ['explain', '--weights', 'x', '--width', '1/8'], /--width: got 0\.125/],
     // The same rule as loadModel's.
     ['a width of none', [...TINY, '--width', '0'], /--width: got 0; allowed: a number above 0 and up to 4/],

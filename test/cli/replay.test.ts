@@ -11,6 +11,7 @@ import { requestNodeGpu } from '../../src/node/dawn.ts';
 import { encodePng, readPicture } from '../../src/node/image.ts';
 import { loadModel } from '../../src/node/load-model.ts';
 import { checksumOf } from '../../src/weights/sha256.ts';
+import { testAdapter } from '../harness/adapter.ts';
 import { random } from '../harness/random.ts';
 import { runMain as run } from './run-main.ts';
 
@@ -153,11 +154,13 @@ it('is made again with the kernels of the record, whatever this device would cho
   expect(found.replayed.kernels).toEqual(result.provenance.kernels);
 });
 
-it('is made again with the precision of the record', async () => {
-  const half = ['--precision', 'f16-storage', '--out', 'half'];
+it.for(['f16-storage', 'f16'])('is made again with the precision of the record, %s', async (precision, { skip }) => {
+  const { features } = await testAdapter();
+  if (precision === 'f16' && !features.has('shader-f16')) return skip('the adapter has no shader-f16');
+  const half = ['--precision', precision, '--out', precision];
   const call = ['explain', 'photos/photo.png', ...TINY, '--samples', '2', ...half, '--json'];
   const { provenance, files } = JSON.parse((await run(call)).stdout);
-  expect(provenance.weights.precision).toBe('f16-storage');
+  expect(provenance.weights.precision).toBe(precision);
   expect(provenance.map.checksum).not.toBe(readJson(`${RESULT}.json`).provenance.map.checksum);
   const { code, replay: found } = await replay(files.json);
   expect({ code, ...found }).toMatchObject({ code: 0, verdict: 'equal bits' });

@@ -1,7 +1,8 @@
-/** What rounding the fully connected matrices to float16 does to the built-in model's maps. See golden.test.ts for VGG-19's. */
+/** What weights rounded to float16, and arithmetic in float16, do to the built-in model's maps. See golden.test.ts for VGG-19's. */
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { explain } from '../../src/explain.ts';
+import type { Gpu } from '../../src/gpu/gpu.ts';
 import type { MethodName } from '../../src/methods.ts';
 import { loadModel, type Model } from '../../src/model.ts';
 import { nodeStore } from '../../src/node/files.ts';
@@ -10,7 +11,7 @@ import { drawScene } from '../../src/scenes/scene.ts';
 import { openWeights } from '../../src/weights/source.ts';
 import { withErrorScopes } from '../harness/adapter.ts';
 import { assertEqual, assertSameBits } from '../harness/assertions.ts';
-import { testGpu } from '../harness/gpu.ts';
+import { halfGpu, testGpu } from '../harness/gpu.ts';
 import { rankCorrelation } from '../harness/rank-correlation.ts';
 import { inFloat32 } from '../weights/in-float32.ts';
 
@@ -23,8 +24,11 @@ const CALLS: { method: MethodName; nSamples?: number }[] = [
 ];
 
 /** Its matrices are float16 in the file: a tenth more of each number is none. */
-async function load(precision: Precision, { hasFloat16 = false } = {}): Promise<Model> {
-  const gpu = await testGpu();
+async function load(
+  precision: Precision,
+  { hasFloat16 = false, gpu: own }: { hasFloat16?: boolean; gpu?: Gpu } = {},
+): Promise<Model> {
+  const gpu = own ?? (await testGpu());
   const file = await openWeights(FILE, { store: nodeStore() });
   const isChanged = ({ shape }: { shape: readonly number[] }) => shape.length === 2;
   const weights = hasFloat16 ? file : inFloat32(file, { factor: 1.1, isChanged });
@@ -50,6 +54,31 @@ describe('the built-in model in half precision', () => {
         assertEqual(found.classIndex, expected.classIndex);
         assertEqual(found.provenance.weights.precision, 'f16-storage');
         assertEqual(expected.provenance.weights.precision, 'f32');
+      }
+    });
+  });
+
+  // A map of sums, forward and back in float16; and one whose cells stand alone, only back.
+  it('makes the same maps with arithmetic in float16', async ({ skip }) => {
+    const gpu = await halfGpu();
+    if (typeof gpu === 'string') return skip(gpu);
+    await withErrorScopes(gpu.device, async () => {
+      const [single, half] = [await load('f32', { gpu }), await load('f16', { gpu })];
+      models.push(single, half);
+      for (const options of [{ method: 'grad-cam++' }, { method: 'layer-cam', layerName: 'block5_conv2' }] as const) {
+        const expected = await explain(single, SCENE, options);
+        const found = await explain(half, SCENE, options);
+        expect(rankCorrelation(found.map.data, expected.map.data)).toBeGreaterThanOrEqual(0.999);
+        assertEqual(found.classIndex, expected.classIndex);
+        const { kernels, weights } = found.provenance;
+        assertEqual(weights.precision, 'f16');
+        const forward = options.method === 'grad-cam++' ? /^half-gemm-/ : /^(?!half)/;
+        for (const chosen of Object.values(kernels)) {
+          expect(chosen.forward).toMatch(forward);
+          if (chosen['grad-input']) expect(chosen['grad-input']).toMatch(/^half-gemm-/);
+        }
+        // Given in place of what the model takes anyway, they make the same map.
+        assertSameBits((await explain(half, SCENE, { ...options, kernels })).map.data, found.map.data);
       }
     });
   });

@@ -4,7 +4,7 @@ import { describeAdapter, Gpu, type GpuRequestOptions } from '../../src/gpu/gpu.
 import { Workspace } from '../../src/gpu/workspace.ts';
 import { testAdapter } from '../harness/adapter.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
-import { gpuTest, testGpu } from '../harness/gpu.ts';
+import { gpuTest, halfGpu, testGpu } from '../harness/gpu.ts';
 import { fill } from './fill-kernel.ts';
 
 const FLOATS = Float32Array.from({ length: 300 }, (_, i) => i / 7);
@@ -62,6 +62,27 @@ describe('Gpu.request', () => {
       /refused a device: no more/,
     );
     expect(error.cause).toBeInstanceOf(TypeError);
+  });
+});
+
+describe('a device for arithmetic in float16', () => {
+  it('has the feature, which no other is given', async ({ skip }) => {
+    expect((await testGpu()).features.has('shader-f16')).toBe(false);
+    const gpu = await halfGpu();
+    if (typeof gpu === 'string') return skip(gpu);
+    expect(gpu.features.has('shader-f16')).toBe(true);
+  });
+
+  it('is refused where the adapter has none', async () => {
+    const adapter = { limits: {}, features: new Set(['subgroups']) } as unknown as GPUAdapter;
+    const request = () => Gpu.request({ adapter, precision: 'f16' });
+    await assertRejects(
+      request,
+      OptionError,
+      /^precision: got "f16"; allowed: f32, f16-storage: this adapter has no shader-f16/,
+    );
+    const unknown = () => Gpu.request({ adapter, precision: 'f8' as 'f16' });
+    await assertRejects(unknown, OptionError, /^precision: got "f8"; allowed: f32, f16-storage, f16$/);
   });
 });
 

@@ -32,6 +32,16 @@ export function testGpu(limits: 'adapter' | 'default' = 'adapter'): Promise<Gpu>
   return gpu;
 }
 
+/** A Gpu for the precision 'f16', or the reason why there is none. */
+export async function halfGpu(): Promise<Gpu | string> {
+  const adapter = await testAdapter();
+  if (!adapter.features.has('shader-f16')) return 'the adapter has no shader-f16';
+  half ??= Gpu.request({ adapter, precision: 'f16', ...TEST_GPU });
+  return half;
+}
+
+let half: Promise<Gpu> | undefined;
+
 /** A test that gets the shared Gpu and fails on any WebGPU error that its commands cause. */
 export function gpuTest(name: string, work: (gpu: Gpu) => Promise<void>, timeoutMs?: number): void {
   it(

@@ -1,6 +1,6 @@
 /** Which kernel a convolution begins with, without a GPU. */
 import { describe, expect, it } from 'vitest';
-import { CONV2D_VARIANTS, conv2dVariants } from '../../src/ops/conv2d.variants.ts';
+import { CONV2D_VARIANTS, conv2dVariants, HALF_VARIANTS } from '../../src/ops/conv2d.variants.ts';
 
 const CORES = { subgroupSize: 8, isSoftware: true };
 const GPU = { subgroupSize: 32, isSoftware: false };
@@ -41,10 +41,22 @@ describe('conv2dVariants', () => {
 
   it('leaves F(4 × 4) out where equal sums must be rounded alike', () => {
     for (const traits of [CORES, GPU]) {
-      const candidates = conv2dVariants(traits, layer(256, 256, 56), 'forward', 5, true);
+      const candidates = conv2dVariants(traits, layer(256, 256, 56), 'forward', 5, 'f32', true);
       expect([...candidates].sort()).toEqual(CONV2D_VARIANTS.filter((name) => name !== 'winograd-4').sort());
     }
-    expect(conv2dVariants(CORES, layer(256, 256, 56), 'forward', 5, true)[0]).toBe('winograd-2');
+    expect(conv2dVariants(CORES, layer(256, 256, 56), 'forward', 5, 'f32', true)[0]).toBe('winograd-2');
+  });
+
+  it('follows the precision in what it computes in, and the shape in the tile', () => {
+    for (const traits of [CORES, GPU]) {
+      const candidates = conv2dVariants(traits, layer(256, 256, 56), 'forward', 5, 'f16');
+      expect([...candidates].sort()).toEqual([...HALF_VARIANTS].sort());
+      const [single] = conv2dVariants(GPU, layer(256, 256, 56), 'forward', 5);
+      expect(candidates[0]).toBe(single?.replace('implicit', 'half'));
+      expect(conv2dVariants(traits, layer(3, 64, 224, 7), 'forward', 5, 'f16')).toEqual(['direct']);
+    }
+    const stored = conv2dVariants(GPU, layer(256, 256, 56), 'forward', 5, 'f16-storage');
+    expect(stored).toEqual(conv2dVariants(GPU, layer(256, 256, 56), 'forward', 5, 'f32'));
   });
 
   it('does not look at how the samples are batched', () => {

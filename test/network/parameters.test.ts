@@ -407,7 +407,12 @@ describe('loadModel', () => {
       [{ inputSize: 100 }, /^inputSize: got 100; allowed: a multiple of 32/],
       [{ inputSize: 0 }, /^inputSize: got 0;/],
       [{ classes: 3, labels: ['a', 'b'] }, /^labels: got "2 labels"; allowed: one label for each of the 3 classes/],
-      [{ precision: 'f16' as 'f32' }, /^precision: got "f16"; allowed: f32, f16-storage; the arithmetic is float32/],
+      [{ precision: 'f8' as 'f32' }, /^precision: got "f8"; allowed: f32, f16-storage, f16$/],
+      // The tests' device is made without the feature.
+      [
+        { precision: 'f16' },
+        /^precision: got "f16"; allowed: f32, f16-storage: this device has no shader-f16, .*Gpu.request/,
+      ],
       [{ widht: 1 }, /^widht: got 1; allowed: width; loadModel\(\) takes/],
       [{ weights: null as unknown as undefined }, /^weights: got null/],
       [{ weights: { random: -1 } }, /^weights: .*random:SEED/],

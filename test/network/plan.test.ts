@@ -49,6 +49,28 @@ function* targets(): Generator<Pick<PlanRequest, 'graph' | 'convention' | 'targe
   }
 }
 
+describe('kernels in float16', () => {
+  const kernels = (request: Partial<PlanRequest>) => {
+    const choices = Object.values(kernelsOf(plan({ precision: 'f16', ...request })));
+    const isHalf = (direction: 'forward' | 'grad-input') =>
+      new Set(choices.flatMap((choice) => choice[direction]?.startsWith('half-gemm-') ?? []));
+    return { forward: [...isHalf('forward')], back: [...isHalf('grad-input')] };
+  };
+
+  it('are taken both ways where maps do not show which cell max-pooling takes, else on the way back', () => {
+    expect(kernels({ target: undefined })).toEqual({ forward: [true], back: [] });
+    expect(kernels({ target: 'block5_conv1' })).toEqual({ forward: [true], back: [true] });
+    expect(kernels({ target: 'block5_conv1', cellsStandAlone: true })).toEqual({ forward: [false], back: [true] });
+    expect(kernels({ target: 'block4_conv3' })).toEqual({ forward: [false], back: [true] });
+    expect(kernels({ target: 'block5_conv1', precision: 'f16-storage' })).toEqual({ forward: [false], back: [false] });
+  });
+
+  it('have room for the magnitudes of every row', () => {
+    const { tensors, rows } = plan({ precision: 'f16', samples: 5 });
+    expect(tensors.get(tensorName.scratch('block3_conv1', 'forward', 'magnitudes'))).toMatchObject({ words: 16, rows });
+  });
+});
+
 describe('splitSamples', () => {
   it('takes every sample once, in order, in equal batches as few as can be, the clean picture in the first', () => {
     for (let samples = 0; samples <= 60; samples++) {
