@@ -7,9 +7,11 @@ enable subgroups;
 //
 // The matrix is made of blocks of 4 × 4, so that a lane that walks along it in either direction uses all it loads. The
 // matrix's rows are inputs, or outputs with ROWS_ARE_OUTPUTS; the backward pass swaps the two words and needs no other
-// kernel. An invocation computes 4 outputs of one sample, or of 2 (TWO), 4 (FOUR, with TWO)
-// or 8 (EIGHT, with both), for which it reads each weight once. Every sum is
-// taken in the order of its inputs in every variant: all give the same bits.
+// kernel. An invocation computes 4 outputs, or twice 4 with TWO_BLOCKS, of one sample, or of 2, 4, 8, … 24 with SAMPLES_2,
+// SAMPLES_4, SAMPLES_8 and so on, each with all before it; for all of them it reads each weight once.
+//   SUBGROUPS: the lanes of a subgroup (4 with SUBGROUP_4, else 8 or more) load different samples' inputs and broadcast them.
+//   WHOLE_BLOCKS: the inputs are a multiple of 4, and are loaded in blocks; not with SUBGROUPS and a single sample.
+// Every sum is taken in the order of its inputs in every variant: all give the same bits.
 struct Params {
   grid_first: u32,
   grid_end: u32,
@@ -30,25 +32,51 @@ struct Params {
   no_bits: u32, // 0
 #endif
 }
+#if WHOLE_BLOCKS
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+#else
 @group(0) @binding(0) var<storage, read> x: array<f32>;
+#endif
 #if UINT8
 @group(0) @binding(1) var<storage, read> weights: array<vec4u>; // a block
 #elif FLOAT16
 @group(0) @binding(1) var<storage, read> weights: array<vec4u>; // two rows of a block
 #else
-@group(0) @binding(1) var<storage, read> weights: array<vec4f>; // a row of a block
+@group(0) @binding(1) var<storage, read> weights: array<mat4x4f>; // a block
 #endif
 @group(0) @binding(2) var<storage, read_write> partial_sums: array<vec4f>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-#if EIGHT
+#if SAMPLES_24
+const SAMPLES = 24u;
+#elif SAMPLES_20
+const SAMPLES = 20u;
+#elif SAMPLES_16
+const SAMPLES = 16u;
+#elif SAMPLES_12
+const SAMPLES = 12u;
+#elif SAMPLES_8
 const SAMPLES = 8u;
-#elif FOUR
+#elif SAMPLES_4
 const SAMPLES = 4u;
-#elif TWO
+#elif SAMPLES_2
 const SAMPLES = 2u;
 #else
 const SAMPLES = 1u;
+#endif
+#if TWO_BLOCKS
+const GROUP_BLOCKS = 128u; // of outputs, for a workgroup
+#else
+const GROUP_BLOCKS = 64u;
+#endif
+
+// A column for each of four samples, of two or of the one.
+#if SAMPLES_4
+alias Tile = mat4x4f;
+#elif SAMPLES_2
+alias Tile = mat2x4f;
+#else
+alias Tile = vec4f;
 #endif
 
 #if UINT8
@@ -81,7 +109,7 @@ fn load_block(at: u32) -> mat4x4f {
   let b = weights[2u * at + 1u];
   let block = mat4x4f(widen(a.xy), widen(a.zw), widen(b.xy), widen(b.zw));
 #else
-  let block = mat4x4f(weights[4u * at], weights[4u * at + 1u], weights[4u * at + 2u], weights[4u * at + 3u]);
+  let block = weights[at];
 #endif
 #if ROWS_ARE_OUTPUTS
   return transpose(block);
@@ -90,25 +118,132 @@ fn load_block(at: u32) -> mat4x4f {
 #endif
 }
 
-#if SUBGROUPS
-// Every load feeds all lanes: each of four has one of the block's inputs.
-fn load_inputs(row: u32, input: u32, sub_lane: u32) -> f32 {
-  let i = 4u * input + sub_lane % 4u;
-  return select(0.0, x[row + i], i < params.inputs);
-}
-
-fn add(sum: vec4f, block: mat4x4f, inputs: f32) -> vec4f {
-  var result = fma(block[0], vec4f(subgroupBroadcast(inputs, 0u)), sum);
-  result = fma(block[1], vec4f(subgroupBroadcast(inputs, 1u)), result);
-  result = fma(block[2], vec4f(subgroupBroadcast(inputs, 2u)), result);
-  return fma(block[3], vec4f(subgroupBroadcast(inputs, 3u)), result);
-}
+// A block of inputs of one sample; what lies beyond the last input counts as zero.
+fn load_inputs(sample: u32, input: u32) -> vec4f {
+  // Samples beyond the last repeat it.
+  let known = min(sample, params.samples - 1u);
+#if WHOLE_BLOCKS
+  return x[known * (params.inputs / 4u) + input];
 #else
-fn load_inputs(row: u32, input: u32, sub_lane: u32) -> vec4f {
-  let at = row + 4u * input;
+  let at = known * params.inputs + 4u * input;
   let inside = vec4u(4u * input) + vec4u(0u, 1u, 2u, 3u) < vec4u(params.inputs);
   return select(vec4f(), vec4f(x[at], x[at + 1u], x[at + 2u], x[at + 3u]), inside);
+#endif
 }
+
+// load_eight() loads a block of inputs of up to eight samples, lower() gives those of the first four, upper() of the others.
+#if SUBGROUPS
+#if !SAMPLES_2
+// Of a single sample: four lanes have an input each.
+alias Eight = f32;
+
+fn load_eight(sample: u32, input: u32, sub_lane: u32) -> Eight {
+  let i = 4u * input + sub_lane % 4u;
+  return select(0.0, x[sample * params.inputs + i], i < params.inputs);
+}
+
+fn lower(loaded: Eight) -> Tile {
+  return vec4f(
+    subgroupBroadcast(loaded, 0u),
+    subgroupBroadcast(loaded, 1u),
+    subgroupBroadcast(loaded, 2u),
+    subgroupBroadcast(loaded, 3u),
+  );
+}
+#else
+fn share(loaded: vec4f) -> Tile {
+#if SAMPLES_4
+  return Tile(
+    subgroupBroadcast(loaded, 0u),
+    subgroupBroadcast(loaded, 1u),
+    subgroupBroadcast(loaded, 2u),
+    subgroupBroadcast(loaded, 3u),
+  );
+#else
+  return Tile(subgroupBroadcast(loaded, 0u), subgroupBroadcast(loaded, 1u));
+#endif
+}
+
+#if SUBGROUP_4
+alias Eight = mat2x4f;
+
+fn load_eight(sample: u32, input: u32, sub_lane: u32) -> Eight {
+  return Eight(load_inputs(sample + sub_lane, input), load_inputs(sample + 4u + sub_lane, input));
+}
+
+fn lower(loaded: Eight) -> Tile {
+  return share(loaded[0]);
+}
+
+#if SAMPLES_8
+fn upper(loaded: Eight) -> Tile {
+  return share(loaded[1]);
+}
+#endif
+#else
+alias Eight = vec4f;
+
+fn load_eight(sample: u32, input: u32, sub_lane: u32) -> Eight {
+  return load_inputs(sample + sub_lane % 8u, input);
+}
+
+fn lower(loaded: Eight) -> Tile {
+  return share(loaded);
+}
+
+#if SAMPLES_8
+fn upper(loaded: Eight) -> Tile {
+  return Tile(
+    subgroupBroadcast(loaded, 4u),
+    subgroupBroadcast(loaded, 5u),
+    subgroupBroadcast(loaded, 6u),
+    subgroupBroadcast(loaded, 7u),
+  );
+}
+#endif
+#endif
+#endif
+#else
+struct Eight {
+  lower: Tile,
+#if SAMPLES_8
+  upper: Tile,
+#endif
+}
+
+fn load_tile(sample: u32, input: u32) -> Tile {
+#if SAMPLES_4
+  return Tile(
+    load_inputs(sample, input),
+    load_inputs(sample + 1u, input),
+    load_inputs(sample + 2u, input),
+    load_inputs(sample + 3u, input),
+  );
+#elif SAMPLES_2
+  return Tile(load_inputs(sample, input), load_inputs(sample + 1u, input));
+#else
+  return load_inputs(sample, input);
+#endif
+}
+
+fn load_eight(sample: u32, input: u32, sub_lane: u32) -> Eight {
+#if SAMPLES_8
+  return Eight(load_tile(sample, input), load_tile(sample + 4u, input));
+#else
+  return Eight(load_tile(sample, input));
+#endif
+}
+
+fn lower(loaded: Eight) -> Tile {
+  return loaded.lower;
+}
+
+#if SAMPLES_8
+fn upper(loaded: Eight) -> Tile {
+  return loaded.upper;
+}
+#endif
+#endif
 
 fn add(sum: vec4f, block: mat4x4f, inputs: vec4f) -> vec4f {
   var result = fma(block[0], vec4f(inputs.x), sum);
@@ -116,7 +251,37 @@ fn add(sum: vec4f, block: mat4x4f, inputs: vec4f) -> vec4f {
   result = fma(block[2], vec4f(inputs.z), result);
   return fma(block[3], vec4f(inputs.w), result);
 }
+
+fn add_tile(sums: Tile, block: mat4x4f, inputs: Tile) -> Tile {
+#if SAMPLES_4
+  return Tile(
+    add(sums[0], block, inputs[0]),
+    add(sums[1], block, inputs[1]),
+    add(sums[2], block, inputs[2]),
+    add(sums[3], block, inputs[3]),
+  );
+#elif SAMPLES_2
+  return Tile(add(sums[0], block, inputs[0]), add(sums[1], block, inputs[1]));
+#else
+  return add(sums, block, inputs);
 #endif
+}
+
+// The sums of the samples from `sample` on.
+fn store(chunk: u32, sample: u32, output: u32, sums: Tile) {
+  let stride = params.outputs;
+  let at = (chunk * params.samples + sample) * stride + params.first_output + output;
+#if SAMPLES_2
+  if (sample < params.samples) { partial_sums[at] = sums[0]; }
+  if (sample + 1u < params.samples) { partial_sums[at + stride] = sums[1]; }
+#if SAMPLES_4
+  if (sample + 2u < params.samples) { partial_sums[at + 2u * stride] = sums[2]; }
+  if (sample + 3u < params.samples) { partial_sums[at + 3u * stride] = sums[3]; }
+#endif
+#else
+  partial_sums[at] = sums;
+#endif
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -136,97 +301,89 @@ fn main(
 #endif
   let sample_blocks = (params.samples + SAMPLES - 1u) / SAMPLES;
   // Workgroups of the same weights follow each other, while the weights are in the cache.
-  let sample_block = group % sample_blocks;
+  let sample = group % sample_blocks * SAMPLES;
   let slice_outputs = params.end_output - params.first_output;
-  let output_groups = (slice_outputs + 63u) / 64u;
-  let own_output = (group / sample_blocks % output_groups) * 64u + lane; // in the slice
-  // Lanes beyond the last output repeat it and store nothing: broadcasts need every lane.
-  let output = min(own_output, slice_outputs - 1u);
+  let output_groups = (slice_outputs + GROUP_BLOCKS - 1u) / GROUP_BLOCKS;
+  let output = (group / sample_blocks % output_groups) * GROUP_BLOCKS + lane; // in the slice
   let slice_chunk = group / (sample_blocks * output_groups);
   let first = params.first_input + slice_chunk * params.chunk;
   let end = min(first + params.chunk, params.end_input);
-  let base = output * params.output_stride;
   let chunk = params.first_input / params.chunk + slice_chunk;
-  let first_sample = sample_block * SAMPLES;
-  let last = params.samples - 1u;
-  // Samples beyond the last repeat it.
-  let x0 = first_sample * params.inputs;
-#if TWO
-  let x1 = min(first_sample + 1u, last) * params.inputs;
+  let first_block = slice_chunk * params.chunk * params.input_stride;
+  // Lanes beyond the last output repeat it and store nothing: broadcasts need every lane.
+  var at = first_block + min(output, slice_outputs - 1u) * params.output_stride;
+#if TWO_BLOCKS
+  var next_at = first_block + min(output + 64u, slice_outputs - 1u) * params.output_stride;
 #endif
-#if FOUR
-  let x2 = min(first_sample + 2u, last) * params.inputs;
-  let x3 = min(first_sample + 3u, last) * params.inputs;
+  var sums0 = Tile();
+#if TWO_BLOCKS
+  var next_sums0 = Tile();
 #endif
-#if EIGHT
-  let x4 = min(first_sample + 4u, last) * params.inputs;
-  let x5 = min(first_sample + 5u, last) * params.inputs;
-  let x6 = min(first_sample + 6u, last) * params.inputs;
-  let x7 = min(first_sample + 7u, last) * params.inputs;
+#if SAMPLES_8
+  var sums1 = Tile();
 #endif
-  var s0 = vec4f();
-#if TWO
-  var s1 = vec4f();
+#if SAMPLES_12
+  var sums2 = Tile();
 #endif
-#if FOUR
-  var s2 = vec4f();
-  var s3 = vec4f();
+#if SAMPLES_16
+  var sums3 = Tile();
 #endif
-#if EIGHT
-  var s4 = vec4f();
-  var s5 = vec4f();
-  var s6 = vec4f();
-  var s7 = vec4f();
+#if SAMPLES_20
+  var sums4 = Tile();
+#endif
+#if SAMPLES_24
+  var sums5 = Tile();
 #endif
   for (var input = first; input < end; input++) {
-    let l0 = load_inputs(x0, input, sub_lane);
-#if TWO
-    let l1 = load_inputs(x1, input, sub_lane);
+    let block = load_block(at);
+    at += params.input_stride;
+    let inputs0 = load_eight(sample, input, sub_lane);
+    let tile0 = lower(inputs0);
+    sums0 = add_tile(sums0, block, tile0);
+#if TWO_BLOCKS
+    let next_block = load_block(next_at);
+    next_at += params.input_stride;
+    next_sums0 = add_tile(next_sums0, next_block, tile0);
 #endif
-#if FOUR
-    let l2 = load_inputs(x2, input, sub_lane);
-    let l3 = load_inputs(x3, input, sub_lane);
+#if SAMPLES_8
+    sums1 = add_tile(sums1, block, upper(inputs0));
 #endif
-#if EIGHT
-    let l4 = load_inputs(x4, input, sub_lane);
-    let l5 = load_inputs(x5, input, sub_lane);
-    let l6 = load_inputs(x6, input, sub_lane);
-    let l7 = load_inputs(x7, input, sub_lane);
+#if SAMPLES_12
+    let inputs2 = load_eight(sample + 8u, input, sub_lane);
+    sums2 = add_tile(sums2, block, lower(inputs2));
 #endif
-    let block = load_block(base + (input - params.first_input) * params.input_stride);
-    s0 = add(s0, block, l0);
-#if TWO
-    s1 = add(s1, block, l1);
+#if SAMPLES_16
+    sums3 = add_tile(sums3, block, upper(inputs2));
 #endif
-#if FOUR
-    s2 = add(s2, block, l2);
-    s3 = add(s3, block, l3);
+#if SAMPLES_20
+    let inputs4 = load_eight(sample + 16u, input, sub_lane);
+    sums4 = add_tile(sums4, block, lower(inputs4));
 #endif
-#if EIGHT
-    s4 = add(s4, block, l4);
-    s5 = add(s5, block, l5);
-    s6 = add(s6, block, l6);
-    s7 = add(s7, block, l7);
+#if SAMPLES_24
+    sums5 = add_tile(sums5, block, upper(inputs4));
 #endif
   }
-  if (own_output >= slice_outputs) {
-    return;
+  if (output < slice_outputs) {
+    store(chunk, sample, output, sums0);
+#if SAMPLES_8
+    store(chunk, sample + 4u, output, sums1);
+#endif
+#if SAMPLES_12
+    store(chunk, sample + 8u, output, sums2);
+#endif
+#if SAMPLES_16
+    store(chunk, sample + 12u, output, sums3);
+#endif
+#if SAMPLES_20
+    store(chunk, sample + 16u, output, sums4);
+#endif
+#if SAMPLES_24
+    store(chunk, sample + 20u, output, sums5);
+#endif
   }
-  let stride = params.outputs;
-  let at = (chunk * params.samples + first_sample) * stride + params.first_output + output;
-  let count = params.samples - first_sample;
-  partial_sums[at] = s0;
-#if TWO
-  if (count > 1u) { partial_sums[at + stride] = s1; }
-#endif
-#if FOUR
-  if (count > 2u) { partial_sums[at + 2u * stride] = s2; }
-  if (count > 3u) { partial_sums[at + 3u * stride] = s3; }
-#endif
-#if EIGHT
-  if (count > 4u) { partial_sums[at + 4u * stride] = s4; }
-  if (count > 5u) { partial_sums[at + 5u * stride] = s5; }
-  if (count > 6u) { partial_sums[at + 6u * stride] = s6; }
-  if (count > 7u) { partial_sums[at + 7u * stride] = s7; }
+#if TWO_BLOCKS
+  if (output + 64u < slice_outputs) {
+    store(chunk, sample, output + 64u, next_sums0);
+  }
 #endif
 }

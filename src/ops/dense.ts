@@ -43,9 +43,16 @@ export interface DenseMatrix {
 const PARTIAL = source('dense', denseSource, {
   flags: {
     SUBGROUPS: false,
-    TWO: false,
-    FOUR: false,
-    EIGHT: false,
+    SUBGROUP_4: false,
+    WHOLE_BLOCKS: false,
+    TWO_BLOCKS: false,
+    SAMPLES_2: false,
+    SAMPLES_4: false,
+    SAMPLES_8: false,
+    SAMPLES_12: false,
+    SAMPLES_16: false,
+    SAMPLES_20: false,
+    SAMPLES_24: false,
     ROWS_ARE_OUTPUTS: false,
     FLOAT16: false,
     UINT8: false,
@@ -56,8 +63,8 @@ const SUM = source('dense.sum', sumSource, { libs: [rectifyLib], flags: EPILOGUE
 
 /** Side of the blocks that the matrix is made of. */
 const BLOCK = 4;
-/** Samples that one invocation may serve: the fewest of these that are enough, so that few are computed for nothing. */
-const SAMPLES = [1, 2, 4, 8];
+/** Samples that one invocation may serve. */
+const SAMPLES = [1, 2, 4, 8, 12, 16, 20, 24];
 /** Inputs of one partial sum: enough partial sums to fill a GPU, few enough to add up quickly. */
 const CHUNK = { least: 64, most: 512 } as const;
 /** Workgroups that fill a GPU, for which sums are cut into shorter chunks. */
@@ -66,6 +73,34 @@ const BYTES_PER_ELEMENT = { float32: 4, float16: 2, uint8: 1 } as const;
 
 /** Slices, but the last, have a multiple of this many rows. */
 export const ROW_STEP = CHUNK.least;
+
+/** What one invocation computes: so many samples of so many blocks of outputs. */
+interface Tile {
+  readonly samples: number;
+  readonly blocks: 1 | 2;
+}
+
+/**
+ * Samples are cut into as few tiles as can be, and these are no larger than they must, so that few are computed for nothing.
+ */
+function chooseTile(traits: KernelTraits, samples: number): Tile {
+  const tiles = Math.ceil(samples / mostSamples(traits));
+  const served = SAMPLES.find((some) => some * tiles >= samples) as number;
+  // Where every lane loads all inputs by itself, two blocks of outputs share them.
+  const sharesInputs = traits.isSoftware && traits.subgroupSize === 0 && served > 2;
+  return { samples: served, blocks: sharesInputs ? 2 : 1 };
+}
+
+/**
+ * The most samples of a tile. On a core each further one that shares a load is a gain, until the loop outgrows the cache for
+ * instructions, which happens the sooner the more code its loads and broadcasts take. A GPU hides its loads behind other
+ * workgroups, and keeps fewer of these at hand the more sums an invocation has.
+ */
+function mostSamples({ isSoftware, subgroupSize }: KernelTraits): number {
+  if (!isSoftware) return 8;
+  if (subgroupSize === 0) return 4;
+  return subgroupSize === 4 ? 8 : 24;
+}
 
 function roundUp(count: number, step: number): number {
   return Math.ceil(count / step) * step;
@@ -220,14 +255,21 @@ function multiply(
   const product = productSize(shape, direction);
   const { inputs, outputs, rowsAreInputs } = product;
   const chunk = chunkOf(product);
-  const served = SAMPLES.find((some) => some >= samples) ?? Math.max(...SAMPLES);
+  const tile = chooseTile(traits, samples);
   const variant = kernel(PARTIAL, {
     flags: {
-      // A load is what costs on CPU adapters, and never cheap: lanes share theirs where they can.
+      // Lanes share their loads where they can: these are what costs on a core, and never cheap.
       SUBGROUPS: traits.subgroupSize > 0,
-      TWO: served >= 2,
-      FOUR: served >= 4,
-      EIGHT: served >= 8,
+      SUBGROUP_4: traits.subgroupSize === 4,
+      WHOLE_BLOCKS: inputs % BLOCK === 0 && (tile.samples > 1 || traits.subgroupSize === 0),
+      TWO_BLOCKS: tile.blocks === 2,
+      SAMPLES_2: tile.samples >= 2,
+      SAMPLES_4: tile.samples >= 4,
+      SAMPLES_8: tile.samples >= 8,
+      SAMPLES_12: tile.samples >= 12,
+      SAMPLES_16: tile.samples >= 16,
+      SAMPLES_20: tile.samples >= 20,
+      SAMPLES_24: tile.samples >= 24,
       ROWS_ARE_OUTPUTS: !rowsAreInputs,
       FLOAT16: storage.dtype === 'float16',
       UINT8: storage.dtype === 'uint8',
@@ -235,12 +277,12 @@ function multiply(
   });
   const blocksOf = (elements: number) => Math.ceil(elements / BLOCK);
   const rowOfBlocks = blocksOf(matrixSize(shape).columns);
-  const sampleBlocks = Math.ceil(samples / served);
+  const sampleBlocks = Math.ceil(samples / tile.samples);
   const partials = slices.map(({ weights, firstRow, rows }): Dispatch => {
     const sliced = { first: blocksOf(firstRow), end: blocksOf(firstRow + rows) };
     const whole = (elements: number) => ({ first: 0, end: blocksOf(elements) });
     const [input, output] = rowsAreInputs ? [sliced, whole(outputs)] : [whole(inputs), sliced];
-    const outputGroups = Math.ceil((output.end - output.first) / WORKGROUP_SIZE);
+    const outputGroups = Math.ceil((output.end - output.first) / (tile.blocks * WORKGROUP_SIZE));
     const chunks = Math.ceil(((input.end - input.first) * BLOCK) / chunk);
     return {
       kernel: variant,

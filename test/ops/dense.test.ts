@@ -38,15 +38,19 @@ const STORAGES: readonly MatrixStorage[] = [
 ];
 
 /**
- * Up to 512 inputs make a partial sum, 64 at least. An invocation computes 4 outputs of 1, 2, 4 or 8 samples, a workgroup
- * 256 outputs.
+ * Up to 512 inputs make a partial sum, 64 at least. An invocation computes 4 outputs of 1, 2, 4, 8, 12, … 24 samples, fewer on
+ * some adapters; a workgroup 256 outputs, or twice as many.
  */
 const SIZES: [samples: number, inputs: number, outputs: number][] = [
   [1, 1, 1],
   [2, 5, 3],
   [3, 66, 9],
   [9, 130, 67],
+];
+/** Of several tiles, each in one number format. */
+const LARGE_SIZES: typeof SIZES = [
   [33, 65, 10],
+  [16, 68, 520],
 ];
 const MORE_SIZES: typeof SIZES = [
   [1, 7, 4],
@@ -57,9 +61,15 @@ const MORE_SIZES: typeof SIZES = [
   [6, 1025, 131],
   [7, 31, 128],
   [8, 17, 513],
+  [11, 64, 9],
+  [13, 20, 7],
+  [19, 8, 8],
+  [24, 36, 12],
+  [25, 12, 33],
 ];
 const CASES = [
   ...SIZES.flatMap((size) => STORAGES.map((storage) => ({ size, storage }))),
+  ...LARGE_SIZES.map((size, i) => ({ size, storage: STORAGES[i % 3]! })),
   ...(thorough ? MORE_SIZES.map((size, i) => ({ size, storage: STORAGES[i % 3]! })) : []),
 ];
 
@@ -247,8 +257,8 @@ describe('dense', () => {
     });
 
     opTest(`gives the same bits for a sample alone and in a batch, a row for each of the ${rows}`, async (op) => {
-      const samples = 9;
-      const shape = { inputs: 600, outputs: 37, rows };
+      const samples = 21;
+      const shape = { inputs: 600, outputs: 36, rows };
       const data = makeData(samples, shape);
       const y = await forward(op, samples, shape, data);
       const gradX = await gradInput(op, samples, shape, data);
@@ -259,7 +269,8 @@ describe('dense', () => {
         [1, 2],
         [2, 4],
         [3, 5],
-        [8, 1],
+        [8, 10],
+        [20, 1],
       ] as const) {
         const part = { ...data, x: rowsOf(data.x, first, count), gradY: rowsOf(data.gradY, first, count) };
         assertSameBits(await forward(op, count, shape, part), rowsOf(y, first, count), { what: `y of ${count}` });
@@ -286,16 +297,25 @@ describe('dense', () => {
       );
     }
 
-    opTest(`gives the same bits without subgroups, a row for each of the ${rows}`, async (op) => {
-      for (const samples of [1, 11]) {
-        const shape = { inputs: 203, outputs: 70, rows };
+    opTest(`gives the same bits with every tile of outputs and samples, a row for each of the ${rows}`, async (op) => {
+      const others = [
+        { subgroupSize: 0, isSoftware: true },
+        { subgroupSize: 0, isSoftware: false },
+        { ...op.gpu.traits, isSoftware: false },
+      ];
+      for (const [samples, inputs] of [
+        [1, 203],
+        [11, 204],
+      ] as const) {
+        const shape = { inputs, outputs: 72, rows };
         const data = makeData(samples, shape);
-        const traits = { ...op.gpu.traits, subgroupSize: 0 };
-        assertSameBits(await forward(op, samples, shape, data, { traits }), await forward(op, samples, shape, data));
-        assertSameBits(
-          await gradInput(op, samples, shape, data, { traits }),
-          await gradInput(op, samples, shape, data),
-        );
+        const y = await forward(op, samples, shape, data);
+        const gradX = await gradInput(op, samples, shape, data);
+        for (const traits of others) {
+          const what = JSON.stringify(traits);
+          assertSameBits(await forward(op, samples, shape, data, { traits }), y, { what: `y with ${what}` });
+          assertSameBits(await gradInput(op, samples, shape, data, { traits }), gradX, { what: `grad x with ${what}` });
+        }
       }
     });
 
