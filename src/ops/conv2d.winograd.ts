@@ -43,7 +43,7 @@ const INPUT = source('conv2d.winograd-input', inputSource, {
   flags: { TILE_4: false, FLIPPED: false },
 });
 const PRODUCTS = source('conv2d.winograd-products', productsSource, {
-  flags: { SUBGROUPS: false, SUBGROUP_4: false, TRANSPOSED: false },
+  flags: { SUBGROUPS: false, SUBGROUP_8: false, TRANSPOSED: false },
 });
 const OUTPUT = source('conv2d.winograd-output', outputSource, {
   libs: [winogradLib, ...OUTPUT_LIBS],
@@ -146,8 +146,8 @@ function stages(
   const most = Math.min(roomIn('patches', patches, words.patches), roomIn('products', products, words.products));
   const { flags, bindings } = outputVariant(output);
   const TILE_4 = tile === 4;
-  const SUBGROUP_4 = traits.subgroupSize === 4;
-  const SUBGROUPS = SUBGROUP_4 || traits.subgroupSize === 8;
+  const SUBGROUP_8 = traits.subgroupSize === 8;
+  const SUBGROUPS = SUBGROUP_8 || traits.subgroupSize === 4;
 
   const dispatches: Dispatch[] = [];
   for (let first = 0; first < samples; first += most) {
@@ -162,7 +162,7 @@ function stages(
         flopsEach: places(tile) * MEMORY_FLOPS,
       }),
       {
-        kernel: kernel(PRODUCTS, { flags: { SUBGROUPS, SUBGROUP_4, TRANSPOSED: backward } }),
+        kernel: kernel(PRODUCTS, { flags: { SUBGROUPS, SUBGROUP_8, TRANSPOSED: backward } }),
         bindings: { patches, filters, products },
         uniforms: { tiles, in_quads: quads(inChannels), out_quads: quads(outChannels) },
         workgroups: places(tile) * Math.ceil(quads(outChannels) / GROUP_QUADS) * Math.ceil(tiles / GROUP_TILES),
