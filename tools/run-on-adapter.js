@@ -40,6 +40,6 @@ export async function runOnAdapter(args) {
 }
 
 /** TypeScript of the project's own, run from source so that no build is needed first. */
-function importSource(path) {
+export function importSource(path) {
   return runnerImport(join(root, path), { root, configFile: false, logLevel: 'error' });
 }
