@@ -356,7 +356,7 @@ describe('<gradcam-view>', () => {
         const moved = views[0]!.result !== undefined;
         for (const view of gone) view.remove();
         let after = await engine.memory();
-        for (let i = 0; i < 50 && after.gpuBytes > 1e5; i++) {
+        for (let i = 0; i < 500 && after.gpuBytes > 1e5; i++) {
           await new Promise((resolve) => setTimeout(resolve, 20));
           after = await engine.memory();
         }
