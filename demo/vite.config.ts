@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
 import { KERNEL_CHUNKS } from '../tools/kernel-chunks.ts';
+import { strippedWgsl } from '../tools/strip-wgsl.ts';
 import { renderedDocs } from './rendered-docs.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
@@ -11,8 +12,12 @@ export default defineConfig({
   // Works under any path.
   base: './',
   resolve: { tsconfigPaths: true },
-  plugins: [renderedDocs(path('../docs')), policyForDevelopment()],
-  worker: { format: 'es', rolldownOptions: { output: { codeSplitting: KERNEL_CHUNKS } } },
+  plugins: [renderedDocs(path('../docs')), policyForDevelopment(), strippedWgsl()],
+  worker: {
+    format: 'es',
+    plugins: () => [strippedWgsl()],
+    rolldownOptions: { output: { codeSplitting: KERNEL_CHUNKS } },
+  },
   server: { fs: { allow: [path('..')] } },
   build: {
     outDir: path('../build/demo'),

@@ -14,6 +14,7 @@ import {
   publishedSource,
 } from './network/models.ts';
 import { type LoadOptions, Parameters } from './network/parameters.ts';
+import { preloadKernels } from './network/preload.ts';
 import { onDemand } from './on-demand.ts';
 import type { ChannelScaling } from './ops/preprocess.ts';
 import { checkOptionNames, type OptionNames } from './option-names.ts';
@@ -212,6 +213,7 @@ export async function loadModel(
     const table = modelTable(known, variant);
     const graph = new Graph(table);
     const labels = labelsOf(graph, known, file, options);
+    preloadKernels(gpu, graph);
     const parameters = await Parameters.load(gpu, graph, file, options);
     return new Model(gpu, table, graph, parameters, file, labels);
   } finally {

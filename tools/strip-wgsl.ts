@@ -2,13 +2,20 @@ import { readFile } from 'node:fs/promises';
 import type { Plugin } from 'vite';
 
 /**
- * A WGSL source without comments, indentation and empty lines: a third of what a page would download of the library
- * otherwise. Lines stay lines, for `#if` and for the messages of compilers.
+ * Signs that need no space beside them. Not among them are those that another would make a different one of, '-' before '-'
+ * or '>' before '='.
+ */
+const SPACED_SIGNS = / *([,;:{}()+]|(?<![<>=!] *)=(?!=)) */g;
+
+/**
+ * A WGSL source without comments, indentation, empty lines and spaces beside signs: a third of what a page would download of
+ * the library otherwise. Lines stay lines, for `#if` and for the messages of compilers.
  */
 export function stripWgsl(code: string): string {
   return code
     .split('\n')
     .map((line) => line.replace(/\/\/.*$/, '').trim())
+    .map((line) => (line.startsWith('#') ? line : line.replace(SPACED_SIGNS, '$1')))
     .filter((line) => line !== '')
     .join('\n');
 }

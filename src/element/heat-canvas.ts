@@ -1,5 +1,6 @@
 /** The heat map as colours on a canvas, as the overlay has them: other colours need no GPU and no new map. */
-import { colorTable, isDiverging } from '../image/color-map.ts';
+import { isDiverging } from '../image/color-map.ts';
+import { colorTable } from '../image/color-table.ts';
 import { upsampleToPicture } from '../image/upsample-to-picture.ts';
 import type { ColorMapName, HeatMaps, View } from '../index.ts';
 

@@ -1,6 +1,4 @@
 /** Colour maps for heat maps. */
-import { OptionError } from '../errors.ts';
-import { COLOR_TABLES } from './color-tables.ts';
 
 /** Names of colour maps from least to most. */
 export const COLOR_MAPS = ['inferno', 'magma', 'plasma', 'turbo', 'viridis'] as const;
@@ -13,12 +11,15 @@ export const DEFAULT_COLOR_MAP: ColorMapName = 'turbo';
 
 const NO_STEP = 'E'.charCodeAt(0);
 
+/** A colour map as turbo-table.ts has it. */
+export interface SampledColors {
+  readonly first: readonly number[];
+  readonly steps: readonly string[];
+}
+
 /** 256 colours from least to most, one RGBA word each. */
-export function colorTable(name: ColorMapName): Uint32Array<ArrayBuffer> {
-  const names: readonly string[] = [...COLOR_MAPS, ...DIVERGING_COLOR_MAPS];
-  if (!names.includes(name)) throw new OptionError('colorMap', name, names.join(', '));
-  const { first, steps } = COLOR_TABLES[name];
-  const color: number[] = [...first];
+export function colorWords({ first, steps }: SampledColors): Uint32Array<ArrayBuffer> {
+  const color = [...first];
   return Uint32Array.from({ length: 256 }, (_, i) => {
     if (i > 0) for (let c = 0; c < 3; c++) color[c]! += steps[c]!.charCodeAt(i - 1) - NO_STEP;
     const [red, green, blue] = color as [number, number, number];

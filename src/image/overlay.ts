@@ -2,12 +2,14 @@
 import { OptionError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Workspace } from '../gpu/workspace.ts';
+import { onDemand } from '../on-demand.ts';
 import { overlay } from '../ops/overlay.ts';
 import { checkOptionNames } from '../option-names.ts';
 import { pictureBands } from './bands.ts';
-import { type ColorMapName, colorTable, DEFAULT_COLOR_MAP, isDiverging } from './color-map.ts';
+import { type ColorMapName, colorWords, DEFAULT_COLOR_MAP, isDiverging } from './color-map.ts';
 import type { View } from './fit.ts';
 import type { Picture } from './picture.ts';
+import { TURBO } from './turbo-table.ts';
 
 /** How a map is drawn over the picture. */
 export interface OverlayOptions {
@@ -69,6 +71,7 @@ export async function drawOverlay(
   const values = heat.data.subarray(map * cells, (map + 1) * cells);
   const largest = values.reduce((a, b) => Math.max(a, diverges ? Math.abs(b) : b), 0) || 1;
 
+  const words = await wordsOf(colorMap);
   const result = new Uint8ClampedArray(picture.width * picture.height * 4);
   const rowBytes = picture.width * 4;
   const bands = pictureBands(picture, gpu.limits);
@@ -77,7 +80,7 @@ export async function drawOverlay(
   try {
     const [heatMap, colors, band, drawn] = await gpu.guard(async () => [
       workspace.filled('heat map', heat.data),
-      workspace.filled('colour map', colorTable(colorMap)),
+      workspace.filled('colour map', words),
       workspace.bytes('picture band', bandBytes),
       workspace.bytes('overlay band', bandBytes),
     ]);
@@ -93,4 +96,11 @@ export async function drawOverlay(
     workspace.release();
   }
   return { data: result, width: picture.width, height: picture.height };
+}
+
+/** @throws OptionError, LoadError */
+async function wordsOf(name: ColorMapName): Promise<Uint32Array<ArrayBuffer>> {
+  if (name === DEFAULT_COLOR_MAP) return colorWords(TURBO);
+  const { colorTable } = await onDemand('the other colour maps', () => import('./color-table.ts'));
+  return colorTable(name);
 }

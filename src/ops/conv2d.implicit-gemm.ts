@@ -48,7 +48,7 @@ const ENOUGH_WORKGROUPS = 512;
 
 const LIBS = [conv3x3Lib, WEIGHTS_LIB, ...OUTPUT_LIBS];
 const FLAGS = { ...OUTPUT_FLAGS, ...WEIGHTS_FLAGS, QUADS_16: false, TWO_QUADS: false, HALF: false };
-const IMPLICIT_GEMM = source('conv2d.implicit-gemm', implicitGemmSource, { libs: LIBS, flags: FLAGS });
+export const IMPLICIT_GEMM = source('conv2d.implicit-gemm', implicitGemmSource, { libs: LIBS, flags: FLAGS });
 const HALF_GEMM = source('conv2d.half-gemm', implicitGemmSource, { libs: [...LIBS, powerLib], flags: FLAGS });
 const MAGNITUDE = source('conv2d.magnitude', magnitudeSource);
 

@@ -9,7 +9,7 @@ import transposeSource from '../../shaders/ops/conv2d.transpose-weights.wgsl?raw
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
-import { kernel } from '../gpu/kernel.ts';
+import { type KernelSource, kernel } from '../gpu/kernel.ts';
 import type { Precision } from '../precision.ts';
 import { MEMORY_FLOPS, source, WORKGROUP_SIZE } from './common.ts';
 import { type Conv2dOutput, OUTPUT_FLAGS, OUTPUT_LIBS, outputVariant } from './conv2d.output.ts';
@@ -53,6 +53,16 @@ const BROADCAST = source('conv2d.broadcast', broadcastSource, {
 });
 const GRAD_INPUT = source('conv2d.grad-input', gradInputSource, { libs: [WEIGHTS_LIB], flags: WEIGHTS_FLAGS });
 const TRANSPOSE = source('conv2d.transpose-weights', transposeSource, { flags: WEIGHTS_FLAGS });
+
+/** The direct kernel of such an adapter, where finishesOutputs(). */
+export function directSource(traits: KernelTraits): KernelSource {
+  return broadcasts(traits) ? BROADCAST : REGISTER_TILE;
+}
+
+/** Sharing weights between lanes doubles the speed of CPU adapters, whose subgroups are 4 or 8 lanes wide. */
+function broadcasts({ subgroupSize }: KernelTraits): boolean {
+  return subgroupSize === 4 || subgroupSize === 8;
+}
 
 /** Height and width of the output. */
 export function conv2dOutput({ height, width, kernel, stride, padding }: Conv2dShape): {
@@ -197,14 +207,13 @@ function direct3x3(
   samples: number,
   { x, weights, ...output }: Conv2dInput & Conv2dOutput,
 ): Dispatch {
-  // Sharing weights between lanes doubles the speed of CPU adapters, whose subgroups are 4 or 8 lanes wide.
-  const broadcasts = traits.subgroupSize === 4 || traits.subgroupSize === 8;
-  const tile = broadcasts ? 2 : 4;
+  const shares = broadcasts(traits);
+  const tile = shares ? 2 : 4;
   const tiles = samples * Math.ceil(shape.height / tile) * Math.ceil(shape.width / tile);
   const { flags: outputFlags, bindings } = outputVariant(output);
   const flags = { ...outputFlags, ...weightsFlags(weights) };
   return {
-    kernel: broadcasts
+    kernel: shares
       ? kernel(BROADCAST, { flags: { ...flags, SUBGROUP_4: traits.subgroupSize === 4 } })
       : kernel(REGISTER_TILE, { flags }),
     bindings: { x, weights, ...bindings },

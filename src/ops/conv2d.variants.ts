@@ -2,12 +2,14 @@
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
+import type { KernelSource } from '../gpu/kernel.ts';
 import { DEFAULT_PRECISION, type Precision } from '../precision.ts';
 import type { Direction } from './common.ts';
 import {
   chooseImplicitGemmTile,
   halfGemmConv2d,
   halfGemmScratchWords,
+  IMPLICIT_GEMM,
   IMPLICIT_GEMM_TILE_NAMES,
   type ImplicitGemmTile,
   implicitGemmConv2d,
@@ -18,6 +20,7 @@ import {
   conv2d,
   conv2dFlops,
   conv2dGradInput,
+  directSource,
   finishesOutputs,
   type PackedWeights,
   transposedShape,
@@ -26,6 +29,7 @@ import {
   weightsBytes,
 } from './conv2d.ts';
 import {
+  WINOGRAD_SOURCES,
   type WinogradBuffers,
   type WinogradTile,
   winogradConv2d,
@@ -118,6 +122,12 @@ function costOnCores(variant: 'direct' | Winograd, shape: Conv2dShape, rows: num
   const places = (m + 2) ** 2;
   const products = Math.ceil(tiles / TILES_AT_A_TIME) * TILES_AT_A_TIME * places * x * y;
   return products + tiles * places * (x + y) * TRANSFORM_COST;
+}
+
+/** What a variant's kernels are made of, for shapes with finishesOutputs(). */
+export function variantSources(variant: Conv2dVariant, traits: KernelTraits): readonly KernelSource[] {
+  if (isWinograd(variant)) return WINOGRAD_SOURCES;
+  return [variant === 'direct' ? directSource(traits) : IMPLICIT_GEMM];
 }
 
 export function weightsForm(variant: Conv2dVariant, direction: Direction): WeightsForm {

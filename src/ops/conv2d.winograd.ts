@@ -50,6 +50,9 @@ const OUTPUT = source('conv2d.winograd-output', outputSource, {
   flags: { ...OUTPUT_FLAGS, TILE_4: false, FLIPPED: false },
 });
 
+/** Those of a whole convolution. */
+export const WINOGRAD_SOURCES = [FILTERS, INPUT, PRODUCTS, OUTPUT];
+
 /** Channels that stand together in filters, patches and products. */
 const QUAD = 4;
 /** What a workgroup of the products computes. */

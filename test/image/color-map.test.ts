@@ -1,13 +1,8 @@
 import * as chromatic from 'd3-scale-chromatic';
 import { describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.ts';
-import {
-  COLOR_MAPS,
-  type ColorMapName,
-  colorTable,
-  DEFAULT_COLOR_MAP,
-  DIVERGING_COLOR_MAPS,
-} from '../../src/image/color-map.ts';
+import { COLOR_MAPS, type ColorMapName, DEFAULT_COLOR_MAP, DIVERGING_COLOR_MAPS } from '../../src/image/color-map.ts';
+import { colorTable } from '../../src/image/color-table.ts';
 
 const channels = (word: number) => [word & 255, (word >>> 8) & 255, (word >>> 16) & 255, word >>> 24];
 

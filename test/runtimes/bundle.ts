@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'vite';
+import { strippedWgsl } from '../../tools/strip-wgsl.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const miniVitest = fileURLToPath(new URL('mini-vitest.ts', import.meta.url));
@@ -30,7 +31,8 @@ export async function bundleTests(
     root,
     configFile: false,
     logLevel: 'warn',
-    plugins: [entryModule(files)],
+    // The kernels as the package has them: other compilers must take them, too.
+    plugins: [entryModule(files), strippedWgsl()],
     define: Object.fromEntries(Object.entries(constants).map(([name, value]) => [name, JSON.stringify(value)])),
     resolve: { alias: [{ find: /^vitest$/, replacement: miniVitest }] },
     build: {
