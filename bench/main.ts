@@ -31,7 +31,7 @@ async function main(): Promise<number> {
   const torch = await readOption('--torch', options.torchFile, parseTorchTimes);
 
   const adapter = await requestAdapter();
-  const gpu = await openDawnGpu(adapter);
+  const gpu = await openDawnGpu(adapter, { precision: adapter.adapter.features.has('shader-f16') ? 'f16' : 'f32' });
   console.log(`${adapterTitle(gpu.adapterInfo)}; ${runtime()}`);
   noteBusyMachine();
 
@@ -80,7 +80,8 @@ async function main(): Promise<number> {
 }
 
 async function requestAdapter(): Promise<DawnAdapter> {
-  const choice = await chooseDawnAdapter();
+  // With what kernels in float16 take, where there is such.
+  const choice = await chooseDawnAdapter(undefined, 'f16');
   if (choice.do === 'use') return choice.adapter;
   throw new GpuUnavailableError(
     choice.do === 'fail' ? choice.message : 'Dawn finds no adapter in this process; start it with npm run bench',

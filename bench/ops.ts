@@ -13,10 +13,14 @@ import { attribution } from '../src/ops/attribution.ts';
 import { CLASS_MOMENT_FLOATS, classMoments } from '../src/ops/class-moments.ts';
 import {
   chooseImplicitGemmTile,
+  halfGemmConv2d,
+  halfGemmScratchWords,
   IMPLICIT_GEMM_TILE_NAMES,
   implicitGemmConv2d,
 } from '../src/ops/conv2d.implicit-gemm.ts';
+import type { Conv2dOutput } from '../src/ops/conv2d.output.ts';
 import {
+  type Conv2dInput,
   type Conv2dShape,
   conv2d,
   conv2dFlops,
@@ -25,6 +29,7 @@ import {
   packedLength,
   transposedShape,
   transposeWeights,
+  weightsBytes,
 } from '../src/ops/conv2d.ts';
 import {
   type WinogradTile,
@@ -568,7 +573,29 @@ function convForward(bench: Workbench, layer: string, shape: Conv2dShape): OpCas
       flops,
       bytes,
     })),
+    ...halfForward(bench, layer, shape, buffers),
   ];
+}
+
+/** In float16, on GPUs that have it: processors emulate it. */
+function halfForward(
+  bench: Workbench,
+  layer: string,
+  shape: Conv2dShape,
+  buffers: Conv2dInput & Conv2dOutput,
+): OpCase[] {
+  const { gpu, samples } = bench;
+  if (gpu.adapterInfo.isFallback || !gpu.features.has('shader-f16')) return [];
+  // 1/4 and 3/8 in turn.
+  const words = new Uint32Array(weightsBytes(shape, 'float16') / 4).fill(0x3600_3400);
+  const weights = { ...bench.filled(words), dtype: 'float16', greatest: 3 / 8 } as const;
+  const magnitudes = bench.empty(samples * halfGemmScratchWords().magnitudes);
+  return IMPLICIT_GEMM_TILE_NAMES.map((tile) => ({
+    name: `${layer}.forward.half-gemm-${tile}.n${samples}`,
+    dispatches: halfGemmConv2d(shape, samples, tile, { ...buffers, weights, magnitudes }),
+    flops: samples * conv2dFlops(shape),
+    bytes: bytesOf(buffers.x, weights, buffers.y),
+  }));
 }
 
 function convGradInput(bench: Workbench, layer: string, shape: Conv2dShape): OpCase {
