@@ -1,8 +1,8 @@
 // For those who use the declarations: GPUDevice and its kin are no part of TypeScript's own DOM types.
 /// <reference types="@webgpu/types" preserve="true" />
 
-import { checkedPrecision } from '../checked-precision.ts';
 /** The GPU as the rest of the library sees it: a device, its pipelines, its buffers, and one way to run dispatches. */
+import { checkedPrecision } from '../checked-precision.ts';
 import { DeviceLostError, GpuUnavailableError, LimitError, throwIfAborted } from '../errors.ts';
 import { onDemand } from '../on-demand.ts';
 import { checkOptionNames } from '../option-names.ts';
