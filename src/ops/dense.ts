@@ -92,9 +92,9 @@ function chooseTile(traits: KernelTraits, samples: number): Tile {
 }
 
 /**
- * The most samples of a tile. On a core each further one that shares a load is a gain, until the loop outgrows the cache for
- * instructions, which happens the sooner the more code its loads and broadcasts take. A GPU hides its loads behind other
- * workgroups, and keeps fewer of these at hand the more sums an invocation has.
+ * The most samples of a tile. On a core each further one that shares a load is a gain, until the loop becomes too much code,
+ * which happens the sooner the more its loads and broadcasts take: these are the largest tiles that were quicker. A GPU hides
+ * its loads behind other workgroups, and keeps fewer of these at hand the more sums an invocation has.
  */
 function mostSamples({ isSoftware, subgroupSize }: KernelTraits): number {
   if (!isSoftware) return 8;
