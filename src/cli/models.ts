@@ -2,6 +2,7 @@ import { Graph } from '../network/graph.ts';
 import { MODELS } from '../network/models.ts';
 import { halvedElements } from '../network/shapes.ts';
 import type { Context } from './context.ts';
+import { megabytes } from './setup.ts';
 
 /** `gradcam models`: the known models, where their weights are published, and what pixels they expect. */
 export async function modelsCommand(flags: { json?: boolean }, { terminal }: Context): Promise<void> {
@@ -34,8 +35,4 @@ export async function modelsCommand(flags: { json?: boolean }, { terminal }: Con
         `mean ${p.mean.join(', ')}; std ${p.std.join(', ')}`,
     );
   }
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }

@@ -182,5 +182,5 @@ export async function openModel(gpu: Gpu, choice: ModelChoice, context: Context)
 }
 
 export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(0)} MB`;
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
