@@ -58,7 +58,9 @@ async function openRest(
   // To other origins, If-Range would need their consent beforehand, which few give. The answer tells the version as well.
   const isAskedIf = here === undefined || here === new URL(location).origin;
   const headers = { range: `bytes=${from.start}-`, ...(isAskedIf && { 'if-range': from.version }) };
-  const response = await fetch(location, { signal, headers });
+  // A browser that asks another origin beforehand whether it may send a range can be refused. The whole needs no consent.
+  const response = await fetch(location, { signal, headers }).catch(() => undefined);
+  if (response === undefined) return undefined;
   if (response.status === 200) return sourceOf(response, 0);
   if (response.status === 206 && goesOn(response, from, isAskedIf)) {
     return { ...(await sourceOf(response, from.start)), version: from.version };
