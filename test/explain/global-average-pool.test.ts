@@ -20,7 +20,7 @@ import {
   smallVgg,
 } from '../network/small-vgg.ts';
 import { roundToFloat16 } from '../reference/float16.ts';
-import { tensor } from '../reference/tensor.ts';
+import { type Tensor, tensor } from '../reference/tensor.ts';
 import { assertExplains, referenceOf } from './oracle.ts';
 
 /** 32 maps of 4 × 4 cells. */
@@ -125,12 +125,13 @@ describe('CAM', () => {
   });
 
   for (const layout of ['keras', 'torchvision'] as const) {
-    gpuTest(`takes its weights from a matrix of float16, too (${layout})`, async (gpu) => {
-      const rounded = AVG.dense.map((layer) => {
+    gpuTest(`takes its weights from matrices and filters of float16, too (${layout})`, async (gpu) => {
+      const round = <Layer extends { readonly weights: Tensor }>(layer: Layer) => {
         const { shape, data } = layer.weights;
         return { ...layer, weights: tensor(shape, data.map(roundToFloat16)) };
-      });
-      const vgg: SmallVgg = { ...AVG, dense: rounded };
+      };
+      const blocks = AVG.blocks.map((layers) => layers.map(round));
+      const vgg: SmallVgg = { ...AVG, blocks, dense: AVG.dense.map(round) };
       using expected = await loadSmallVgg(gpu, vgg, layout);
       using model = await loadRounded(gpu, vgg, layout);
       const maps = [expected, model].map((each) => explain(each, PICTURE, { method: 'cam', classIndex: 1 }));
