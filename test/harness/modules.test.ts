@@ -4,14 +4,23 @@ import { findCycle, type ImportGraph, importGraph, onlyReexports, reachableFrom,
 const graph = (imports: Record<string, string[]>): ImportGraph => new Map(Object.entries(imports));
 
 it('reads static, dynamic, type-only and raw imports, and re-exports', () => {
-  const found = importGraph(['src/node/adapters.ts', 'src/ops/relu.ts', 'src/index.ts', 'test/harness/adapter.ts']);
+  const files = [
+    'src/node/adapters.ts',
+    'src/ops/noise.ts',
+    'src/ops/relu.ts',
+    'src/index.ts',
+    'test/harness/adapter.ts',
+  ];
+  const found = importGraph(files);
+  expect(found.get('src/ops/noise.ts')).toContain('shaders/ops/noise.wgsl');
+  // Static ones first.
   expect(found.get('src/ops/relu.ts')).toEqual([
-    'shaders/lib/mask-blocks.wgsl',
-    'shaders/ops/relu.grad-input.wgsl',
-    'shaders/ops/relu.wgsl',
     'src/gpu/buffers.ts',
     'src/gpu/encoder.ts',
     'src/ops/common.ts',
+    'shaders/lib/mask-blocks.wgsl',
+    'shaders/ops/relu.grad-input.wgsl',
+    'shaders/ops/relu.wgsl',
   ]);
   expect(found.get('src/index.ts')).toContain('src/cam/outcome.ts');
   expect(found.get('src/node/adapters.ts')).toContain('node:fs');
