@@ -26,7 +26,8 @@ export type {
   StepRecord,
 } from './element/protocol.ts';
 export { RemoteExplanation } from './element/remote-explanation.ts';
-export { GradcamView, type GradcamViewEvents, type ViewProgress, type ViewState } from './element/view.ts';
+export { GradcamView } from './element/view.ts';
+export type { GradcamViewEvents, ViewProgress, ViewState } from './element/view-events.ts';
 export type { CachedFile, WeightsStore } from './element/weights-store.ts';
 
 declare global {

@@ -1,21 +1,16 @@
 /** <gradcam-view>: a picture with the heat map that explains it, in any page. */
 
 import { findOneClass } from '../class-names.ts';
-import { type AnyMethod, methodOf } from '../custom-method.ts';
-import { AbortError, ImageError, OptionError, ReleasedError } from '../errors.ts';
-import { signedMaps } from '../explanation.ts';
-import { isDiverging } from '../image/color-map.ts';
+import { AbortError, OptionError, ReleasedError } from '../errors.ts';
 import { fitPicture, viewOf } from '../image/fit.ts';
 import type {
   CombinedMaps,
   ExplainProgress,
-  HeatMaps,
   ImageInput,
   LoadProgress,
   Prediction,
   SelectionOptions,
 } from '../index.ts';
-import { DEFAULT_OPTIONS } from '../options.ts';
 import { resolveFit } from '../resolve-options.ts';
 import { untilAborted } from './abort.ts';
 import {
@@ -24,45 +19,18 @@ import {
   type AttributeProperties,
   DEFAULT_MODEL,
   defineProperties,
-  readLook,
   readOptions,
   readSelection,
   type Stage,
 } from './attributes.ts';
+import { Display } from './display.ts';
 import { Engine, type LoadedModel, type OpenedPicture } from './engine.ts';
-import { drawHeat, drawLegend, type MapGround } from './heat-canvas.ts';
-import { Held } from './held.ts';
-import { buildParts, type Parts } from './parts.ts';
-import type { EngineImage, EngineOptions, LoadRequest, StepRecord } from './protocol.ts';
+import type { MapGround } from './heat-canvas.ts';
+import { Holdings } from './holdings.ts';
+import type { EngineOptions, LoadRequest } from './protocol.ts';
 import type { RemoteExplanation } from './remote-explanation.ts';
-import { type Complaint, captionOf, complaintOf, DEVICE_LOST, describeMap, placeOfMost } from './words.ts';
-
-/** How far the work has come. */
-export interface ViewProgress {
-  /** What is being done. */
-  readonly stage: 'loading' | 'explaining';
-  /** Bytes of weights, or passes through the network. */
-  readonly done: number;
-  /** In all, in the same unit. */
-  readonly total: number;
-}
-
-/** By name, what addEventListener() hands out; 'error' is an ErrorEvent. */
-export interface GradcamViewEvents {
-  /** Something has come on. */
-  progress: CustomEvent<ViewProgress>;
-  /** The map has grown by a batch of noisy copies. */
-  step: CustomEvent<StepRecord>;
-  /** The map is there. */
-  result: CustomEvent<RemoteExplanation>;
-  /** Maps of other feature maps or cells of the same result are there. */
-  combine: CustomEvent<CombinedMaps>;
-  /** Something failed; the element says what, and `error` of the event is it. */
-  error: ErrorEvent;
-}
-
-/** What the element is doing, also as a CSS state: `gradcam-view:state(explaining)`. */
-export type ViewState = 'empty' | 'ready' | 'loading' | 'explaining' | 'done' | 'failed';
+import type { GradcamViewEvents, ViewProgress, ViewState } from './view-events.ts';
+import { captionOf, complaintOf, DEVICE_LOST } from './words.ts';
 
 /** Where there are no pages, as on a server that renders some, the module can be imported all the same. */
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
@@ -92,14 +60,11 @@ export class GradcamView extends Base {
   /** @internal */
   static readonly observedAttributes = Object.keys(ATTRIBUTES);
 
-  readonly #parts: Parts = buildParts(this);
+  readonly #display: Display = new Display(this, () => this.#retry());
   readonly #states = this.attachInternals().states as Set<string> | undefined;
-  readonly #opened = new Held<OpenedPicture>();
-  readonly #model = new Held<LoadedModel>();
+  readonly #holdings = new Holdings((event) => this.#hear(event));
   /** The page's choice. */
   #engine: Engine | undefined;
-  /** The one that everything held is in, and whose events are heard. */
-  #used: Engine | undefined;
   #picture: ImageInput | OpenedPicture | undefined;
   #weights: LoadRequest['weights'];
   #labels: readonly string[] | undefined;
@@ -112,16 +77,12 @@ export class GradcamView extends Base {
   #result: RemoteExplanation | undefined;
   /** The result is this element's own, to be released. */
   #ownsResult = false;
-  /** The maps on the screen, with where they lie. */
-  #shown: { readonly maps: ShownMaps; readonly ground: MapGround } | undefined;
   #combines = 0;
-  #complaint: Complaint | undefined;
   /** Whether the map could not be drawn as the attributes say, which every step of a growing map would say again. */
   #isLookWrong = false;
 
   constructor() {
     super();
-    this.#parts.retry.addEventListener('click', () => this.#retry());
     this.#setState('empty');
   }
 
@@ -201,7 +162,7 @@ export class GradcamView extends Base {
 
   /** The model, once it is loaded. */
   get loadedModel(): LoadedModel | undefined {
-    return this.#model.current;
+    return this.#holdings.model.current;
   }
 
   /**
@@ -215,7 +176,7 @@ export class GradcamView extends Base {
     const running = { abort: new AbortController(), stop: new AbortController() };
     this.#running = running;
     const engine = this.#useEngine();
-    this.#say(undefined);
+    this.#display.complaint = undefined;
     this.#setState('loading');
     const isCurrent = () => this.#running === running;
     try {
@@ -229,7 +190,7 @@ export class GradcamView extends Base {
         onProgress: ({ done, total }: ExplainProgress) => this.#progress({ stage: 'explaining', done, total }),
         onStep: (step) => {
           if (!isCurrent()) return;
-          this.#show(shownMaps(step, options.method), groundOf(picture, model, options));
+          this.#show(step, options.method, groundOf(picture, model, options));
           this.dispatchEvent(new CustomEvent('step', { detail: step }));
         },
       });
@@ -245,7 +206,7 @@ export class GradcamView extends Base {
     } finally {
       if (isCurrent()) {
         this.#running = undefined;
-        this.#hideBar();
+        this.#display.hideProgress();
       }
     }
   }
@@ -274,7 +235,7 @@ export class GradcamView extends Base {
     const turn = ++this.#combines;
     const combined = await result.combine(selection);
     if (turn === this.#combines && result === this.#result) {
-      this.#show(shownMaps(combined, result.options.method), { picture: result.provenance.picture, view: result.view });
+      this.#show(combined, result.options.method, { picture: result.provenance.picture, view: result.view });
       this.dispatchEvent(new CustomEvent('combine', { detail: combined }));
     }
     return combined;
@@ -283,12 +244,12 @@ export class GradcamView extends Base {
   /** Ends what is under way: of a growing explanation, the map so far becomes the result. */
   stop(): void {
     if (!this.#running) return;
-    if (this.#model.current && this.#opened.current) {
+    if (this.#holdings.model.current && this.#holdings.picture.current) {
       this.#running.stop.abort();
       return;
     }
     this.#running.abort.abort();
-    if (!this.#model.current) this.#model.drop();
+    if (!this.#holdings.model.current) this.#holdings.model.drop();
   }
 
   /** @internal */
@@ -356,10 +317,10 @@ export class GradcamView extends Base {
       this.#running?.abort.abort();
       this.#running = undefined;
       this.#dropResult();
-      this.#say(undefined);
+      this.#display.complaint = undefined;
     }
-    if (stale.has('picture')) this.#opened.drop();
-    if (stale.has('model')) this.#model.drop();
+    if (stale.has('picture')) this.#holdings.picture.drop();
+    if (stale.has('model')) this.#holdings.model.drop();
     return stale;
   }
 
@@ -369,7 +330,7 @@ export class GradcamView extends Base {
 
   async #showPicture(): Promise<void> {
     if (!this.#hasPicture()) {
-      this.#parts.picture.width = 0;
+      this.#display.clearPicture();
       this.#setState('empty');
       return;
     }
@@ -390,31 +351,23 @@ export class GradcamView extends Base {
     }
   }
 
-  #openPicture(): Promise<OpenedPicture> {
-    return this.#opened.get(async (signal) => {
-      const source = this.#picture ?? this.src;
-      if (source === undefined)
-        throw new OptionError('src', undefined, 'the address of a picture, or the property picture');
-      const opened = isOpened(source)
-        ? { ...source, release: () => {} }
-        : await this.engine.open(await toSendable(source), { signal });
-      if (!signal.aborted) this.#drawPicture(opened);
-      return opened;
-    });
+  async #openPicture(): Promise<OpenedPicture> {
+    const source = this.#picture ?? this.src;
+    if (source === undefined)
+      throw new OptionError('src', undefined, 'the address of a picture, or the property picture');
+    return this.#holdings.openPicture(source, this.engine, (opened) => this.#display.drawPicture(opened));
   }
 
   #loadModel(): Promise<LoadedModel> {
-    return this.#model.get((signal) => {
-      const request: LoadRequest = {
-        model: this.model ?? DEFAULT_MODEL,
-        weights: this.weights,
-        labels: this.labels,
-        precision: this.precision as LoadRequest['precision'],
-      };
-      const onProgress = ({ loadedBytes: done, totalBytes: total }: LoadProgress) =>
-        this.#progress({ stage: 'loading', done, total });
-      return this.engine.load(request, { signal, onProgress });
-    });
+    const request: LoadRequest = {
+      model: this.model ?? DEFAULT_MODEL,
+      weights: this.weights,
+      labels: this.labels,
+      precision: this.precision as LoadRequest['precision'],
+    };
+    return this.#holdings.loadModel(request, this.engine, ({ loadedBytes: done, totalBytes: total }: LoadProgress) =>
+      this.#progress({ stage: 'loading', done, total }),
+    );
   }
 
   /** The attributes, with classes by name as their index. */
@@ -428,32 +381,23 @@ export class GradcamView extends Base {
     };
   }
 
-  #drawPicture({ preview, width, height }: OpenedPicture): void {
-    const { picture, stage } = this.#parts;
-    stage.style.aspectRatio = `${width} / ${height}`;
-    picture.width = preview.width;
-    picture.height = preview.height;
-    picture.getContext('2d')?.drawImage(preview, 0, 0);
-    this.#describe();
-  }
-
   #showResult(result: RemoteExplanation): void {
-    this.#parts.caption.textContent = captionOf(result, this.#model.current?.labels);
+    this.#display.caption = captionOf(result, this.#holdings.model.current?.labels);
     this.#setState('done');
-    this.#show(shownMaps(result, result.options.method), { picture: result.provenance.picture, view: result.view });
+    this.#show(result, result.options.method, { picture: result.provenance.picture, view: result.view });
   }
 
-  #show(maps: ShownMaps, ground: MapGround): void {
-    this.#shown = { maps, ground };
+  #show(maps: Pick<CombinedMaps, 'map' | 'signed'>, method: EngineOptions['method'], ground: MapGround): void {
+    this.#display.setMaps(maps, method, ground);
     this.#paint();
   }
 
   #paint(): void {
     try {
-      this.#draw();
+      this.#display.draw();
       if (this.#isLookWrong) {
         this.#isLookWrong = false;
-        this.#say(undefined);
+        this.#display.complaint = undefined;
         this.#setState(this.#result ? 'done' : 'ready');
       }
     } catch (error) {
@@ -463,75 +407,26 @@ export class GradcamView extends Base {
     }
   }
 
-  /** @throws OptionError */
-  #draw(): void {
-    const { map, scale, least, most } = this.#parts;
-    const { opacity, colorMap, mapIndex } = readLook(this);
-    const diverges = isDiverging(colorMap);
-    drawLegend(scale, colorMap);
-    [least.textContent, most.textContent] = diverges ? ['against', 'for'] : ['least', 'most'];
-    map.style.opacity = String(opacity);
-    map.hidden = !this.#shown;
-    if (this.#shown) {
-      const { ground } = this.#shown;
-      const maps = this.#shown.maps[diverges ? 'signed' : 'rectified'];
-      const count = maps.shape[0];
-      if (!Number.isInteger(mapIndex) || mapIndex < 0 || mapIndex >= count) {
-        throw new OptionError('map-index', mapIndex, `a whole number from 0 to ${count - 1}`);
-      }
-      drawHeat(map, maps, mapIndex, ground, colorMap);
-    }
-    this.#describe();
-  }
-
-  #describe(): void {
-    const { image, caption } = this.#parts;
-    const place = this.#shown && this.#placeOfMost(this.#shown);
-    image.setAttribute('aria-label', describeMap(this.alt, caption.textContent || undefined, place));
-  }
-
-  #placeOfMost({ maps, ground }: { readonly maps: ShownMaps; readonly ground: MapGround }): string | undefined {
-    return placeOfMost(maps.rectified, this.mapIndex ?? 0, ground.view, ground.picture);
-  }
-
   #progress(progress: ViewProgress): void {
-    const { bar, done } = this.#parts;
-    const share = progress.total > 0 ? Math.min(1, progress.done / progress.total) : 0;
-    bar.hidden = false;
-    bar.setAttribute('aria-label', progress.stage === 'loading' ? 'Loading the model' : 'Explaining');
-    bar.setAttribute('aria-valuenow', String(Math.round(100 * share)));
-    done.style.transform = `scaleX(${share})`;
+    this.#display.showProgress(progress);
     this.dispatchEvent(new CustomEvent('progress', { detail: progress }));
-  }
-
-  #hideBar(): void {
-    this.#parts.bar.hidden = true;
   }
 
   /** @param isNew whether the page has not heard of it yet */
   #fail(error: unknown, isNew = true): void {
     if (error instanceof AbortError) {
-      this.#setState(this.#result ? 'done' : this.#opened.current ? 'ready' : 'empty');
+      this.#setState(this.#result ? 'done' : this.#holdings.picture.current ? 'ready' : 'empty');
       return;
     }
-    this.#say(complaintOf(error));
+    this.#display.complaint = complaintOf(error);
     this.#setState('failed');
     if (!isNew) return;
     const message = error instanceof Error ? error.message : String(error);
     this.dispatchEvent(new ErrorEvent('error', { error, message }));
   }
 
-  #say(complaint: Complaint | undefined): void {
-    const { message, words, retry } = this.#parts;
-    this.#complaint = complaint;
-    message.toggleAttribute('data-empty', !complaint);
-    words.textContent = complaint?.text ?? '';
-    retry.hidden = !complaint?.retry;
-    retry.textContent = complaint?.retry ?? '';
-  }
-
   #retry(): void {
-    const batch = this.#complaint?.batch;
+    const batch = this.#display.complaint?.batch;
     if (batch !== undefined) this.batch = batch;
     this.explain().catch(() => {}); // reported where it failed
   }
@@ -540,53 +435,36 @@ export class GradcamView extends Base {
     this.#states?.delete(this.#state);
     this.#state = state;
     this.#states?.add(state);
-    this.#parts.stage.setAttribute('aria-busy', String(state === 'loading' || state === 'explaining'));
+    this.#display.isBusy = state === 'loading' || state === 'explaining';
   }
 
   #dropResult(): void {
     if (this.#ownsResult) this.#result?.release();
     this.#result = undefined;
     this.#ownsResult = false;
-    this.#shown = undefined;
     this.#combines++;
-    this.#parts.map.hidden = true;
-    this.#parts.caption.textContent = '';
+    this.#display.clearMap();
   }
 
   #free(): void {
     this.#running?.abort.abort();
     // The page's own stays, for when the element is back.
     if (this.#ownsResult) this.#dropResult();
-    this.#opened.drop();
-    this.#model.drop();
-    this.#hearFrom(undefined);
-    for (const canvas of [this.#parts.picture, this.#parts.map]) canvas.width = 0;
+    this.#holdings.free();
+    this.#display.freeCanvases();
     this.#setState('empty');
   }
 
-  readonly #hear = (event: Event): void => {
-    if (event.type === 'device-lost') this.#say({ text: DEVICE_LOST });
+  #hear(event: Event): void {
+    if (event.type === 'device-lost') this.#display.complaint = { text: DEVICE_LOST };
     // Where it did not come back, whatever needs it says so.
-    else if (this.#complaint?.text === DEVICE_LOST) this.#say(undefined);
-  };
-
-  /** Where the page chose another engine, or its one broke down and was started anew, nothing that is held is any good. */
-  #useEngine(): Engine {
-    const { engine } = this;
-    if (this.#used && engine !== this.#used) {
-      this.#opened.drop();
-      this.#model.drop();
-    }
-    this.#hearFrom(engine);
-    return engine;
+    else if (this.#display.complaint?.text === DEVICE_LOST) this.#display.complaint = undefined;
   }
 
-  #hearFrom(engine: Engine | undefined): void {
-    for (const type of ['device-lost', 'recovered', 'device-gone']) {
-      this.#used?.removeEventListener(type, this.#hear);
-      engine?.addEventListener(type, this.#hear);
-    }
-    this.#used = engine;
+  #useEngine(): Engine {
+    const { engine } = this;
+    this.#holdings.moveTo(engine);
+    return engine;
   }
 }
 
@@ -595,36 +473,6 @@ const PROPERTIES = [
 ];
 
 if (globalThis.HTMLElement) defineProperties(GradcamView.prototype);
-
-/** Maps behind their ReLU, and for colours that diverge before it. */
-interface ShownMaps {
-  readonly rectified: HeatMaps;
-  readonly signed: HeatMaps;
-}
-
-function shownMaps({ map, signed }: Pick<CombinedMaps, 'map' | 'signed'>, method?: AnyMethod): ShownMaps {
-  const values = { rectified: map.data, signed: signed.data };
-  return { rectified: map, signed: signedMaps(values, map.shape, methodOf(method ?? DEFAULT_OPTIONS.method)) };
-}
-
-function isOpened(source: ImageInput | OpenedPicture | string): source is OpenedPicture {
-  return typeof source === 'object' && 'preview' in source;
-}
-
-/** @throws ImageError for what is no picture */
-async function toSendable(source: ImageInput | string): Promise<EngineImage | string> {
-  if (typeof source === 'string' || source instanceof Blob || source instanceof ImageBitmap) return source;
-  if (typeof source === 'object' && source !== null && 'data' in source) {
-    const { data, width, height } = source;
-    return { data, width, height };
-  }
-  try {
-    if (source instanceof HTMLImageElement) await source.decode();
-    return await createImageBitmap(source);
-  } catch (cause) {
-    throw new ImageError(`the picture cannot be read: ${(cause as Error).message}`, { cause });
-  }
-}
 
 /** Where the map of a picture lies before its result says so. */
 function groundOf(
