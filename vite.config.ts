@@ -38,17 +38,16 @@ function keepAddresses(): Plugin {
 }
 
 /**
- * The checks of options, which most calls do without though the entry exports parts of them: in a file of their own, a page that
- * imports none of these loads it when it is needed. What they stand on is in another, or it would be taken along.
+ * What a first map does without, though the entry exports it or parts of it: a page that imports none of these names loads them
+ * with the first call that has other options than the usual. All that a first map stands on is in one file, as bundlers put a
+ * file that a page takes anything of into its own module.
  */
-const OPTIONS_CHUNKS = [
+const CHUNKS = [
+  { name: 'first-map', test: /\/src\/(explain|gpu\/gpu|model)\.ts$/, priority: 1 },
   {
-    name: 'terms',
-    test: /\/src\/(conventions|custom-method|errors|methods|on-demand|option-names|options|scores)\.ts$/,
-    priority: 1,
+    name: 'other-calls',
+    test: /\/src\/(cam\/traced-layer|define-method|difference|fusion|presented-maps|presets|resolve-options)\.ts$/,
   },
-  { name: 'terms', test: /\/src\/image\/(map-size|normalize|upsample-to-picture)\.ts$/, priority: 1 },
-  { name: 'options', test: /\/src\/(define-method|presented-maps|presets|resolve-options)\.ts$/ },
 ];
 
 /** The library build: one ES module per public entry, WGSL inlined as text, run-time dependencies left outside. */
@@ -73,7 +72,7 @@ export default defineConfig({
       external: [/^node:/, 'webgpu', 'sharp', 'commander', 'cli-progress', 'tar-fs', '@sparticuz/chromium'],
       output: {
         chunkFileNames: 'chunks/[name]-[hash].js',
-        codeSplitting: { groups: [...KERNEL_CHUNKS.groups, ...OPTIONS_CHUNKS] },
+        codeSplitting: { groups: [...KERNEL_CHUNKS.groups, ...CHUNKS] },
       },
     },
   },
