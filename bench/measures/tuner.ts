@@ -35,7 +35,7 @@ export async function measureTuner({ gpu, clock, size, effort, progress }: Bench
   for (const [i, question] of questions.entries()) {
     progress(`tuner: every kernel for ${question.key}`);
     const everyKernel = conv2dCase(gpu.traits, question, { all: true });
-    const all = await measureCase(gpu, everyKernel, { rounds: effort.runs, dropFactor: HOPELESS });
+    const all = await measureCase(gpu, everyKernel, { rounds: effort.runs, dropFactors: [HOPELESS] });
     const tuned = bestOf(tunings[i]!, question.candidates) ?? question.candidates[0]!;
     contests.push({ all, tuned, rule: question.candidates[0]!, flops: layerFlops(problem, question) });
   }

@@ -1,6 +1,7 @@
 /**
- * Kernels that compute the same, timed against each other: the results are compared first, the slow ones are dropped after
- * one timed run (successive halving, Jamieson and Talwalkar 2016, with a single cut), and every timing is kept.
+ * Kernels that compute the same, timed against each other: the results of a first run are compared, the slow ones are dropped
+ * after it and the less slow ones after the next (in the manner of successive halving, Jamieson and Talwalkar 2016), and every
+ * timing is kept.
  */
 import { AbortError, DeviceLostError, throwIfAborted } from '../errors.ts';
 
@@ -9,8 +10,10 @@ export interface Contestant<Name extends string = string> {
   readonly name: Name;
   /** Greatest error allowed, relative to the reference's greatest value. */
   readonly tolerance: number;
-  /** Compiles it, runs it once on cleared outputs, and gives these, or a part of them. */
-  prepare(): Promise<Float32Array>;
+  /** Compiles it, so that its first run is like any other. Called for all contestants at once. */
+  prepare(): Promise<void>;
+  /** Runs it once on cleared outputs, and gives these, or a part of them, with the run's milliseconds. */
+  firstRun(): Promise<{ readonly values: Float32Array; readonly ms: number }>;
   /** Milliseconds of that many runs in a row. */
   time(repeats: number): Promise<number>;
 }
@@ -42,9 +45,15 @@ export interface ContestOptions {
   signal?: AbortSignal;
   /** Timed runs of those that are not dropped. */
   rounds?: number;
-  /** Candidates that take so much longer than the best are dropped after their first timed run. */
-  dropFactor?: number;
+  /**
+   * Candidates are dropped if their fastest run took so much longer than the best's: the factors for after the first timed run,
+   * the second, and so on; the last holds from there on.
+   */
+  dropFactors?: readonly number[];
 }
+
+/** One run may have been disturbed; the more there are, the surer is what is slow. */
+const DROP_FACTORS = [1.5, 1.25, 1.1];
 
 /** A timed run is repeated until it takes about so long, and the fixed cost of a submit no longer shows. */
 const ENOUGH_MS = 3;
@@ -63,35 +72,40 @@ const MARGIN = 1.03;
 export async function contest<Name extends string>(
   contestants: readonly Contestant<Name>[],
   reference: Name,
-  { signal, rounds = 4, dropFactor = 1.5 }: ContestOptions = {},
+  { signal, rounds = 4, dropFactors = DROP_FACTORS }: ContestOptions = {},
 ): Promise<CandidateTiming<Name>[]> {
   const entries = contestants.map((contestant) => new Entry(contestant));
   const referee = entries.find(({ contestant }) => contestant.name === reference);
   if (!referee) throw new Error(`the reference ${reference} is not among the contestants`);
-  await referee.attempt(signal, (contestant) => contestant.prepare().then((values) => referee.judge(values, values)));
+  await settle(entries.map((entry) => entry.attempt(signal, (contestant) => contestant.prepare())));
+
+  await referee.attempt(signal, async (contestant) => {
+    const { values, ms } = await contestant.firstRun();
+    referee.judge(values, values, ms);
+  });
   const expected = referee.values;
   for (const entry of entries) {
     if (entry === referee) continue;
     if (expected) {
-      await entry.attempt(signal, (contestant) => contestant.prepare().then((values) => entry.judge(values, expected)));
+      await entry.attempt(signal, async (contestant) => {
+        const { values, ms } = await contestant.firstRun();
+        entry.judge(values, expected, ms);
+      });
     } else {
       entry.disqualify(`there is no result of ${reference} to compare its own with`);
     }
   }
 
   const [guess] = entries.filter(({ isIn }) => isIn);
-  let repeats = 1;
-  await guess?.attempt(signal, async (contestant) => {
-    const ms = await contestant.time(1);
-    repeats = Math.min(MOST_REPEATS, Math.ceil(ENOUGH_MS / Math.max(LEAST_MS, ms)));
-    // Long enough to count as the timed run of the first round.
-    if (repeats === 1) guess.record(ms);
-  });
+  const repeats = Math.min(MOST_REPEATS, Math.ceil(ENOUGH_MS / Math.max(LEAST_MS, guess?.firstMs ?? LEAST_MS)));
+  // Long enough to count as the timed runs of the first round.
+  if (repeats === 1) for (const entry of entries) if (entry.isIn) entry.record(entry.firstMs);
   for (let round = 0; round < rounds; round++) {
     const racing = entries.filter(({ isIn }) => isIn);
     if (round > 0) {
+      const factor = dropFactors[Math.min(round, dropFactors.length) - 1]!;
       const best = Math.min(...racing.map(({ fastest }) => fastest));
-      for (const entry of racing) if (entry.fastest > dropFactor * best) entry.isDropped = true;
+      for (const entry of racing) if (entry.fastest > factor * best) entry.isDropped = true;
     }
     const left = racing.filter(({ isDropped }) => !isDropped);
     // Whoever is alone has won.
@@ -104,12 +118,19 @@ export async function contest<Name extends string>(
   return entries.map((entry) => entry.timing());
 }
 
+/** Waits for all, and only then throws what one of them threw: none goes on behind the caller's back. */
+async function settle(work: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
+}
+
 class Entry<Name extends string> {
   readonly contestant: Contestant<Name>;
   readonly #ms: number[] = [];
   #error: number | undefined;
   #disqualified: string | undefined;
   values: Float32Array | undefined;
+  /** Of the run that made the values. */
+  firstMs = Number.NaN;
   isDropped = false;
 
   constructor(contestant: Contestant<Name>) {
@@ -132,8 +153,10 @@ class Entry<Name extends string> {
     this.#disqualified ??= reason;
   }
 
+  /** Does something with it, unless it is out; it is, if that fails. */
   async attempt(signal: AbortSignal | undefined, work: (contestant: Contestant<Name>) => Promise<void>): Promise<void> {
     throwIfAborted(signal);
+    if (!this.isIn) return;
     try {
       await work(this.contestant);
     } catch (error) {
@@ -143,9 +166,10 @@ class Entry<Name extends string> {
     throwIfAborted(signal);
   }
 
-  judge(values: Float32Array, expected: Float32Array): void {
+  judge(values: Float32Array, expected: Float32Array, ms: number): void {
     const { tolerance } = this.contestant;
     this.values = values;
+    this.firstMs = ms;
     this.#error = relativeError(values, expected);
     // Not a number is no agreement either.
     if (this.#error <= tolerance) return;

@@ -21,28 +21,40 @@ import {
 } from './conv2d.variants.ts';
 
 /**
- * What is measured of a question: few enough rows, or a strip of the picture, for a run of some milliseconds. On a GPU
- * enough of them to fill it; a processor's cores are full at once.
+ * What is measured of a question: as few rows, or as low a strip of the picture, as makes a run of some milliseconds and does
+ * not take up too much memory. On a GPU enough to fill it; a processor's cores are full at once.
  */
-const MEASURED_FLOPS = { software: 1e9, hardware: 3e10 };
-const MEASURED_WORDS = 2 ** 23;
-/** Winograd's kernels take 32 tiles at a time, of up to 4 × 4 cells: a much smaller part would leave many idle. */
-const LEAST_CELLS = 784;
-/** Of maps so small one row does not fill such a group: how many are idle depends on the very number of rows. */
-const SMALL_MAP_CELLS = 256;
+const MEASURED = { software: { flops: 5e8, words: 2 ** 20 }, hardware: { flops: 3e10, words: 2 ** 23 } };
+/** Winograd's kernels take so many tiles at a time, of up to 4 × 4 cells: in a small part many may be idle. */
+const GROUP_TILES = 32;
+const TILE_SIDE = 4;
+/** How much the busy share of such groups may differ from the whole job's: by so much Winograd is judged wrongly. */
+const SHARE_TOLERANCE = 1 / 8;
 
-function measuredPart(
-  { isSoftware }: KernelTraits,
-  { shape, rows }: Conv2dQuestion,
-): { shape: Conv2dShape; rows: number } {
+interface Part {
+  readonly rows: number;
+  readonly height: number;
+}
+
+function measuredPart({ isSoftware }: KernelTraits, { shape, rows }: Conv2dQuestion): Part {
   const { inChannels, outChannels, height, width } = shape;
-  const rowCells = height * width;
-  const byFlops = (rowCells * MEASURED_FLOPS[isSoftware ? 'software' : 'hardware']) / conv2dFlops(shape);
-  const byWords = MEASURED_WORDS / Math.max(inChannels, outChannels);
-  const least = rowCells <= SMALL_MAP_CELLS ? rows * rowCells : LEAST_CELLS;
-  const cells = Math.max(least, Math.min(byFlops, byWords));
-  if (cells >= rowCells) return { shape, rows: Math.min(rows, Math.floor(cells / rowCells)) };
-  return { shape: { ...shape, height: Math.min(height, 4 * Math.ceil(cells / width / 4)) }, rows: 1 };
+  const { flops, words } = MEASURED[isSoftware ? 'software' : 'hardware'];
+  const byFlops = (height * width * flops) / conv2dFlops(shape);
+  const byWords = words / Math.max(inChannels, outChannels);
+  const cells = Math.min(byFlops, byWords);
+  const busyShare = (part: Part) => {
+    const tiles = part.rows * Math.ceil(part.height / TILE_SIDE) * Math.ceil(width / TILE_SIDE);
+    return tiles / (Math.ceil(tiles / GROUP_TILES) * GROUP_TILES);
+  };
+  const whole: Part = { rows, height };
+  const strips = Array.from({ length: Math.ceil(height / TILE_SIDE) - 1 }, (_, i) => ({
+    rows: 1,
+    height: (i + 1) * TILE_SIDE,
+  }));
+  const samples = Array.from({ length: rows }, (_, i) => ({ rows: i + 1, height }));
+  const isEnough = (part: Part) => part.rows * part.height * width >= cells;
+  const isAlike = (part: Part) => Math.abs(busyShare(part) / busyShare(whole) - 1) <= SHARE_TOLERANCE;
+  return [...strips, ...samples].find((part) => isEnough(part) && isAlike(part)) ?? whole;
 }
 
 /**
@@ -66,8 +78,9 @@ export function conv2dCase(
   { all = false } = {},
 ): TuningCase<Conv2dVariant> {
   const { direction, candidates, precision } = question;
+  const { rows, height } = measuredPart(traits, question);
+  const shape = { ...question.shape, height };
   const dtype: WeightsDtype = precision === 'f16' ? 'float16' : 'float32';
-  const { shape, rows } = measuredPart(traits, question);
   const contestants = candidates.filter((variant) => all || isWorthTiming(traits, variant));
   // Where it cannot be chosen, it still says what is right.
   const variants = contestants.includes('direct') ? contestants : [...contestants, 'direct' as const];

@@ -6,17 +6,19 @@ import { assertRejects } from '../harness/assertions.ts';
 
 const RIGHT = [4, -2, 1];
 
-/** @param times of one run each, in turn; the last one goes on */
+/** @param times of one run each, in turn, the first run's first; the last one goes on */
 function contestant(name: string, times: readonly number[], values = RIGHT, runs: string[] = []): Contestant {
   let at = 0;
+  const time = async (repeats: number) => {
+    runs.push(name);
+    return repeats * times[Math.min(at++, times.length - 1)]!;
+  };
   return {
     name,
     tolerance: 1e-4,
-    prepare: async () => Float32Array.from(values),
-    time: async (repeats) => {
-      runs.push(name);
-      return repeats * times[Math.min(at++, times.length - 1)]!;
-    },
+    prepare: async () => void runs.push(`${name}?`),
+    firstRun: async () => ({ values: Float32Array.from(values), ms: await time(1) }),
+    time,
   };
 }
 
@@ -26,44 +28,70 @@ const byName = async (contestants: readonly Contestant[], options = {}) => {
 };
 
 describe('contest', () => {
-  it('drops the slow after one timed run and times the others four times', async () => {
-    const { a, b, c } = await byName([contestant('a', [10]), contestant('b', [9]), contestant('c', [20])]);
-    expect(a!.ms).toEqual([10, 10, 10, 10]);
-    expect(b!.ms).toEqual([9, 9, 9, 9]);
-    expect(c!.ms).toEqual([20]);
+  it('drops the slow after the first run, the less slow after the next, and times the others four times', async () => {
+    const timings = await byName([
+      contestant('a', [10]),
+      contestant('b', [9.5]),
+      contestant('c', [14]),
+      contestant('d', [11.5, 15, 11]),
+      contestant('e', [20]),
+    ]);
+    expect(timings.a!.ms).toEqual([10, 10, 10, 10]);
+    expect(timings.b!.ms).toEqual([9.5, 9.5, 9.5, 9.5]);
+    expect(timings.c!.ms).toEqual([14, 14]);
+    expect(timings.d!.ms).toEqual([11.5, 15, 11]);
+    expect(timings.e!.ms).toEqual([20]);
   });
 
-  it('ends when one is left, but times it once', async () => {
+  it('ends when one is left, with its first run for its time', async () => {
     const { a, b } = await byName([contestant('a', [100]), contestant('b', [5])]);
     expect([a!.ms, b!.ms]).toEqual([[100], [5]]);
     expect((await byName([contestant('alone', [5])])).alone!.ms).toEqual([5]);
   });
 
   it('times as often as it is asked, and drops none where none is to be dropped', async () => {
-    const options = { rounds: 3, dropFactor: Number.POSITIVE_INFINITY };
+    const options = { rounds: 3, dropFactors: [Number.POSITIVE_INFINITY] };
     const { c } = await byName([contestant('a', [1]), contestant('c', [50])], options);
     expect(c!.ms).toEqual([50, 50, 50]);
   });
 
-  it('takes turns', async () => {
+  it('prepares all, and then takes turns', async () => {
     const runs: string[] = [];
     await contest([contestant('a', [5], RIGHT, runs), contestant('b', [5], RIGHT, runs)], 'a', { rounds: 3 });
-    expect(runs.join('')).toBe('ab' + 'ba' + 'ab');
+    expect(runs.join('')).toBe('a?b?' + 'ab' + 'ba' + 'ab');
+  });
+
+  it('goes on only when all are prepared, whatever became of the first', async () => {
+    let isPrepared = false;
+    const slow: Contestant = {
+      ...contestant('slow', [5]),
+      prepare: () =>
+        new Promise((resolve) => {
+          setTimeout(() => {
+            isPrepared = true;
+            resolve();
+          }, 5);
+        }),
+    };
+    const lost = { ...contestant('lost', []), prepare: () => Promise.reject(new DeviceLostError('gone')) };
+    await assertRejects(() => contest([lost, slow], 'slow'), DeviceLostError, /gone/);
+    expect(isPrepared).toBe(true);
   });
 
   it('repeats short runs within one timing, and gives the time of one', async () => {
     const repeats: number[] = [];
     const quick: Contestant = {
-      ...contestant('a', []),
+      ...contestant('a', [0.25]),
       time: async (count) => {
         repeats.push(count);
-        return 0.25 * count;
+        return 0.2 * count;
       },
     };
     const { a } = await byName([quick]);
-    // The first run of the guess says how often.
-    expect(repeats).toEqual([1, 12]);
-    expect(a!.ms).toEqual([0.25]);
+    // The first run of the guess says how often, and is too short to count.
+    expect(repeats).toEqual([12]);
+    expect(a!.ms[0]).toBeCloseTo(0.2, 9);
+    expect(a!.ms).toHaveLength(1);
   });
 
   it('says how far results are from the reference, and disqualifies those that are too far', async () => {
@@ -92,14 +120,16 @@ describe('contest', () => {
   it('lets none win that cannot be compared, because the reference is nothing but zeros or fails', async () => {
     const zeros = await byName([contestant('a', [5], [0, 0, 0]), contestant('b', [1], [0, 0, 0])]);
     expect(zeros.b!.disqualified).toMatch(/no result of a/);
-    const failing = { ...contestant('a', [5]), prepare: () => Promise.reject(new Error('no such luck')) };
-    const failed = await byName([failing, contestant('b', [1])]);
-    expect(failed.a!.disqualified).toBe('no such luck');
-    expect(failed.b!.disqualified).toMatch(/no result of a/);
+    const fail = () => Promise.reject(new Error('no such luck'));
+    for (const failing of [{ prepare: fail }, { firstRun: fail }]) {
+      const failed = await byName([{ ...contestant('a', [5]), ...failing }, contestant('b', [1])]);
+      expect(failed.a!.disqualified).toBe('no such luck');
+      expect(failed.b!.disqualified).toMatch(/no result of a/);
+    }
   });
 
   it('takes neither an error nor a time of 0 for a result', async () => {
-    const failing = { ...contestant('failing', []), time: () => Promise.reject(new Error('out of memory')) };
+    const failing = { ...contestant('failing', [5]), time: () => Promise.reject(new Error('out of memory')) };
     const { failing: f, zero } = await byName([contestant('a', [5]), failing, contestant('zero', [0])]);
     expect(f!.disqualified).toBe('out of memory');
     expect(zero!.disqualified).toMatch(/0 ms/);
@@ -107,14 +137,14 @@ describe('contest', () => {
   });
 
   it('ends with the device or its signal, and keeps no timing during which that fired', async () => {
-    const lost = { ...contestant('b', []), time: () => Promise.reject(new DeviceLostError('gone')) };
+    const lost = { ...contestant('b', [5]), time: () => Promise.reject(new DeviceLostError('gone')) };
     await assertRejects(() => contest([contestant('a', [5]), lost], 'a'), DeviceLostError, /gone/);
     const controller = new AbortController();
     const aborting: Contestant = {
       ...contestant('a', []),
-      time: async () => {
+      firstRun: async () => {
         controller.abort();
-        return 5;
+        return { values: Float32Array.from(RIGHT), ms: 5 };
       },
     };
     await assertRejects(() => contest([aborting], 'a', { signal: controller.signal }), AbortError, /AbortSignal/);

@@ -40,15 +40,24 @@ describe('a question', () => {
 });
 
 describe('what is measured', () => {
-  it('is a strip of a large picture on cores, and the rows together of maps that are small', () => {
-    expect(measured(CORES, layer(64, 64, 224), 5)).toBe('1 x 64 x 224 cells');
-    expect(measured(CORES, layer(512, 512, 14), 5)).toBe('5 x 14 x 14 cells');
-    expect(measured(CORES, layer(512, 512, 28), 5)).toBe('1 x 28 x 28 cells');
+  it('is a strip of a large picture on cores, and few rows of maps that are small', () => {
+    expect(measured(CORES, layer(64, 64, 224), 5)).toBe('1 x 32 x 224 cells');
+    expect(measured(CORES, layer(3, 64, 224), 5)).toBe('1 x 76 x 224 cells');
     expect(measured(CORES, layer(8, 8, 16), 5)).toBe('5 x 16 x 16 cells');
   });
 
+  it('leaves about as many of Winograd’s tiles idle as the whole', () => {
+    // 28 of 32 tiles, of 245 of 256.
+    expect(measured(CORES, layer(512, 512, 28), 5)).toBe('1 x 16 x 28 cells');
+    // One row is 49 of 64 tiles: no strip of it is alike.
+    expect(measured(CORES, layer(512, 512, 28), 1)).toBe('1 x 28 x 28 cells');
+    // 16 tiles a row.
+    expect(measured(CORES, layer(512, 512, 14), 5)).toBe('3 x 14 x 14 cells');
+    expect(measured(CORES, layer(512, 512, 14), 8)).toBe('2 x 14 x 14 cells');
+  });
+
   it('is enough to fill a GPU', () => {
-    expect(measured(GPU, layer(64, 64, 224), 51)).toBe('2 x 224 x 224 cells');
+    expect(measured(GPU, layer(64, 64, 224), 51)).toBe('3 x 224 x 224 cells');
     expect(measured(GPU, layer(256, 256, 56), 51)).toBe('8 x 56 x 56 cells');
   });
 
