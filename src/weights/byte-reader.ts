@@ -1,6 +1,6 @@
 import { AbortError, WeightsError } from '../errors.ts';
 import { WEB_PAGE } from './fetch-store.ts';
-import type { Sha256 } from './sha256.ts';
+import { checksumOf, StreamedSha256 } from './sha256.ts';
 import type { ByteSource, ByteStore } from './store.ts';
 
 /** A file to read, and about how long it will be (what decides when the next one is opened). */
@@ -25,10 +25,9 @@ const OPEN_AHEAD_BYTES = 8 << 20;
 export class ByteReader {
   readonly #store: ByteStore;
   readonly #files: readonly FileToRead[];
-  readonly #newHash: () => Sha256;
-  readonly #hash: Sha256;
+  readonly #hash: StreamedSha256;
   /** Of the file being read, if it must have a certain one. */
-  #fileHash: Sha256 | undefined;
+  #fileHash: StreamedSha256 | undefined;
   readonly #stop = new AbortController();
   /** Index of the file being read. */
   #index = -1;
@@ -50,11 +49,10 @@ export class ByteReader {
   /** A file could not be opened or read to its end: what came of it need not be wrong. */
   transferFailed = false;
 
-  constructor(store: ByteStore, files: readonly FileToRead[], newHash: () => Sha256) {
+  constructor(store: ByteStore, files: readonly FileToRead[]) {
     this.#store = store;
     this.#files = files;
-    this.#newHash = newHash;
-    this.#hash = newHash();
+    this.#hash = newHash(store);
   }
 
   /** The file being read, as messages show it. */
@@ -155,7 +153,7 @@ export class ByteReader {
    * SHA-256 in hexadecimal of all bytes that have come; where files must have a certain one, of these, a line each (see
    * checksumOfShards). Nothing may be read afterwards.
    */
-  sha256(): string {
+  sha256(): Promise<string> {
     return this.#hash.hex();
   }
 
@@ -177,7 +175,7 @@ export class ByteReader {
     this.#size = source.size;
     this.#chunks = source.stream.getReader();
     const { size, sha256 } = this.#files[this.#index]!;
-    this.#fileHash = sha256 === undefined ? undefined : this.#newHash();
+    this.#fileHash = sha256 === undefined ? undefined : newHash(this.#store);
     if (size !== undefined && source.size !== undefined && source.size !== size) {
       throw this.#wrongFile('size', `${size} bytes`, `${source.size} bytes`, tensor);
     }
@@ -193,29 +191,29 @@ export class ByteReader {
     this.#throwIfStopped();
     if (done) {
       this.#chunks = undefined;
-      this.#checkFile(tensor);
+      await this.#checkFile(tensor);
       return;
     }
     if (this.fileBytes[this.#index] === 0) this.#refuseOtherContent(value, tensor);
     this.#rest = value;
     this.fileBytes[this.#index]! += value.length;
     this.totalBytes += value.length;
-    (this.#fileHash ?? this.#hash).update(value);
+    await (this.#fileHash ?? this.#hash).update(value);
     this.#openAhead();
     this.onBytes?.();
   }
 
   /** Holds a file that was read to its end to what it must be. */
-  #checkFile(tensor: string | undefined): void {
+  async #checkFile(tensor: string | undefined): Promise<void> {
     const { size, sha256 } = this.#files[this.#index]!;
     const bytes = this.fileBytes[this.#index]!;
     if (size !== undefined && size !== bytes) {
       throw this.#wrongFile('size', `${size} bytes`, `${bytes} bytes`, tensor);
     }
     if (sha256 === undefined) return;
-    const found = this.#fileHash!.hex();
+    const found = await this.#fileHash!.hex();
     if (found !== sha256) throw this.#wrongFile('SHA-256', sha256, found, tensor);
-    this.#hash.update(new TextEncoder().encode(checksumLine(sha256)));
+    await this.#hash.update(checksumLines([sha256]));
   }
 
   #wrongFile(what: string, expected: string, found: string, tensor: string | undefined): WeightsError {
@@ -261,14 +259,17 @@ export class ByteReader {
   }
 }
 
-/** The SHA-256 of several files as one: of their own in hexadecimal, a line each. It is known before they are read. */
-export function checksumOfShards(sha256s: readonly string[], hash: Sha256): string {
-  hash.update(new TextEncoder().encode(sha256s.map(checksumLine).join('')));
-  return hash.hex();
+function newHash(store: ByteStore): StreamedSha256 {
+  return new StreamedSha256(store.createSha256?.());
 }
 
-function checksumLine(sha256: string): string {
-  return `${sha256}\n`;
+/** The checksum of several files as one: of their own SHA-256 in hexadecimal, a line each. It is known before they are read. */
+export function checksumOfShards(sha256s: readonly string[]): Promise<string> {
+  return checksumOf(checksumLines(sha256s));
+}
+
+function checksumLines(sha256s: readonly string[]): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(sha256s.map((sha256) => `${sha256}\n`).join(''));
 }
 
 /** A store's failure as the error that names the file. */

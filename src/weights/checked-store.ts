@@ -1,17 +1,11 @@
-/** A store as reading uses it: what is read is hashed, and what is broken is not kept. */
+/** A store as reading uses it: what is broken is not kept. */
 import { WeightsError } from '../errors.ts';
 import type { ByteReader } from './byte-reader.ts';
 import type { CachingStore } from './caching-store.ts';
-import { createSha256, type Sha256 } from './sha256.ts';
 import type { ByteStore } from './store.ts';
 
 /** A store that can forget what it kept; without a cache there is nothing to forget. */
 export type Store = ByteStore & Partial<Pick<CachingStore, 'evict'>>;
-
-/** What hashes are made with. */
-export function hashes(store: ByteStore): () => Sha256 {
-  return () => store.createSha256?.() ?? createSha256();
-}
 
 /**
  * After an error: closes the reader, and where the content itself was at fault, takes it out of the cache, so that the

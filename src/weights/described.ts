@@ -1,7 +1,7 @@
 /** Weights in several files, which one in JSON describes: a TensorFlow.js model.json, or an index of safetensors files. */
 import { WeightsError } from '../errors.ts';
 import { ByteReader, checksumOfShards, displayName } from './byte-reader.ts';
-import { forgetIfBroken, hashes, type Store } from './checked-store.ts';
+import { forgetIfBroken, type Store } from './checked-store.ts';
 import { MAX_HEADER_BYTES, type TensorGroup, type WeightsLayout } from './layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import { type DescribedModel, isShardIndex, parseShardIndex, type ShardIndex } from './shard-index.ts';
@@ -27,7 +27,7 @@ export async function readDescription(
   if (!isShardIndex(json)) return { layout: parseLayersModel(json, origin, resolve) };
   const index = parseShardIndex(json, origin, resolve);
   const groups = index.groups ?? (await readShardHeaders(index, origin, store, signal));
-  refuseOtherShards(groups, origin, store, checksum);
+  await refuseOtherShards(groups, origin, checksum);
   return { layout: { format: 'safetensors', groups }, model: index.model };
 }
 
@@ -54,7 +54,7 @@ async function readShardHeaders(
 ): Promise<TensorGroup[]> {
   const groups: TensorGroup[] = [];
   for (const { location, names } of shards) {
-    const reader = new ByteReader(store, [{ location, estimatedBytes: Infinity }], hashes(store));
+    const reader = new ByteReader(store, [{ location, estimatedBytes: Infinity }]);
     reader.abortOn(signal);
     try {
       const group = await readSafetensorsHeader(reader, location);
@@ -86,14 +86,13 @@ async function readShardHeaders(
 }
 
 /** An index with checksums tells before the shards are read whether they are the ones that are wanted. */
-function refuseOtherShards(
+async function refuseOtherShards(
   groups: readonly TensorGroup[],
   file: string,
-  store: Store,
   expected: string | undefined,
-): void {
+): Promise<void> {
   const sha256s = groups.flatMap(({ shard }) => shard?.sha256 ?? []);
   if (expected === undefined || sha256s.length < groups.length) return;
-  const found = `sha256-${checksumOfShards(sha256s, hashes(store)())}`;
+  const found = await checksumOfShards(sha256s);
   if (found !== expected) throw new WeightsError('the checksum is wrong', { file, expected, found });
 }

@@ -7,7 +7,7 @@ import { onDemand } from '../on-demand.ts';
 import { checkOptionNames, type OptionNames } from '../option-names.ts';
 import { asWeightsError, ByteReader, displayName } from './byte-reader.ts';
 import type { WeightsCache } from './cache.ts';
-import { forgetIfBroken, hashes, type Store } from './checked-store.ts';
+import { forgetIfBroken, type Store } from './checked-store.ts';
 import { BYTES_PER_ELEMENT, decode } from './decode.ts';
 import { fetchStore } from './fetch-store.ts';
 import type { Encoding, WeightsLayout } from './layout.ts';
@@ -17,8 +17,8 @@ import { type ByteStore, fileListStore } from './store.ts';
 import { filesToRead, streamTensors, totalBytes } from './stream.ts';
 
 export type { CacheWriter, WeightsCache } from './cache.ts';
+export type { Sha256 } from './incremental-sha256.ts';
 export type { Encoding, WeightsDtype } from './layout.ts';
-export type { Sha256 } from './sha256.ts';
 export type { DescribedModel } from './shard-index.ts';
 export type { ByteSource, ByteStore, OpenOptions, ResumePoint } from './store.ts';
 
@@ -166,7 +166,7 @@ export async function openWeights(location: WeightsLocation, options: OpenWeight
   const file = await locate(store, location);
   const origin = displayName(file);
   const toRead = { location: file, estimatedBytes: Infinity, mayChange: isIndexName(file) };
-  const reader = new ByteReader(store, [toRead], hashes(store));
+  const reader = new ByteReader(store, [toRead]);
   reader.abortOn(signal);
   try {
     if ((await detectContent(reader, file)) === 'tensors') {
@@ -268,7 +268,7 @@ class OpenedWeights implements WeightsFile {
     }
     const opened = this.#opened;
     this.#opened = undefined;
-    const reader = opened ?? new ByteReader(this.#store, filesToRead(this.#layout), hashes(this.#store));
+    const reader = opened ?? new ByteReader(this.#store, filesToRead(this.#layout));
     try {
       if (opened === undefined) reader.abortOn(this.#options.signal);
       reader.abortOn(signal);
@@ -278,7 +278,7 @@ class OpenedWeights implements WeightsFile {
       for await (const { tensor, offset, stored } of pieces) {
         yield new WeightsPiece(this.tensors.get(tensor.name)!, offset, stored);
       }
-      this.#checksum = this.#verified(`sha256-${reader.sha256()}`);
+      this.#checksum = this.#verified(`sha256-${await reader.sha256()}`);
     } catch (error) {
       await forgetIfBroken(error, reader, this.#store);
       throw error;

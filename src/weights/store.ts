@@ -1,6 +1,6 @@
 /** Where bytes come from, and files that a page was handed. Addresses are in fetch-store.ts, Node's files in src/node/files.ts. */
 import { WeightsError } from '../errors.ts';
-import type { Sha256 } from './sha256.ts';
+import type { Sha256 } from './incremental-sha256.ts';
 
 /** What Hugging Face's libraries call the index of sharded safetensors. */
 export const INDEX_NAME = 'model.safetensors.index.json';

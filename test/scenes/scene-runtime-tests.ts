@@ -2,7 +2,7 @@
 import { describe, it } from 'vitest';
 import { SCENE_CLASSES } from '../../src/scenes/classes.ts';
 import { drawScene, type SceneOptions } from '../../src/scenes/scene.ts';
-import { createSha256 } from '../../src/weights/sha256.ts';
+import { StreamedSha256 } from '../../src/weights/sha256.ts';
 import { assertEqual } from '../harness/assertions.ts';
 
 /**
@@ -30,18 +30,20 @@ const KNOWN: Record<string, { scenes: [seed: number, options: SceneOptions][]; c
 
 describe('drawScene draws the same bytes everywhere', () => {
   for (const [name, { scenes, checksum }] of Object.entries(KNOWN)) {
-    it(name, () => assertEqual(checksumOf(scenes), checksum, 'checksum of pixels, masks and boxes'));
+    it(name, async () => assertEqual(await checksumOf(scenes), checksum, 'checksum of pixels, masks and boxes'));
   }
 });
 
-function checksumOf(scenes: readonly [seed: number, options: SceneOptions][]): string {
-  const hash = createSha256();
+async function checksumOf(scenes: readonly [seed: number, options: SceneOptions][]): Promise<string> {
+  const hash = new StreamedSha256();
   for (const [seed, options] of scenes) {
     const scene = drawScene(seed, options);
-    hash.update(new Uint8Array(scene.data.buffer));
+    await hash.update(new Uint8Array(scene.data.buffer));
     for (const { mask, box, classIndex } of scene.instances) {
-      hash.update(mask);
-      hash.update(new TextEncoder().encode(JSON.stringify([classIndex, box.left, box.top, box.width, box.height])));
+      await hash.update(mask);
+      await hash.update(
+        new TextEncoder().encode(JSON.stringify([classIndex, box.left, box.top, box.width, box.height])),
+      );
     }
   }
   return hash.hex();
