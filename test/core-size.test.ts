@@ -18,13 +18,13 @@ import { filesBelow, ROOT } from './harness/modules.ts';
 import { serveFolder } from './harness/static-server.ts';
 
 /** Of a page that explains, as the README's ten lines do: its own module, which every map needs. */
-const LARGEST_MODULE_BYTES = 63_900;
+const LARGEST_MODULE_BYTES = 63_500;
 /** That and what the first map loads besides, on a GPU. The aim is 60 kB. */
-const LARGEST_FIRST_MAP_BYTES = 69_700;
+const LARGEST_FIRST_MAP_BYTES = 66_700;
 /** The same on adapters in software, which take several families of kernels. */
-const LARGEST_FIRST_MAP_IN_SOFTWARE_BYTES = 72_900;
+const LARGEST_FIRST_MAP_IN_SOFTWARE_BYTES = 69_800;
 /** All that can be loaded. */
-const LARGEST_SUM_BYTES = 109_500;
+const LARGEST_SUM_BYTES = 109_200;
 
 type Chunk = Rolldown.OutputChunk;
 
@@ -92,7 +92,6 @@ it('the core, in the page of an embedder, is no larger than it was', async () =>
   const common = chunks.filter((chunk) => loaded.includes(chunk.name) && !isConvolution(chunk));
   const own = chunks.filter(({ isEntry, fileName }) => isEntry || chunks[0]!.imports.includes(fileName));
   expect(common).toEqual(expect.arrayContaining(own));
-  expect(loaded.some((name) => name.includes('downloads'))).toBe(true);
   const onAdapter = (subgroupSize: number, isSoftware: boolean) => {
     const families = convolutions({ subgroupSize, isSoftware });
     return sumOf([...common, ...chunks.filter(({ name }) => families.some((family) => name.includes(family)))]);

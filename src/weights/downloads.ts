@@ -1,4 +1,4 @@
-/** What addresses need beside a store, in a module of its own that is loaded with the first of them. */
+/** What addresses need beside a store. */
 import { browserCache } from './browser-cache.ts';
 import type { WeightsCache } from './cache.ts';
 import { type CachingStore, cachingStore } from './caching-store.ts';

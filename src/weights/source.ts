@@ -9,6 +9,7 @@ import { asWeightsError, ByteReader, displayName } from './byte-reader.ts';
 import type { WeightsCache } from './cache.ts';
 import { forgetIfBroken, type Store } from './checked-store.ts';
 import { BYTES_PER_ELEMENT, decode } from './decode.ts';
+import { downloads } from './downloads.ts';
 import { fetchStore } from './fetch-store.ts';
 import type { Encoding, WeightsLayout } from './layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
@@ -162,7 +163,7 @@ export async function openWeights(location: WeightsLocation, options: OpenWeight
     throw new OptionError('checksum', checksum, "'sha256-' and 64 lower-case hexadecimal digits");
   }
   throwIfAborted(signal);
-  const store = await chooseStore(location, options);
+  const store = chooseStore(location, options);
   const file = await locate(store, location);
   const origin = displayName(file);
   const toRead = { location: file, estimatedBytes: Infinity, mayChange: isIndexName(file) };
@@ -182,12 +183,10 @@ export async function openWeights(location: WeightsLocation, options: OpenWeight
   }
 }
 
-async function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): Promise<Store> {
+function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): Store {
   if (typeof location === 'object' && !(location instanceof URL)) {
     return fileListStore(location instanceof File ? [location] : location);
   }
-  // Files that are at hand do without.
-  const { downloads } = await onDemand('what keeps downloads', () => import('./downloads.ts'));
   return downloads(options.store ?? fetchStore(), options.cache, options.checksum);
 }
 
