@@ -8,17 +8,21 @@ export function createWorker(): Worker {
     return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
   } catch (error) {
     if (!(error instanceof DOMException && error.name === 'SecurityError')) throw error;
-    return importingWorker();
+    // The package's own file beside this one; where a bundler has put another on another origin, the page gives its address.
+    return createWorkerFrom(import.meta.url.replace(/[^/]*$/, 'element-worker.js'));
   }
 }
 
 /**
  * A page may not start a worker from another origin, such as a content delivery network, but one of its own may import from
- * there. The package's own file alone is served so: what a bundler makes lies with the page.
+ * there.
+ *
+ * @param address of a module, relative to the page
  */
-function importingWorker(): Worker {
-  const address = import.meta.url.replace(/[^/]*$/, 'element-worker.js');
-  const code = new Blob([`import ${JSON.stringify(address)};`], { type: 'text/javascript' });
+export function createWorkerFrom(address: string | URL): Worker {
+  const url = new URL(address, document.baseURI);
+  if (url.origin === location.origin) return new Worker(url, { type: 'module' });
+  const code = new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' });
   return new Worker(URL.createObjectURL(code), { type: 'module' });
 }
 

@@ -3,7 +3,7 @@ import { proxy, type Remote, releaseProxy, wrap } from 'comlink';
 import { DisposedError, throwIfAborted } from '../errors.ts';
 import type { ClassifyOptions, ExplainProgress, LoadProgress, Prediction } from '../index.ts';
 import { BUILT_IN_MODEL, findModel } from '../network/models.ts';
-import { builtInWeights, createWorker } from './addresses.ts';
+import { builtInWeights, createWorker, createWorkerFrom } from './addresses.ts';
 import { EngineError, sendErrorsWhole } from './errors.ts';
 import type {
   DeviceOptions,
@@ -24,8 +24,11 @@ import { RemoteExplanation } from './remote-explanation.ts';
 import { WeightsStore } from './weights-store.ts';
 
 export interface EngineStartOptions extends DeviceOptions {
-  /** Makes the worker, which runs `gradcam-webgpu/element-worker`. Default: the file beside this one. */
-  worker?: () => Worker;
+  /**
+   * The address of `gradcam-webgpu/element-worker`, which may be of another origin, or what makes a worker of it. Default: the
+   * file beside this one.
+   */
+  worker?: string | URL | (() => Worker);
 }
 
 /** A picture as calls take it: opened before, or to be decoded for this call alone. */
@@ -62,6 +65,8 @@ export interface OpenedPicture extends PictureRecord {
 const DEFAULT_PREVIEW_SIDE = 1600;
 
 let shared: Engine | undefined;
+/** What the page has started it with, for when it has to be started anew. */
+let sharedOptions: EngineStartOptions = {};
 
 /**
  * Explanations in a worker. Events: 'device-lost', with the reason as `detail`; 'recovered', with the DeviceState; 'device-gone',
@@ -72,8 +77,9 @@ let shared: Engine | undefined;
 export class Engine extends EventTarget {
   /** The weights that the browser keeps. */
   readonly cache = new WeightsStore();
-  readonly #worker: Worker;
-  readonly #api: Remote<EngineApi>;
+  /** Absent where it could not even be asked for. */
+  readonly #worker: Worker | undefined;
+  readonly #api: Remote<EngineApi> | undefined;
   readonly #watched = new Map<number, { onProgress?(progress: never): void; onStep?(step: StepRecord): void }>();
   /** Rejects when the worker breaks down: calls under way would wait for ever. */
   readonly #broken: Promise<never>;
@@ -92,17 +98,15 @@ export class Engine extends EventTarget {
       };
     });
     this.#broken.catch(() => {}); // every call has it too
-    this.#worker = worker();
-    this.#worker.addEventListener('error', (event) => {
+    try {
+      this.#worker = typeof worker === 'function' ? worker() : createWorkerFrom(worker);
+    } catch (cause) {
+      this.#break(notStarted(cause instanceof Error ? cause.message : String(cause), cause));
+      return;
+    }
+    this.#worker.addEventListener('error', ({ message }) => {
       // What it survives is reported by the call that met it.
-      if (this.#isUp && event.message) return;
-      const reason = event.message ? ` (${event.message})` : '';
-      this.#break(
-        new EngineError(
-          `the worker of gradcam-webgpu did not start${reason}: element-worker.js must lie beside element.js, and the ` +
-            "Content-Security-Policy must allow it (worker-src 'self'). Engine.start({ worker }) takes another address",
-        ),
-      );
+      if (!this.#isUp || !message) this.#break(notStarted(message));
     });
     this.#api = wrap<EngineApi>(this.#worker);
     const configured = this.#ask((api) =>
@@ -122,10 +126,12 @@ export class Engine extends EventTarget {
   /**
    * The page's one engine, started when it is first asked for, and anew after it broke down. It outlives whoever uses it.
    *
-   * @param options for the start; a page that has some asks before the first element does
+   * @param options for this start and those after it; a page that has some asks before the first element does
    */
-  static shared(options: EngineStartOptions = {}): Engine {
-    if (!shared || shared.#failure) shared = new Engine(options);
+  static shared(options?: EngineStartOptions): Engine {
+    if (shared && !shared.#failure) return shared;
+    sharedOptions = options ?? sharedOptions;
+    shared = new Engine(sharedOptions);
     return shared;
   }
 
@@ -213,8 +219,8 @@ export class Engine extends EventTarget {
   dispose(): void {
     if (this.#failure) return;
     this.#break(new DisposedError('the engine was disposed: start another one'));
-    this.#api[releaseProxy]();
-    this.#worker.terminate();
+    this.#api?.[releaseProxy]();
+    this.#worker?.terminate();
   }
 
   #hear(event: EngineEvent): void {
@@ -260,13 +266,21 @@ export class Engine extends EventTarget {
   /** The worker's answer, or what is wrong with the worker. */
   async #ask<T>(work: (api: RemoteApi) => Promise<T>): Promise<T> {
     if (this.#failure) throw this.#failure;
-    return Promise.race([work(this.#api), this.#broken]);
+    return Promise.race([work(this.#api!), this.#broken]);
   }
 
   /** For what has no answer, and means nothing to a worker that is gone. */
   #tell(work: (api: RemoteApi) => Promise<unknown>): void {
     this.#ask(work).catch(() => {});
   }
+}
+
+function notStarted(reason: string, cause?: unknown): EngineError {
+  return new EngineError(
+    `the worker of gradcam-webgpu did not start${reason ? ` (${reason})` : ''}: element-worker.js must lie beside element.js, ` +
+      "and the Content-Security-Policy must allow it (worker-src 'self'). Engine.shared({ worker }) takes another address",
+    { cause },
+  );
 }
 
 /** The weights that come with the package, by the address that the page's bundler gave them. */

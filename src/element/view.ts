@@ -426,8 +426,10 @@ export class GradcamView extends Base {
   }
 
   #retry(): void {
-    const batch = this.#display.complaint?.batch;
+    const { batch, needsOtherWorker } = this.#display.complaint ?? {};
     if (batch !== undefined) this.batch = batch;
+    // An engine that the page has chosen is the page's to replace.
+    if (needsOtherWorker && !this.#engine) this.engine.dispose();
     this.explain().catch(() => {}); // reported where it failed
   }
 

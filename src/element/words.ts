@@ -21,6 +21,8 @@ export interface Complaint {
   readonly retry?: string;
   /** Samples a dispatch to try it with. */
   readonly batch?: number;
+  /** Another worker is needed to try it: Chromium remembers for as long as one lives that a module did not come. */
+  readonly needsOtherWorker?: boolean;
 }
 
 export function complaintOf(error: unknown): Complaint {
@@ -50,7 +52,8 @@ export function complaintOf(error: unknown): Complaint {
   if (error instanceof ImageError) return { text: `The picture cannot be read: ${detail}` };
   if (error instanceof OptionError) return { text: `A setting is wrong. ${detail}` };
   if (error instanceof ShaderError) return { text: `The graphics driver refused a kernel. ${detail}` };
-  if (error instanceof EngineError || error instanceof LoadError) return { text: detail, retry: 'Try again' };
+  if (error instanceof LoadError) return { text: detail, retry: 'Try again', needsOtherWorker: true };
+  if (error instanceof EngineError) return { text: detail, retry: 'Try again' };
   return { text: `The explanation failed: ${detail}`, retry: 'Try again' };
 }
 

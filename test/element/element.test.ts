@@ -11,7 +11,7 @@ import { encodePng } from '../../src/node/image.ts';
 import { loadModel } from '../../src/node/load-model.ts';
 import { ensureFreshBuild } from '../harness/build.ts';
 import { testGpu } from '../harness/gpu.ts';
-import { ROOT } from '../harness/modules.ts';
+import { filesBelow, ROOT } from '../harness/modules.ts';
 import { openTestPage, scene, type TestPage } from './page.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -66,6 +66,15 @@ const FOREIGN_PAGE = `<!doctype html><gradcam-view src="/scene.png" method="grad
     document.head.append(script);
   </script>`;
 
+/** The worker in one file, from another origin. */
+const WHOLE_WORKER_PAGE = `<!doctype html><gradcam-view src="/scene.png" method="grad-cam"></gradcam-view>
+  <script type="module">
+    import { Engine } from '/dist/element.js';
+    const foreign = location.origin.replace('localhost', '127.0.0.1');
+    Engine.shared({ worker: foreign + '/dist/element-worker.whole.js' });
+    document.querySelector('gradcam-view').auto = true;
+  </script>`;
+
 let page: TestPage;
 beforeAll(async () => {
   page = await openTestPage({
@@ -74,6 +83,7 @@ beforeAll(async () => {
     '/readme/page.html': README_PAGE,
     '/readme/photo.jpg': await encodePng(scene),
     '/foreign.html': FOREIGN_PAGE,
+    '/whole-worker.html': WHOLE_WORKER_PAGE,
     ...(await bundledPage()),
   });
 }, TIMEOUT_MS);
@@ -406,6 +416,35 @@ describe('<gradcam-view>', () => {
 
 describe('the engine', () => {
   it(
+    'is started anew where a part of it did not come, as the browser would not ask for it again',
+    async () => {
+      const [part] = filesBelow('dist/chunks', '.js').filter((file) => file.includes('kernels-eigen-cam'));
+      page.pages[`/${part}`] = 'throw new Error("the network is gone")';
+      const failed = await page.run(async ({ next, partText }) => {
+        const view = document.createElement('gradcam-view');
+        Object.assign(view, { src: '/scene.png', method: 'eigen-cam', auto: true });
+        document.body.append(view);
+        const error = (await next(view, 'error')) as Error;
+        return [error.constructor.name, partText(view, 'message')];
+      });
+      expect(failed).toEqual([
+        'LoadError',
+        expect.stringMatching(/could not be loaded: the network is gone.*Try again$/),
+      ]);
+      delete page.pages[`/${part}`];
+      const [outcome, message] = await page.run(async ({ next, partText }) => {
+        const view = document.querySelector('gradcam-view')!;
+        view.shadowRoot!.querySelector<HTMLButtonElement>('[part=retry]')!.click();
+        const { outcome } = (await next(view, 'result')) as NonNullable<typeof view.result>;
+        view.remove();
+        return [outcome, partText(view, 'message')];
+      });
+      expect([outcome, message]).toEqual(['ok', '']);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'gets over the loss of its device, and begins again what was running',
     async () => {
       const found = await page.run(async ({ element, core }) => {
@@ -631,6 +670,10 @@ describe('a page', () => {
 
   it('may take the package from another origin', async () => {
     expect(await classIn('/foreign.html')).toBe('tree');
+  }, 120_000);
+
+  it('may take the worker in one file, from wherever it lies', async () => {
+    expect(await classIn('/whole-worker.html')).toBe('tree');
   }, 120_000);
 
   it('finds every attribute, event and part in docs/embedding.md', () => {

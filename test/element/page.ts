@@ -40,6 +40,8 @@ export interface TestPage {
   readonly page: Page;
   /** The server's, with a slash at its end. */
   readonly origin: string;
+  /** By path, what the server has besides the project's files, or in the place of one; can be changed. */
+  readonly pages: Record<string, string | Uint8Array>;
   /** Paths that the page asked for and that are not there. */
   readonly missing: string[];
   /** What the page logged as errors. */
@@ -57,8 +59,8 @@ export interface TestPage {
 /** @param pages by path, what the server has besides the project's files */
 export async function openTestPage(pages: Readonly<Record<string, string | Uint8Array>> = {}): Promise<TestPage> {
   ensureFreshBuild();
-  const files = { '/page.html': PAGE, '/scene.png': await encodePng(scene), '/broken.png': 'no picture' };
-  const server = await serveFolder(ROOT, { pages: { ...files, ...pages } });
+  const files = { '/page.html': PAGE, '/scene.png': await encodePng(scene), '/broken.png': 'no picture', ...pages };
+  const server = await serveFolder(ROOT, { pages: files });
   const browser = await launchChromium();
   const page = await browser.newPage();
   const errors: string[] = [];
@@ -68,6 +70,7 @@ export async function openTestPage(pages: Readonly<Record<string, string | Uint8
   return {
     page,
     origin: server.origin,
+    pages: files,
     missing: server.missing,
     errors,
     run: async (work, given) => {
