@@ -1,7 +1,7 @@
 /**
  * Runs the tests on an adapter: `npm test -- [--force-variant NAME | --force-each] [Vitest's arguments]`. See run-on-adapter.js
- * for the choice of adapter. With --force-variant, the kernel NAME is used wherever it can be (src/ops/conv2d.variants.ts);
- * with --force-each, the tests are run with each kernel in turn.
+ * for the choice of adapter. With --force-variant, the kernel NAME is used wherever it can be, or the adapter is taken for one
+ * with the traits NAME (test/harness/forced.ts); with --force-each, the tests are run with each in turn.
  */
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -19,14 +19,19 @@ const vitestPackage = createRequire(import.meta.url).resolve('vitest/package.jso
 const vitest = join(dirname(vitestPackage), 'vitest.mjs');
 await runOnAdapter([vitest, 'run', ...args]);
 
-/** Ends this process, with 1 if the tests fail with any kernel. */
+/** Ends this process, with 1 if the tests fail with any kernel or traits. */
 async function forceEach(rest) {
-  const { module: variants } = await importSource('src/ops/conv2d.variants.ts');
-  const failed = variants.CONV2D_VARIANTS.filter((name) => {
+  const { module: forced } = await importSource('test/harness/forced.ts');
+  const runs = [
+    ...forced.FORCIBLE.map((name) => [name, rest]),
+    ...forced.FORCIBLE_IN_FLOAT16.map((name) => [name, [...rest, '-t', 'float16']]),
+  ];
+  const failed = runs.filter(([name, own]) => {
     console.error(`\nWith ${name} wherever it can be:`);
-    const program = [fileURLToPath(import.meta.url), '--force-variant', name, ...rest];
+    const program = [fileURLToPath(import.meta.url), '--force-variant', name, ...own];
     return spawnSync(process.execPath, program, { stdio: 'inherit' }).status !== 0;
   });
-  console.error(failed.length > 0 ? `\nFailed with: ${failed.join(', ')}` : '\nPassed with every kernel');
-  process.exit(failed.length > 0 ? 1 : 0);
+  const names = failed.map(([name]) => name).join(', ');
+  console.error(names ? `\nFailed with: ${names}` : '\nPassed with every kernel, and with all traits');
+  process.exit(names ? 1 : 0);
 }

@@ -22,7 +22,7 @@ import { DEFAULT_OPTIONS, type ExplainOptions, type ExplainProgress, type Kernel
 import { VERSION } from '../../src/version.ts';
 import { testAdapter, withErrorScopes } from '../harness/adapter.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
-import { gpuTest, TEST_GPU, testGpu } from '../harness/gpu.ts';
+import { asForced, gpuTest, TEST_GPU, testGpu } from '../harness/gpu.ts';
 import { loadSmallVgg, noisyPicture, type SmallVgg, sizeOptions, smallVgg } from '../network/small-vgg.ts';
 import { tensor } from '../reference/tensor.ts';
 import { assertExplains, keepsZeros } from './oracle.ts';
@@ -670,7 +670,7 @@ describe('a failure on the way', () => {
   modelTest('leaves nothing half-made behind', async (model) => {
     const options = { ...SMOOTH, layerName: 'block2_conv1' };
     const expected = await explain(model, PICTURE, options);
-    const gpu = await Gpu.request({ adapter: await testAdapter(), ...TEST_GPU });
+    const gpu = asForced(await Gpu.request({ adapter: await testAdapter(), ...TEST_GPU }));
     const fresh = await loadSmallVgg(gpu, VGG);
     const weightBytes = gpu.memory.currentBytes;
     // The first thing that the first explanation runs makes the weights in other forms.
@@ -711,7 +711,7 @@ describe('a model that was disposed', () => {
 describe('the device', () => {
   it('that is lost ends every call with DeviceLostError', async () => {
     for (const lostAfter of [0, 1, 3]) {
-      const gpu = await Gpu.request({ adapter: await testAdapter(), ...TEST_GPU });
+      const gpu = asForced(await Gpu.request({ adapter: await testAdapter(), ...TEST_GPU }));
       const model = await loadSmallVgg(gpu, VGG);
       await explain(model, PICTURE);
       const onProgress = ({ done }: ExplainProgress) => done === lostAfter && gpu.device.destroy();
@@ -725,7 +725,7 @@ describe('the device', () => {
   });
 
   it('that was created is destroyed by dispose', async () => {
-    const gpu = await Gpu.request({ adapter: await testAdapter(), ...TEST_GPU });
+    const gpu = asForced(await Gpu.request({ adapter: await testAdapter(), ...TEST_GPU }));
     const model = await loadSmallVgg(gpu, VGG);
     gpu.dispose();
     expect((await gpu.device.lost).reason).toBe('destroyed');
@@ -737,7 +737,7 @@ describe('the device', () => {
     const adapter = await testAdapter();
     const device = await adapter.requestDevice();
     const first = await withErrorScopes(device, async () => {
-      using gpu = Gpu.fromDevice(device, adapter.info, TEST_GPU);
+      using gpu = asForced(Gpu.fromDevice(device, adapter.info, TEST_GPU));
       using model = await loadSmallVgg(gpu, VGG);
       expect(gpu.adapterInfo).toEqual((await testGpu()).adapterInfo);
       const result = await explain(model, PICTURE, SMOOTH);
@@ -745,7 +745,7 @@ describe('the device', () => {
     });
     // A second Gpu on the same device, and its owner's own commands.
     await withErrorScopes(device, async () => {
-      const gpu = Gpu.fromDevice(device, adapter.info, TEST_GPU);
+      const gpu = asForced(Gpu.fromDevice(device, adapter.info, TEST_GPU));
       const model = await loadSmallVgg(gpu, VGG);
       assertSameBits((await explain(model, PICTURE, SMOOTH)).map.data, first.map.data);
       gpu.dispose();

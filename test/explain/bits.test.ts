@@ -7,7 +7,7 @@ import { METHOD_TABLE, METHODS, takesPath } from '../../src/methods.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { testAdapter, thorough, withErrorScopes } from '../harness/adapter.ts';
 import { assertEqual, assertSameBits } from '../harness/assertions.ts';
-import { gpuTest, TEST_GPU, testGpu } from '../harness/gpu.ts';
+import { asForced, gpuTest, TEST_GPU, testGpu } from '../harness/gpu.ts';
 import { loadSmallVgg, noisyPicture, smallVgg } from '../network/small-vgg.ts';
 
 const VGG = smallVgg({ name: 'vgg16', inputSize: 64, channels: 5 });
@@ -102,7 +102,7 @@ describe('an explanation has the same bits', () => {
       using model = await loadSmallVgg(gpu, VGG, layout);
       const adapter = await testAdapter();
       const device = await adapter.requestDevice();
-      const bare = Gpu.fromDevice(device, adapter.info, TEST_GPU);
+      const bare = asForced(Gpu.fromDevice(device, adapter.info, TEST_GPU));
       using bareModel = await loadSmallVgg(bare, VGG, layout);
       await withErrorScopes(device, async () => {
         for (const options of cases) {
@@ -130,7 +130,7 @@ describe('an explanation has the same bits', () => {
       assertEqual(model.parameters.dense('fc1').matrix.slices.length, 1);
       const adapter = await testAdapter();
       const device = await adapter.requestDevice();
-      const tight = Gpu.fromDevice(device, adapter.info, TEST_GPU);
+      const tight = asForced(Gpu.fromDevice(device, adapter.info, TEST_GPU));
       // Believed, where the device itself has 128 MiB at least.
       const limit = 512 * 720 * 4;
       Object.defineProperty(tight, 'limits', { value: { maxBufferSize: limit, maxStorageBufferBindingSize: limit } });

@@ -1,20 +1,17 @@
 /** The library's Gpu as the tests use it: shared, and strict about errors. */
 import { it } from 'vitest';
 import { Gpu } from '../../src/gpu/gpu.ts';
-import { CONV2D_VARIANTS } from '../../src/ops/conv2d.variants.ts';
-import { runtime, testAdapter, withErrorScopes } from './adapter.ts';
-import { AssertionError } from './assertions.ts';
+import { testAdapter, withErrorScopes } from './adapter.ts';
+import { forcedTraits, forcedVariant } from './forced.ts';
 
-/** `npm test -- --force-variant NAME` tests the whole library with one kernel; the other runtimes take the usual ones. */
-const forceVariant = runtime === 'node' ? process.env.GRADCAM_TEST_VARIANT : undefined;
-if (forceVariant !== undefined && !(CONV2D_VARIANTS as readonly string[]).includes(forceVariant)) {
-  throw new AssertionError(
-    `--force-variant ${forceVariant}: there is no such kernel; allowed: ${CONV2D_VARIANTS.join(', ')}`,
-  );
+/** How every test asks for a Gpu that it compares with the shared one; see asForced(). */
+export const TEST_GPU = { forceVariant: forcedVariant, tuningStore: false } as const;
+
+/** The Gpu, with the traits that --force-variant makes up. */
+export function asForced(gpu: Gpu): Gpu {
+  if (forcedTraits) Object.defineProperty(gpu, 'traits', { value: { ...gpu.traits, ...forcedTraits } });
+  return gpu;
 }
-
-/** How every test asks for a Gpu that it compares with the shared one. */
-export const TEST_GPU = { forceVariant, tuningStore: false } as const;
 
 const shared = new Map<string, Promise<Gpu>>();
 
@@ -26,7 +23,7 @@ const shared = new Map<string, Promise<Gpu>>();
 export function testGpu(limits: 'adapter' | 'default' = 'adapter'): Promise<Gpu> {
   let gpu = shared.get(limits);
   if (!gpu) {
-    gpu = testAdapter().then((adapter) => Gpu.request({ adapter, limits, ...TEST_GPU }));
+    gpu = testAdapter().then(async (adapter) => asForced(await Gpu.request({ adapter, limits, ...TEST_GPU })));
     shared.set(limits, gpu);
   }
   return gpu;
@@ -36,7 +33,7 @@ export function testGpu(limits: 'adapter' | 'default' = 'adapter'): Promise<Gpu>
 export async function halfGpu(): Promise<Gpu | string> {
   const adapter = await testAdapter();
   if (!adapter.features.has('shader-f16')) return 'the adapter has no shader-f16';
-  half ??= Gpu.request({ adapter, precision: 'f16', ...TEST_GPU });
+  half ??= Gpu.request({ adapter, precision: 'f16', ...TEST_GPU }).then(asForced);
   return half;
 }
 
