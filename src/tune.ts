@@ -5,7 +5,7 @@ import type { Tuning } from './gpu/contest.ts';
 import type { Model } from './model.ts';
 import { type TunedJob, type TuneOptions, tuneJob, tuneWhenIdle } from './network/tune.ts';
 import { checkOptionNames } from './option-names.ts';
-import { cellsStandAlone, type ExplainOptions, hasEvenAreas } from './options.ts';
+import { cellsStandAlone, type ExplainOptions, hasEvenAreas, type ResolvedOptions } from './options.ts';
 
 /** Which explanations to time the kernels for. */
 export interface TuneKernelsOptions extends TuneOptions, Pick<ExplainOptions, 'layerName' | 'nSamples'> {}
@@ -31,17 +31,21 @@ export async function tuneKernels(model: Model, options: TuneKernelsOptions = {}
   });
   const { layerName, nSamples, ...rest } = options;
   const job = (await optionChecks()).resolveOptions({ layerName, nSamples }, model);
-  const asked = {
-    target: job.layerName,
-    samples: job.nSamples,
-    hasEvenAreas: hasEvenAreas(job),
-    cellsStandAlone: cellsStandAlone(job),
-  };
-  return tuneJob(model.gpu, jobOf(model, asked), rest);
+  return tuneJob(model.gpu, jobOf(model, askedBy(job)), rest);
 }
 
 /** An explanation's part of a TunedJob. */
 type Asked = Omit<TunedJob, 'graph' | 'convention' | 'precision'>;
+
+/** What the kernels of an explanation at a layer depend on. */
+export function askedBy(options: ResolvedOptions): Asked {
+  return {
+    target: options.layerName,
+    samples: options.nSamples,
+    hasEvenAreas: hasEvenAreas(options),
+    cellsStandAlone: cellsStandAlone(options),
+  };
+}
 
 /**
  * Nothing is timed while a job runs.

@@ -24,7 +24,8 @@ export async function measureTuner({ gpu, clock, size, effort, progress }: Bench
   const layer = 'block3_conv3';
   const problem = makeProblem(size, { head: 'classifier', layer, samples });
   const { graph } = problem;
-  const questions = jobQuestions(gpu, { graph, convention: 'keras', target: layer, samples });
+  const job = { graph, convention: 'keras', target: layer, samples, hasEvenAreas: false } as const;
+  const questions = jobQuestions(gpu, job);
 
   const started = performance.now();
   const tunings: Tuning[] = [];

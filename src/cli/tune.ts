@@ -6,21 +6,25 @@ import { findModel, modelTable } from '../network/models.ts';
 import { tuneJob } from '../network/tune.ts';
 import { adapterTitle } from '../node/adapters.ts';
 import { readAllTunings, tuningFolder } from '../node/tuning-files.ts';
+import { askedBy } from '../tune.ts';
 import type { Context } from './context.ts';
 import { checkOptions } from './explain.ts';
 import { commonOptions, DEFAULT_MODEL, type ExplainFlags, explainOnlyOptions } from './flags.ts';
 import { toJson } from './result.ts';
 import { openGpu } from './setup.ts';
 
-export type TuneFlags = Pick<ExplainFlags, 'model' | 'layer' | 'samples' | 'adapter' | 'limits' | 'json' | 'quiet'> & {
+const SHARED = ['layer', 'samples', 'precision', 'adapter', 'limits', 'json', 'quiet'] as const;
+
+export type TuneFlags = Pick<ExplainFlags, 'model' | (typeof SHARED)[number]> & {
   again?: boolean;
 };
 
 export function tuneOptions(): Option[] {
-  const shared = ['layer', 'samples', 'adapter', 'limits', 'json', 'quiet'];
   return [
     new Option('--model <name>', `network; its weights are not needed (default: ${DEFAULT_MODEL})`),
-    ...[...explainOnlyOptions(), ...commonOptions()].filter((option) => shared.includes(option.attributeName())),
+    ...[...explainOnlyOptions(), ...commonOptions()].filter((option) =>
+      SHARED.some((name) => name === option.attributeName()),
+    ),
     new Option('--again', 'time also what has timings already'),
   ];
 }
@@ -28,13 +32,13 @@ export function tuneOptions(): Option[] {
 /** What a choice depends on is the network's shapes: no weights are loaded. */
 export async function tuneCommand(flags: TuneFlags, { terminal, signal }: Context): Promise<void> {
   const graph = new Graph(modelTable(findModel(flags.model ?? DEFAULT_MODEL), {}));
-  const { layerName, nSamples } = checkOptions({ layerName: flags.layer, nSamples: flags.samples }, graph);
+  const options = checkOptions({ layerName: flags.layer, nSamples: flags.samples }, graph);
   const gpu = await openGpu(flags);
   try {
     const started = performance.now();
     const bar = terminal.progress('kernels', String);
     // Convolutions are the same in both conventions.
-    const job = { graph, convention: 'keras', target: layerName, samples: nSamples } as const;
+    const job = { graph, convention: 'keras', precision: flags.precision, ...askedBy(options) } as const;
     const tunings = await tuneJob(gpu, job, {
       signal,
       again: flags.again,
@@ -42,7 +46,9 @@ export async function tuneCommand(flags: TuneFlags, { terminal, signal }: Contex
     }).finally(() => bar.stop());
     const seconds = (performance.now() - started) / 1000;
     if (flags.json) return terminal.print(toJson({ adapter: gpu.adapterInfo, seconds, tunings }));
-    terminal.print(`${graph.name} at ${layerName}, n = ${nSamples}, on ${adapterTitle(gpu.adapterInfo)}`);
+    terminal.print(
+      `${graph.name} at ${options.layerName}, n = ${options.nSamples}, on ${adapterTitle(gpu.adapterInfo)}`,
+    );
     terminal.print(describeTunings(tunings));
     terminal.print(`${seconds.toFixed(1)} s; kept in ${tuningFolder()}`);
   } finally {
