@@ -10,6 +10,8 @@ export interface Contestant<Name extends string = string> {
   readonly name: Name;
   /** Greatest error allowed, relative to the reference's greatest value. */
   readonly tolerance: number;
+  /** It takes part to say what is right, and is not timed. */
+  readonly isOnlyReference?: boolean;
   /** Compiles it, so that its first run is like any other. Called for all contestants at once. */
   prepare(): Promise<void>;
   /** Runs it once on cleared outputs, and gives these, or a part of them, with the run's milliseconds. */
@@ -82,6 +84,7 @@ export async function contest<Name extends string>(
   await referee.attempt(signal, async (contestant) => {
     const { values, ms } = await contestant.firstRun();
     referee.judge(values, values, ms);
+    if (contestant.isOnlyReference) referee.disqualify('it cannot be chosen here, and only says what is right');
   });
   const expected = referee.values;
   for (const entry of entries) {

@@ -51,6 +51,7 @@ export async function measureCase<Name extends string>(
       return {
         name,
         tolerance,
+        isOnlyReference: !question.candidates.includes(name),
         prepare: async () => {
           const made = await gpu.guard(async () => make(scratch));
           run = made.run;

@@ -94,6 +94,13 @@ describe('contest', () => {
     expect(a!.ms).toHaveLength(1);
   });
 
+  it('compares with a reference that cannot be chosen, and does not time it', async () => {
+    const reference = { ...contestant('reference', [1]), isOnlyReference: true };
+    const { a, reference: right } = await byName([reference, contestant('a', [5, 4])]);
+    expect(right).toMatchObject({ ms: [], error: 0, disqualified: expect.stringMatching(/only says what is right/) });
+    expect(a).toMatchObject({ ms: [5], error: 0 });
+  });
+
   it('says how far results are from the reference, and disqualifies those that are too far', async () => {
     const { a, near, far } = await byName([
       contestant('a', [5]),
