@@ -14,9 +14,9 @@ import { chooseSections, runSections, SECTIONS } from '../sections.ts';
 import { rowTable, targetTable } from './tables.ts';
 
 /** Words of --only that stand for everything. */
-const GROUPS = ['roof', 'ops', 'convolutions', 'task', 'profile', 'tfjs', 'jax', 'scaling', 'memory', 'bits'];
-/** Peers and 50 samples take long where the adapter is software. */
-const UNCHECKED_ON_SOFTWARE = ['tfjs', 'jax', 'scaling', 'profile'];
+const GROUPS = ['roof', 'ops', 'convolutions', 'task', 'profile', 'tfjs', 'jax', 'scaling', 'memory', 'bits', 'tuner'];
+/** Peers, 50 samples and every kernel take long where the adapter is software. */
+const UNCHECKED_ON_SOFTWARE = ['tfjs', 'jax', 'scaling', 'profile', 'tuner'];
 const SAMPLES = 4;
 
 const PEERS: Peers = {
@@ -39,7 +39,9 @@ const query = new URLSearchParams(location.search);
 
 async function start(): Promise<void> {
   element<HTMLInputElement>('file').addEventListener('change', showFile);
-  const gpu = await Gpu.request();
+  const adapter = (await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? undefined;
+  // With what kernels in float16 take, where there is such: they are timed, too.
+  const gpu = await Gpu.request({ adapter, precision: adapter?.features.has('shader-f16') ? 'f16' : 'f32' });
   const { isFallback } = gpu.adapterInfo;
   const name = adapterName(gpu.adapterInfo);
   element('adapter').textContent = `${name}${isFallback ? ', a software adapter' : ''}; ${navigator.userAgent}`;
@@ -103,7 +105,10 @@ async function run(gpu: Gpu, words: readonly string[], { checked: quick }: HTMLI
       asked: new Set(words),
       onRows: (_, own) => {
         rows.push(...own);
-        show({ ...head, rows, skipped: [] });
+        // Whoever ends it early has what there is.
+        const soFar = { ...head, rows, skipped: [] };
+        show(soFar);
+        offerDownload(soFar);
       },
     });
     const report: Report = { ...head, rows, skipped };
