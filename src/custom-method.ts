@@ -1,5 +1,5 @@
 /** Methods of the caller's own, made of the same parts as those of the table. */
-import { type LayerMethod, METHOD_TABLE, type Method, type MethodName } from './methods.ts';
+import { type LayerMethodRow, METHOD_ROWS, type MethodName, type MethodRow } from './methods.ts';
 import type { TracedLayer } from './traced.ts';
 
 /**
@@ -51,8 +51,8 @@ export type CustomMethod = Required<MethodTexts> & MethodDefinition;
 export type AnyMethod = MethodName | CustomMethod;
 
 /** What tells a method from others: its row of the table, or what stands for one. */
-export function methodOf(method: AnyMethod): Method {
-  return typeof method === 'string' ? METHOD_TABLE[method] : rowOf(method);
+export function methodOf(method: AnyMethod): MethodRow {
+  return typeof method === 'string' ? METHOD_ROWS[method] : rowOf(method);
 }
 
 /** What files and messages call it. */
@@ -60,7 +60,7 @@ export function methodName(method: AnyMethod): string {
   return typeof method === 'string' ? method : method.name;
 }
 
-function rowOf({ title, equation, source, weights, map }: CustomMethod): LayerMethod {
+function rowOf({ title, weights, map }: CustomMethod): LayerMethodRow {
   const expression = typeof weights === 'function' ? undefined : (weights ?? map);
   return {
     title,
@@ -69,7 +69,5 @@ function rowOf({ title, equation, source, weights, map }: CustomMethod): LayerMe
     expression,
     needsGradient: expression === undefined || /\bd[123]\b/.test(expression),
     isSmooth: false,
-    equation,
-    source,
   };
 }

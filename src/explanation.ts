@@ -8,7 +8,7 @@ import { type Box, type BoxOptions, boxesOf } from './image/boxes.ts';
 import type { View } from './image/fit.ts';
 import { drawOverlay, type OverlayImage, type OverlayOptions } from './image/overlay.ts';
 import type { Picture } from './image/picture.ts';
-import { type Method, takesPath } from './methods.ts';
+import { type MethodRow, takesPath } from './methods.ts';
 import type { Model, WeightsRecord } from './model.ts';
 import type { ModelVariant } from './network/models.ts';
 import { onDemand } from './on-demand.ts';
@@ -293,7 +293,7 @@ export function finish(
 export function signedMaps(
   { signed, rectified }: { readonly signed: Float32Array; readonly rectified: Float32Array },
   shape: HeatMaps['shape'],
-  method: Method,
+  method: MethodRow,
 ): HeatMaps {
   if (method.place === 'layer') return { data: signed, shape };
   if (method.reduce === 'largest') return { data: rectified, shape };

@@ -44,15 +44,8 @@ export type { View } from './image/fit.ts';
 export type { OverlayImage, OverlayOptions } from './image/overlay.ts';
 export type { ImageInput, Pixels } from './image/picture.ts';
 export { addPngText, PNG_KEYWORD, pngText } from './image/png-text.ts';
-export {
-  type InputMethod,
-  type LayerMethod,
-  METHOD_TABLE,
-  METHODS,
-  type Method,
-  type MethodName,
-  type ReluRule,
-} from './methods.ts';
+export { type InputMethod, type LayerMethod, METHOD_TABLE, type Method } from './method-table.ts';
+export { METHODS, type MethodName, type ReluRule } from './methods.ts';
 export {
   AUTO_MODEL,
   type LoadModelOptions,

@@ -5,7 +5,7 @@ import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Workspace } from './gpu/workspace.ts';
 import type { AtInput, Job, PathJob } from './job.ts';
-import type { InputMethod } from './methods.ts';
+import type { InputMethodRow } from './methods.ts';
 import type { Model } from './model.ts';
 import { activationSlice } from './network/run.ts';
 import type { Batch } from './network/split.ts';
@@ -82,7 +82,7 @@ function attributionDispatch(
   { options, maps: channels, cells, factor, signed, rectified }: Job,
   { sums, samples }: WeightedMaps,
 ): Dispatch {
-  const { reduce } = methodOf(options.method) as InputMethod;
+  const { reduce } = methodOf(options.method) as InputMethodRow;
   return attribution({ channels, cells, samples }, reduce, { sums, signed, map: rectified }, factor);
 }
 

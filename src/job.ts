@@ -8,7 +8,7 @@ import type { Workspace } from './gpu/workspace.ts';
 import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
-import { type LayerMethod, METHODS, takesLayer, takesPath } from './methods.ts';
+import { type LayerMethodRow, METHODS, takesLayer, takesPath } from './methods.ts';
 import type { Model } from './model.ts';
 import type { ClassWeightsScratch } from './network/class-weights.ts';
 import { elementsOf, type Graph } from './network/graph.ts';
@@ -119,7 +119,7 @@ export interface JobParts {
 export interface OtherWeights {
   /** What they are made in, of one layer. */
   weightsScratch(
-    method: LayerMethod,
+    method: LayerMethodRow,
     context: RunContext,
     shape: { maps: number; cells: number },
     workspace: Workspace,

@@ -3,7 +3,7 @@ import { RecentMaps } from './cam/kept-maps.ts';
 import { checkedPrecision } from './checked-precision.ts';
 import { DisposedError, OptionError, WeightsError } from './errors.ts';
 import type { Gpu } from './gpu/gpu.ts';
-import { METHOD_TABLE, METHODS, type MethodName, needsPooledLayer } from './methods.ts';
+import { METHOD_ROWS, METHODS, type MethodName, needsPooledLayer } from './methods.ts';
 import { type FeatureShape, Graph, type GraphNode, type NetworkTable } from './network/graph.ts';
 import {
   findModel,
@@ -158,7 +158,7 @@ export class Model {
 
   /** Methods that can explain this network: all but CAM where there is no pooledLayer. */
   get methods(): MethodName[] {
-    return METHODS.filter((name) => this.pooledLayer !== undefined || !needsPooledLayer(METHOD_TABLE[name]));
+    return METHODS.filter((name) => this.pooledLayer !== undefined || !needsPooledLayer(METHOD_ROWS[name]));
   }
 
   /**

@@ -7,7 +7,7 @@ import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Workspace } from './gpu/workspace.ts';
 import type { Job, OtherWeights } from './job.ts';
-import type { LayerMethod } from './methods.ts';
+import type { LayerMethodRow } from './methods.ts';
 import { type ClassWeightsScratch, classWeights, classWeightsScratch } from './network/class-weights.ts';
 import type { RunContext } from './network/run.ts';
 import { maskedScoreWeights, scoreDropWeights } from './ops/masked-scores.ts';
@@ -15,7 +15,7 @@ import { type SingularVectorScratch, singularVector, singularVectorGramFloats } 
 import { activationShareWeights, expressionWeights } from './ops/weights.ts';
 
 function weightsScratch(
-  { weights }: LayerMethod,
+  { weights }: LayerMethodRow,
   { graph, parameters }: RunContext,
   { maps, cells }: { maps: number; cells: number },
   workspace: Workspace,

@@ -1,7 +1,8 @@
 /** The table of methods and the page that describes them. */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { METHOD_TABLE, METHODS, needsPooledLayer } from '../src/methods.ts';
+import { METHOD_TABLE } from '../src/method-table.ts';
+import { METHODS, needsPooledLayer } from '../src/methods.ts';
 import { ROOT } from './harness/modules.ts';
 
 const page = readFileSync(`${ROOT}/docs/methods.md`, 'utf8');

@@ -17,7 +17,7 @@ import {
 const LEVELS = [
   ['version.ts', 'errors.ts', 'methods.ts', 'scores.ts', 'traced.ts'],
   ['on-demand.ts', 'option-names.ts', 'class-names.ts', 'conventions.ts', 'precision.ts'],
-  ['custom-method.ts', 'presets.ts', 'check-precision.ts'],
+  ['custom-method.ts', 'method-table.ts', 'presets.ts', 'check-precision.ts'],
   ['define-method.ts', 'checked-precision.ts'],
   ['options.ts', 'gpu', 'weights', 'scenes'],
   ['resolve-options.ts', 'ops'],

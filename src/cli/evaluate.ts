@@ -12,7 +12,7 @@ import { derivedSeed } from '../evaluate/seeds.ts';
 import { type Summary, Tally } from '../evaluate/tally.ts';
 import { DEFAULT_THRESHOLD } from '../image/boxes.ts';
 import type { Model } from '../index.ts';
-import { COMPARED_METHODS, METHOD_TABLE, METHODS, takesLayer } from '../methods.ts';
+import { COMPARED_METHODS, METHOD_ROWS, METHODS, takesLayer } from '../methods.ts';
 import type { Graph } from '../network/graph.ts';
 import { Journal, settingsKey } from '../node/journal.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
@@ -47,7 +47,7 @@ export interface EvaluateFlags extends Omit<ExplainFlags, 'samples' | 'stdDev'>,
   csv?: string;
 }
 
-const SMOOTH_METHODS = METHODS.filter((name) => METHOD_TABLE[name].isSmooth).join(', ');
+const SMOOTH_METHODS = METHODS.filter((name) => METHOD_ROWS[name].isSmooth).join(', ');
 
 /** Of the intervals, fewer pictures than this make rough ones. */
 const FEW_PICTURES = 20;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Option } from 'commander';
 import { sideBySide } from '../image/side-by-side.ts';
 import { explain, SCENE_CLASSES } from '../index.ts';
-import { COMPARED_METHODS, METHOD_TABLE } from '../methods.ts';
+import { COMPARED_METHODS, METHOD_ROWS } from '../methods.ts';
 import { adapterTitle } from '../node/adapters.ts';
 import { encodePng } from '../node/image.ts';
 import { checkOutputFolder, writeFilesAtomically } from '../node/output.ts';
@@ -42,7 +42,7 @@ export async function tourCommand(flags: TourFlags, context: Context): Promise<v
     const pictures = [scene];
     const headings = [['The scene']];
     for (const method of COMPARED_METHODS) {
-      const { title, isSmooth } = METHOD_TABLE[method];
+      const { title, isSmooth } = METHOD_ROWS[method];
       const nSamples = isSmooth ? SAMPLES : DEFAULT_OPTIONS.nSamples;
       const result = await explain(model, scene, { method, nSamples, topK: 3, signal });
       if (pictures.length === 1) {

@@ -16,7 +16,7 @@ import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import { kernelLabel } from '../../src/gpu/kernel.ts';
 import type { OverlayOptions } from '../../src/image/overlay.ts';
-import { METHOD_TABLE, METHODS, needsPooledLayer, takesLayer, takesPath } from '../../src/methods.ts';
+import { METHOD_ROWS, METHODS, needsPooledLayer, takesLayer, takesPath } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import { DEFAULT_OPTIONS, type ExplainOptions, type ExplainProgress, type KernelChoices } from '../../src/options.ts';
 import { VERSION } from '../../src/version.ts';
@@ -31,18 +31,16 @@ const VGG = smallVgg({ name: 'vgg11' });
 const PICTURE = noisyPicture(1, 48, 40);
 const SMOOTH = { nSamples: 5, stdDev: 0.2, seed: 2 } as const;
 /** Those for any network. */
-const VGG_METHODS = METHODS.filter((method) => !needsPooledLayer(METHOD_TABLE[method]));
+const VGG_METHODS = METHODS.filter((method) => !needsPooledLayer(METHOD_ROWS[method]));
 /** A method without a gradient sees noise in the feature maps only. */
-const NOISY_METHODS = VGG_METHODS.filter(
-  (method) => !METHOD_TABLE[method].masks && !takesPath(METHOD_TABLE[method]),
-).map(
+const NOISY_METHODS = VGG_METHODS.filter((method) => !METHOD_ROWS[method].masks && !takesPath(METHOD_ROWS[method])).map(
   (method): ExplainOptions => ({
     method,
     nSamples: 3,
-    activations: METHOD_TABLE[method].needsGradient ? 'clean' : 'mean',
+    activations: METHOD_ROWS[method].needsGradient ? 'clean' : 'mean',
   }),
 );
-const INPUT_METHODS = METHODS.filter((method) => METHOD_TABLE[method].place === 'input');
+const INPUT_METHODS = METHODS.filter((method) => METHOD_ROWS[method].place === 'input');
 /** A deconvnet does not ask whether a unit was active: what comes through a dead layer is no matter to it. */
 const STOPPED_BY_DEAD_LAYERS = ({ method }: ExplainOptions) => method !== 'deconvnet';
 const EVERY_METHOD = [...VGG_METHODS.map((method): ExplainOptions => ({ method })), ...NOISY_METHODS];
@@ -360,7 +358,7 @@ describe('outcome', () => {
     const atInput = INPUT_METHODS.filter((method) => STOPPED_BY_DEAD_LAYERS({ method }));
     for (const method of ['grad-cam', 'hires-cam', 'xgrad-cam', 'layer-cam', ...atInput] as const) {
       expect((await explained(dead, { method })(gpu)).outcome).toBe('empty');
-      const nSamples = takesPath(METHOD_TABLE[method]) ? 0 : 3;
+      const nSamples = takesPath(METHOD_ROWS[method]) ? 0 : 3;
       expect((await explained(dead, { method, nSamples })(gpu)).outcome).toBe('empty');
     }
     expect((await explained(dead, { method: 'grad-cam++' })(gpu)).outcome).toBe('degenerate');

@@ -3,7 +3,7 @@ import { describe } from 'vitest';
 import { explain } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
-import { METHOD_TABLE, METHODS, takesPath } from '../../src/methods.ts';
+import { METHOD_ROWS, METHODS, takesPath } from '../../src/methods.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { testAdapter, thorough, withErrorScopes } from '../harness/adapter.ts';
 import { assertEqual, assertSameBits } from '../harness/assertions.ts';
@@ -58,7 +58,7 @@ describe('an explanation has the same bits', () => {
     using model = await loadSmallVgg(gpu, vgg);
     assertEqual(model.methods.toSorted(), METHODS.toSorted(), 'methods of a network with a global average pooling');
     for (const method of METHODS) {
-      const row = METHOD_TABLE[method];
+      const row = METHOD_ROWS[method];
       const takesNoise = row.needsGradient && !takesPath(row);
       const options = { method, ...(takesNoise ? { ...SMOOTH, nSamples: 5 } : { steps: 5 }), classIndex: 3 };
       const whole = await explain(model, PICTURE, options);

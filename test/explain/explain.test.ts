@@ -1,7 +1,7 @@
 /** Whole explanations of small VGGs against the float64 oracle. Imports nothing of Node: it serves every runtime. */
 import { describe } from 'vitest';
 import { Gpu } from '../../src/gpu/gpu.ts';
-import { METHOD_TABLE, METHODS, takesLayer, takesPath } from '../../src/methods.ts';
+import { METHOD_ROWS, METHODS, takesLayer, takesPath } from '../../src/methods.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { testAdapter, thorough } from '../harness/adapter.ts';
 import { gpuTest } from '../harness/gpu.ts';
@@ -55,8 +55,8 @@ const LAYERS = [
   'block5_pool',
 ] as const;
 
-const AT_THE_INPUT = METHODS.filter((method) => !takesLayer(METHOD_TABLE[method]));
-const SMOOTHABLE_AT_THE_INPUT = AT_THE_INPUT.filter((method) => !takesPath(METHOD_TABLE[method]));
+const AT_THE_INPUT = METHODS.filter((method) => !takesLayer(METHOD_ROWS[method]));
+const SMOOTHABLE_AT_THE_INPUT = AT_THE_INPUT.filter((method) => !takesPath(METHOD_ROWS[method]));
 /**
  * A unit that lies within float32's rounding of zero at one of the points has its ReLU open for one of the two and closed for
  * the other: at these numbers of steps there is none.

@@ -23,10 +23,10 @@ import { OverflowError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import {
-  METHOD_TABLE,
+  METHOD_ROWS,
   METHODS,
-  type Method,
   type MethodName,
+  type MethodRow,
   needsPooledLayer,
   takesLayer,
   takesPath,
@@ -106,7 +106,7 @@ describe('a layer’s output of any size', () => {
   const vgg = smallVgg({ name: 'vgg11', channels: 2, seed: 3 });
   const picture = noisyPicture(8, 40);
   const methods = METHODS.filter(
-    (method) => METHOD_TABLE[method].place === 'layer' && !needsPooledLayer(METHOD_TABLE[method]),
+    (method) => METHOD_ROWS[method].place === 'layer' && !needsPooledLayer(METHOD_ROWS[method]),
   );
 
   for (const layer of ['block2_conv1', 'block3_conv2', 'block4_conv1'] as const) {
@@ -254,7 +254,7 @@ function drawPicture(source: Random): Picture {
 }
 
 function drawOptions(source: Random, model: Model, method: MethodName): ExplainOptions {
-  const row = METHOD_TABLE[method];
+  const row = METHOD_ROWS[method];
   const layers = needsPooledLayer(row) ? [model.pooledLayer] : model.layerNames;
   const layerName = takesLayer(row) ? oneOf(source, layers) : undefined;
   const conventions = drawConventions(source);
@@ -302,7 +302,7 @@ function drawClasses(source: Random, { classCount }: Model): number | number[] |
   return oneOf(source, [undefined, one, [...new Set([one, classCount - 1, 0])]]);
 }
 
-function takesContrast(row: Method, score: ScoreName): boolean {
+function takesContrast(row: MethodRow, score: ScoreName): boolean {
   if (needsPooledLayer(row)) return true;
   const isPlainGradient = row.needsGradient && !(row.place === 'input' && row.rule !== 'gradient');
   return isPlainGradient && SCORE_TABLE[score].of === 'logit';

@@ -2,7 +2,7 @@
 import { describe } from 'vitest';
 import { OptionError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
-import { METHOD_TABLE, METHODS, takesLayer } from '../../src/methods.ts';
+import { METHOD_ROWS, METHODS, takesLayer } from '../../src/methods.ts';
 import { loadModel, type Model } from '../../src/model.ts';
 import type { ExplainOptions, SelectionOptions } from '../../src/options.ts';
 import { trace } from '../../src/trace.ts';
@@ -178,7 +178,7 @@ describe('a network that ends in a global average pooling', () => {
       using model = await loadSmallVgg(gpu, vgg, 'torchvision');
       const methods = METHODS.filter((method) => method !== 'cam');
       const cases = methods.flatMap((method, m): ExplainOptions[] => {
-        if (!takesLayer(METHOD_TABLE[method])) return [{ method, steps: 5, classIndex: 1 }];
+        if (!takesLayer(METHOD_ROWS[method])) return [{ method, steps: 5, classIndex: 1 }];
         // In turns, so that each method has one layer, and thoroughly all of them.
         const chosen = thorough ? layerNames : [layerNames[m % 3]!];
         return chosen.map((layerName) => ({ method, layerName }));

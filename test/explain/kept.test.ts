@@ -4,7 +4,7 @@ import { OptionError, ReleasedError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Explanation } from '../../src/explanation.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { METHOD_TABLE, METHODS, needsPooledLayer } from '../../src/methods.ts';
+import { METHOD_ROWS, METHODS, needsPooledLayer } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import type { ExplainOptions, SelectionOptions } from '../../src/options.ts';
 import { assertRejects, assertSameBits } from '../harness/assertions.ts';
@@ -42,11 +42,11 @@ function explainPicture(model: Model, options: ExplainOptions = {}): Promise<Exp
 
 describe('combine', () => {
   const ofAnyLayer = METHODS.filter(
-    (name) => METHOD_TABLE[name].place === 'layer' && !needsPooledLayer(METHOD_TABLE[name]),
+    (name) => METHOD_ROWS[name].place === 'layer' && !needsPooledLayer(METHOD_ROWS[name]),
   );
   for (const method of ofAnyLayer) {
     modelTest(`makes the maps that explain() makes: ${method}`, async (model) => {
-      const nSamples = METHOD_TABLE[method].needsGradient ? 3 : 0;
+      const nSamples = METHOD_ROWS[method].needsGradient ? 3 : 0;
       const result = await explainPicture(model, { method, nSamples });
       for (const selection of SELECTIONS) {
         const combined = await result.combine(selection);

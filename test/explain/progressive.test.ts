@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AbortError, OptionError, OverflowError } from '../../src/errors.ts';
 import { explain } from '../../src/explain.ts';
 import type { Gpu } from '../../src/gpu/gpu.ts';
-import { METHOD_TABLE } from '../../src/methods.ts';
+import { METHOD_ROWS } from '../../src/methods.ts';
 import type { Model } from '../../src/model.ts';
 import {
   BatchMeans,
@@ -36,7 +36,7 @@ async function stepsOf(model: Model, options: ProgressiveOptions): Promise<Progr
 describe('explainProgressively', () => {
   for (const method of ['grad-cam', 'smooth-grad-cam++', 'layer-cam', 'smooth-grad'] as const) {
     modelTest(`gives at each step the map of the copies so far: ${method}`, async (model) => {
-      const layerName = METHOD_TABLE[method].place === 'layer' ? SMOOTH.layerName : undefined;
+      const layerName = METHOD_ROWS[method].place === 'layer' ? SMOOTH.layerName : undefined;
       const options = { ...SMOOTH, layerName, method };
       const steps = await stepsOf(model, { ...options, batch: 3 });
       expect(steps.map(({ samples }) => samples)).toEqual([2, 5, 8, 10, 12].slice(0, steps.length));
