@@ -43,6 +43,9 @@ function keepAddresses(): Plugin {
  * file that a page takes anything of into its own module.
  */
 const CHUNKS = [
+  ...KERNEL_CHUNKS.groups.map((group) => ({ ...group, priority: 2 })),
+  // Kernels compress best side by side: what they have in common is then within reach of gzip.
+  { name: 'kernels', test: /\/shaders\//, priority: 2 },
   { name: 'first-map', test: /\/src\/(explain|gpu\/gpu|model)\.ts$/, priority: 1 },
   {
     name: 'other-calls',
@@ -72,7 +75,7 @@ export default defineConfig({
       external: [/^node:/, 'webgpu', 'sharp', 'commander', 'cli-progress', 'tar-fs', '@sparticuz/chromium'],
       output: {
         chunkFileNames: 'chunks/[name]-[hash].js',
-        codeSplitting: { groups: [...KERNEL_CHUNKS.groups, ...CHUNKS] },
+        codeSplitting: { groups: CHUNKS },
       },
     },
   },
