@@ -38,15 +38,17 @@ function keepAddresses(): Plugin {
 }
 
 /**
- * What a first map does without, though the entry exports it or parts of it: a page that imports none of these names loads them
- * with the first call that has other options than the usual. All that a first map stands on is in one file, as bundlers put a
- * file that a page takes anything of into its own module.
+ * Which modules share a file, those of higher priority first; each with all that it imports. Bundlers put a file that a page
+ * takes anything of into the page's own module.
  */
 const CHUNKS = [
   ...KERNEL_CHUNKS.groups.map((group) => ({ ...group, priority: 2 })),
   // Kernels compress best side by side: what they have in common is then within reach of gzip.
   { name: 'kernels', test: /\/shaders\//, priority: 2 },
+  // All that a first map stands on.
   { name: 'first-map', test: /\/src\/(explain|gpu\/gpu|model)\.ts$/, priority: 1 },
+  // What it does without, though the entry exports it or parts of it: a page that imports none of these names loads them with
+  // the first call that has other options than the usual.
   {
     name: 'other-calls',
     test: /\/src\/(cam\/traced-layer|define-method|difference|fusion|presented-maps|presets|resolve-options)\.ts$/,

@@ -10,7 +10,7 @@ import { vgg } from '../src/network/vgg.ts';
 import { ablate } from '../src/ops/ablate.ts';
 import { argmax } from '../src/ops/argmax.ts';
 import { attribution } from '../src/ops/attribution.ts';
-import { CLASS_MOMENT_FLOATS, classMoments } from '../src/ops/class-moments.ts';
+import { classMoments } from '../src/ops/class-moments.ts';
 import {
   chooseImplicitGemmTile,
   halfGemmConv2d,
@@ -54,15 +54,9 @@ import { gradientMap, map } from '../src/ops/map.ts';
 import { MASK_RANGE_FLOATS, maskInput, maskRanges } from '../src/ops/mask-input.ts';
 import { maskedScores, maskedScoreWeights, scoreDropWeights } from '../src/ops/masked-scores.ts';
 import { maxpool, maxpoolCodeWords, maxpoolGradInput } from '../src/ops/maxpool.ts';
-import {
-  decodeMoments,
-  MOMENT_FLOATS,
-  moments,
-  momentWeights,
-  SAMPLE_WEIGHT_FLOATS,
-  scoreDerivatives,
-  unpooledMoments,
-} from '../src/ops/moments.ts';
+import { decodeMoments } from '../src/ops/moments.decode.ts';
+import { momentWeights, SAMPLE_WEIGHT_FLOATS, scoreDerivatives } from '../src/ops/moments.sample-weights.ts';
+import { CLASS_MOMENT_FLOATS, MOMENT_FLOATS, moments, unpooledMoments } from '../src/ops/moments.ts';
 import { inputRange, noise } from '../src/ops/noise.ts';
 import { oneHot } from '../src/ops/one-hot.ts';
 import { overflow } from '../src/ops/overflow.ts';
@@ -72,9 +66,11 @@ import { preprocess, preprocessRowFloats, resizeRows } from '../src/ops/preproce
 import { reluGradInput, reluMask, reluMaskWords } from '../src/ops/relu.ts';
 import { copySample, sampleMean } from '../src/ops/sample-mean.ts';
 import { singularVector, singularVectorGramFloats } from '../src/ops/singular-vector.ts';
-import { logSoftmaxGradInput, softmax } from '../src/ops/softmax.ts';
+import { logSoftmaxGradInput } from '../src/ops/softmax.log-grad-input.ts';
+import { softmax } from '../src/ops/softmax.ts';
 import { upsample } from '../src/ops/upsample.ts';
-import { activationShareWeights, alphaWeights, meanGradientWeights } from '../src/ops/weights.ts';
+import { activationShareWeights } from '../src/ops/weights.other.ts';
+import { alphaWeights, meanGradientWeights } from '../src/ops/weights.ts';
 import type { Workbench } from './workbench.ts';
 
 /** One thing to time. */

@@ -1,7 +1,7 @@
 /** The dispatches of a batch, in the order of the plan: from the noisy copies forward to the scores, and back to the moments. */
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
-import { atInput, type Cam, type Job } from './job.ts';
+import { atInput, type Cam, type Job, otherScores } from './job.ts';
 import { elementsOf } from './network/graph.ts';
 import { tensorName } from './network/lifetimes.ts';
 import {
@@ -20,12 +20,12 @@ import { poolShape } from './network/shapes.ts';
 import type { Batch } from './network/split.ts';
 import { classByClass, type Step } from './network/steps.ts';
 import { argmax } from './ops/argmax.ts';
-import { moments, momentWeights, scoreDerivatives, unpooledMoments } from './ops/moments.ts';
+import { moments, unpooledMoments } from './ops/moments.ts';
 import { noise } from './ops/noise.ts';
 import { oneHot } from './ops/one-hot.ts';
 import { overflow } from './ops/overflow.ts';
 import { copySample, sampleMean } from './ops/sample-mean.ts';
-import { logSoftmaxGradInput, softmax } from './ops/softmax.ts';
+import { softmax } from './ops/softmax.ts';
 import { SCORE_TABLE } from './scores.ts';
 
 type MomentsStep = Extract<Step, { kind: 'moments' }>;
@@ -143,17 +143,11 @@ function stepsBack(
  *
  * @param together of a logit: its number among the classes whose gradients stand one behind the other
  */
-function seedDispatch(
-  { context, classes, classIndex: index, options }: Job,
-  batch: Batch,
-  together?: number,
-): Dispatch {
+function seedDispatch(job: Job, batch: Batch, together?: number): Dispatch {
+  const { context, classes, classIndex: index, options } = job;
+  if (SCORE_TABLE[options.score].of !== 'logit') return otherScores(job).logSoftmaxSeed(job, batch);
   const name = context.graph.logits.name;
   const samples = batch.gradients;
-  if (SCORE_TABLE[options.score].of !== 'logit') {
-    const [logits, y] = [activationSlice(context, name), gradientSlice(context, name)];
-    return logSoftmaxGradInput(classes, samples, { logits, index, y });
-  }
   const y = together === undefined ? gradientSlice(context, name) : classGradientsSlice(context, name);
   return oneHot(classes, samples, { index, y, contrast: options.contrast, first: (together ?? 0) * samples });
 }
@@ -197,7 +191,7 @@ function cleanScores(job: Job, row: number, logits: BufferSlice): Dispatch[] {
 function addMoments(job: Job, batch: Batch): Dispatch[] {
   const restart = batch.firstSample === 0;
   return [
-    ...sampleWeightDispatches(job, batch, restart),
+    ...(job.parts.otherScores?.sampleWeightDispatches(job, batch) ?? []),
     momentsDispatch(job, batch, job.weighted.sums, restart),
     ...keepLastGradient(job, batch),
   ];
@@ -206,23 +200,6 @@ function addMoments(job: Job, batch: Batch): Dispatch[] {
 function keepLastGradient({ context, target, maps, cells, lastGradient }: Job, batch: Batch): Dispatch[] {
   if (!lastGradient) return [];
   return [copySample(maps * cells, batch.gradients - 1, { x: gradientSlice(context, target), total: lastGradient })];
-}
-
-/** The derivatives of the outer function, where they depend on the sample. */
-function sampleWeightDispatches(job: Job, batch: Batch, restart: boolean): Dispatch[] {
-  const { context, options, classes, sampleWeights, classIndex: index, largestScore: largest } = job;
-  if (!sampleWeights) return [];
-  const logits = activationSlice(context, context.graph.logits.name);
-  const { contrast } = options;
-  switch (options.score) {
-    case 'exp':
-      return [momentWeights(classes, batch.gradients, { logits, index, largest, sampleWeights, contrast, restart })];
-    case 'sigmoid':
-    case 'softmax':
-      return [scoreDerivatives(options.score, classes, batch.gradients, { logits, index, sampleWeights, contrast })];
-    default:
-      return [];
-  }
 }
 
 /** The moments of a batch's gradients into `sums`; with `restart`, of this batch alone. */

@@ -7,7 +7,7 @@ import { tensorName } from './network/lifetimes.ts';
 import { activationSlice, gradientSlice, tensorSlice } from './network/run.ts';
 import type { Batch } from './network/split.ts';
 import { classMoments } from './ops/class-moments.ts';
-import { logSoftmaxGradInput } from './ops/softmax.ts';
+import { logSoftmaxGradInput } from './ops/softmax.log-grad-input.ts';
 
 /**
  * Reads the logits that forwardBatch() made and writes down, for each sample, the classes whose gradients it takes: they

@@ -6,9 +6,8 @@
 
 import { backwardBatch, forwardBatch } from './batches.ts';
 import { checkedCall } from './checked-options.ts';
-import { classTitle } from './class-names.ts';
 import { methodOf } from './custom-method.ts';
-import { OptionError, throwIfAborted } from './errors.ts';
+import { throwIfAborted } from './errors.ts';
 import { type Explanation, finish, type Timings } from './explanation.ts';
 import type { FusedExplanation } from './fused-explanation.ts';
 import type { Dispatch } from './gpu/encoder.ts';
@@ -35,11 +34,11 @@ import { loadTunings } from './network/tune.ts';
 import { onDemand } from './on-demand.ts';
 import {
   type AnyExplainOptions,
+  type CallOptions,
   cellsStandAlone,
   type ExplainClassesOptions,
   type ExplainLayersOptions,
   type ExplainOptions,
-  type ExplainProgress,
   type Fusion,
   type FusionClassesOptions,
   type FusionOptions,
@@ -123,27 +122,8 @@ async function explainAll(
 ): Promise<Explanation[]> {
   const passes = passesOf(asked);
   if (passes.length === 1) return explainPass(model, image, asked, call);
-  const picture = await readPicture(image);
-  const rows = passes.map(([{ method, layerName, nSamples }]) =>
-    methodOf(method).masks ? 1 + model.resolveLayer(layerName).shape[0] : 1 + nSamples,
-  );
-  const results = new Map<ResolvedOptions, Explanation>();
-  try {
-    for (const [i, pass] of passes.entries()) {
-      // The kernels of the first pass are those of all, so that one record tells them, and so is the class that it chooses.
-      const first = results.get(asked[0]);
-      const kernels = call.kernels ?? first?.provenance.kernels;
-      const inForce = pass.map((options) => ({ ...options, classIndex: options.classIndex ?? first?.classIndex }));
-      const [before, total] = [sumOf(rows.slice(0, i)), sumOf(rows)];
-      const { onProgress } = call;
-      const onPassProgress = onProgress && (({ done }: ExplainProgress) => onProgress({ done: before + done, total }));
-      const explained = await explainPass(model, picture, inForce, { ...call, kernels, onProgress: onPassProgress });
-      for (const [j, result] of explained.entries()) results.set(pass[j], result);
-    }
-  } catch (error) {
-    for (const result of results.values()) result.release();
-    throw error;
-  }
+  const { explainPasses } = await onDemand('several passes in a call', () => import('./several-passes.ts'));
+  const results = await explainPasses(model, image, passes, call, explainPass);
   return asked.map((options) => results.get(options) as Explanation);
 }
 
@@ -168,9 +148,6 @@ async function explainPass(
     if (done) return value;
   }
 }
-
-/** What is no part of the options in force. */
-type CallOptions = Pick<ExplainOptions, 'keep' | 'kernels' | 'signal' | 'onProgress' | 'timestamps'>;
 
 /** A batch that was submitted. */
 export interface BatchDone {
@@ -205,7 +182,7 @@ export async function* explainInBatches(
   const method = methodOf(common.method);
   const hasPath = takesPath(method);
   const [parts] = await Promise.all([loadParts(common), loadTunings(gpu)]);
-  const { masked, classes, byFunction } = parts;
+  const { masked, classes, byFunction, contrast } = parts;
   const { plan, targets, target, rows } = planPass(model, asked, kernels);
   const { batches } = plan;
   gpu.pool.resetPeak();
@@ -247,9 +224,9 @@ export async function* explainInBatches(
         ...(i === 0 ? [...input.dispatches, ...sampleDispatches] : []),
         ...(masked && batch.masked ? masked.maskedDispatches(jobs, batch.masked) : forwardBatch(jobs, batch)),
       ];
-      if (i === 0 && common.contrast !== undefined && common.classIndex === undefined) {
+      if (i === 0 && contrast && common.contrast !== undefined) {
         await run(dispatches.splice(0));
-        await refuseChosenContrast(model, job, common.contrast);
+        await contrast?.refuseChosen(model, job, common.contrast);
       }
       if (classes) {
         // How many ways back there are depends on the logits.
@@ -316,30 +293,6 @@ export async function* explainInBatches(
     workspace.release();
     endJob();
   }
-}
-
-/**
- * Of the class that forwardBatch() has chosen. Logits beyond float32 choose none: they are refused with the result.
- *
- * @throws OptionError
- */
-async function refuseChosenContrast(
-  { gpu, labels, classCount }: Model,
-  { classIndex, cleanLogits }: Job,
-  contrast: number,
-): Promise<void> {
-  const [index, logits] = await gpu.read([
-    { ...classIndex, size: 4 },
-    { ...cleanLogits, size: 4 * classCount },
-  ]);
-  const [chosen] = new Uint32Array(index);
-  if (chosen !== contrast || !new Float32Array(logits).every(Number.isFinite)) return;
-  const title = classTitle(chosen, labels?.[chosen]);
-  throw new OptionError(
-    'contrast',
-    contrast,
-    `another class than the explained one, which here is the most probable, ${title}: against itself nothing is left of it`,
-  );
 }
 
 /** What results ask of the network together, worked out before anything is allocated. */

@@ -4,9 +4,10 @@ import { methodOf } from './custom-method.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Workspace } from './gpu/workspace.ts';
-import type { AtInput, Job, PathJob } from './job.ts';
-import type { InputMethodRow } from './methods.ts';
+import type { AtInput, Cam, Job, PathJob } from './job.ts';
+import { type InputMethodRow, takesLayer, takesPath } from './methods.ts';
 import type { Model } from './model.ts';
+import { elementsOf } from './network/graph.ts';
 import { activationSlice } from './network/run.ts';
 import type { Batch } from './network/split.ts';
 import { attribution } from './ops/attribution.ts';
@@ -14,6 +15,25 @@ import { MOMENT_FLOATS } from './ops/moments.ts';
 import { path } from './ops/path.ts';
 import { type AxisFit, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
 import { copySample } from './ops/sample-mean.ts';
+import { upsample } from './ops/upsample.ts';
+
+const prepareJobs: AtInput['prepareJobs'] = (model, options, input, workspace) => {
+  const method = methodOf(options.method);
+  const hasPath = takesPath(method);
+  const takesInput = hasPath || (method.place === 'input' && method.factor === 'input');
+  const baseline = takesInput ? workspace.filled('baseline', new Float32Array(model.inputShape[0])) : undefined;
+  const path = baseline &&
+    hasPath && {
+      steps: options.steps,
+      baseline,
+      baselineLogits: workspace.floats('logits of the baseline', model.classCount),
+    };
+  const shared = { ...(baseline && { factor: { x: input, baseline } }), ...(path && { path }) };
+  if (!takesLayer(method)) return { shared, complete: (job) => job };
+  const layer = model.resolveLayer(options.layerName);
+  const activations = workspace.floats("activations of the layer's Grad-CAM", elementsOf(layer.shape));
+  return { shared, complete: (job) => multipliedByGradCam(job, layer, activations, workspace) };
+};
 
 function multipliedByGradCam(
   job: Job,
@@ -45,6 +65,12 @@ function multipliedByGradCam(
   };
   const enlarged = workspace.floats("the layer's enlarged Grad-CAM", job.cells);
   return { ...job, cam: { job: cam, enlarged }, factor: { heat: enlarged } };
+}
+
+function enlargeGradCam({ weighted }: Job, { job: cam, enlarged: y }: Cam): Dispatch {
+  const { height, width } = cam.weighted;
+  const size = { outHeight: weighted.height, outWidth: weighted.width };
+  return upsample({ maps: 1, height, width }, size, { x: cam.rectified, y });
 }
 
 const ONE_PIXEL: AxisFit = { size: 1, resized: 1, origin: 0, input: 1 };
@@ -87,7 +113,8 @@ function attributionDispatch(
 }
 
 export const AT_INPUT: AtInput = {
-  multipliedByGradCam,
+  prepareJobs,
+  enlargeGradCam,
   blackBaseline,
   pathDispatch,
   baselineScores,

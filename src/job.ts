@@ -8,7 +8,7 @@ import type { Workspace } from './gpu/workspace.ts';
 import { pictureBands } from './image/bands.ts';
 import { fitPicture, type View, viewOf } from './image/fit.ts';
 import type { Picture } from './image/picture.ts';
-import { type LayerMethodRow, METHODS, takesLayer, takesPath } from './methods.ts';
+import { type LayerMethodRow, METHODS } from './methods.ts';
 import type { Model } from './model.ts';
 import type { ClassWeightsScratch } from './network/class-weights.ts';
 import { elementsOf, type Graph } from './network/graph.ts';
@@ -16,8 +16,7 @@ import type { Plan } from './network/plan.ts';
 import type { RunContext } from './network/run.ts';
 import type { Batch } from './network/split.ts';
 import type { AttributionFactor } from './ops/attribution.ts';
-import { MASK_RANGE_FLOATS } from './ops/mask-input.ts';
-import { MOMENT_FLOATS, SAMPLE_WEIGHT_FLOATS } from './ops/moments.ts';
+import { MOMENT_FLOATS } from './ops/moments.ts';
 import { inputRange } from './ops/noise.ts';
 import { type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
 import type { SingularVectorScratch } from './ops/singular-vector.ts';
@@ -63,19 +62,19 @@ export interface Job {
   /** Whether the scores of a noisy or masked copy are not finite. */
   readonly copyOverflow: BufferSlice;
   /** What the gradient at the input is multiplied with. */
-  readonly factor: AttributionFactor | undefined;
-  readonly path: PathJob | undefined;
+  readonly factor?: AttributionFactor;
+  readonly path?: PathJob;
   /** Where the score's derivatives take the gradients of many classes. */
   readonly classTable: ClassTable | undefined;
-  readonly cam: Cam | undefined;
+  readonly cam?: Cam;
   /** The clean picture's feature maps, where α takes them and the weighted sum others. */
   readonly cleanActivations: BufferSlice | undefined;
   /** Where the method's weights are those of the class in the network's last layer. */
-  readonly classWeights: ClassWeightsScratch | undefined;
+  readonly classWeights?: ClassWeightsScratch;
   /** Where the method's weights are one. */
-  readonly singularVector: SingularVectorScratch | undefined;
+  readonly singularVector?: SingularVectorScratch;
   /** Of a method that masks the input: what the masks are normalised by. */
-  readonly maskRanges: BufferSlice | undefined;
+  readonly maskRanges?: BufferSlice;
   readonly classIndex: BufferSlice;
   /** Of a method with masked copies: the class's score of each. */
   readonly maskedScores: BufferSlice | undefined;
@@ -111,8 +110,19 @@ export interface KeptClasses {
 
 /** What is loaded with the first call that takes more than a Grad-CAM at a layer does; see parts.ts. */
 export interface JobParts {
+  readonly otherScores?: OtherScores;
   readonly otherWeights?: OtherWeights;
   readonly atInput?: AtInput;
+}
+
+/** Scores whose derivatives are not the powers of the gradient of a logit, all samples alike. */
+export interface OtherScores {
+  /** Room for φ', φ'' and φ''' of each row's score, where they are not all 1. */
+  prepareSampleWeights(options: ResolvedOptions, rows: number, workspace: Workspace): BufferSlice | undefined;
+  /** φ', φ'' and φ''' of a batch's samples, where they depend on the sample. */
+  sampleWeightDispatches(job: Job, batch: Batch): Dispatch[];
+  /** The gradient of log p. */
+  logSoftmaxSeed(job: Job, batch: Batch): Dispatch;
 }
 
 /** Weights of the feature maps that are made in other ways than those of the Grad-CAMs. */
@@ -123,19 +133,21 @@ export interface OtherWeights {
     context: RunContext,
     shape: { maps: number; cells: number },
     workspace: Workspace,
-  ): Pick<Job, 'classWeights' | 'singularVector'>;
+  ): Pick<Job, 'classWeights' | 'singularVector' | 'maskRanges'>;
   otherWeights(job: Job, weighted: WeightedMaps): Dispatch[];
 }
 
 /** Methods that attribute the score to the values of the input. */
 export interface AtInput {
-  /** A job at the input whose gradient is multiplied with the Grad-CAM of a layer. */
-  multipliedByGradCam(
-    job: Job,
-    layer: ReturnType<Model['resolveLayer']>,
-    activations: BufferSlice,
+  /** What the jobs of a call have besides: all together, and each by itself. */
+  prepareJobs(
+    model: Model,
+    options: ResolvedOptions,
+    input: BufferSlice,
     workspace: Workspace,
-  ): Job;
+  ): { readonly shared: Pick<Job, 'factor' | 'path'>; complete(job: Job): Job };
+  /** The Grad-CAM of the layer, from its map to the size of the input. */
+  enlargeGradCam(job: Job, cam: Cam): Dispatch;
   /** A black pixel through the preprocessing itself, so that a black picture has the very bits of its baseline. */
   blackBaseline(model: Model, workspace: Workspace, baseline: BufferSlice): Promise<Dispatch[]>;
   /** The points of a batch, in place of noisy copies. */
@@ -144,6 +156,12 @@ export interface AtInput {
   baselineScores(job: Job, path: PathJob, batch: Batch, logits: BufferSlice): Dispatch[];
   /** What the values of the input add, from the moments of the gradient there. */
   attributionDispatch(job: Job, weighted: WeightedMaps): Dispatch;
+}
+
+/** What a job with such a score was given. */
+export function otherScores({ parts }: Pick<Job, 'parts'>): OtherScores {
+  if (!parts.otherScores) throw new Error('other scores are not loaded');
+  return parts.otherScores;
 }
 
 /** What a job at the input was given. */
@@ -232,14 +250,7 @@ export function prepareJobs(
     const method = methodOf(name);
     const classes = model.classCount;
     const input = workspace.floats('model input', elementsOf(model.inputShape));
-    const hasPath = takesPath(method);
-    const baseline =
-      method.place === 'input' && (method.factor === 'input' || hasPath)
-        ? workspace.filled('baseline', new Float32Array(model.inputShape[0]))
-        : undefined;
-    const camLayer = method.place === 'input' && takesLayer(method) ? model.resolveLayer(common.layerName) : undefined;
-    const camActivations =
-      camLayer && workspace.floats("activations of the layer's Grad-CAM", elementsOf(camLayer.shape));
+    const byInput = parts.atInput?.prepareJobs(model, common, input, workspace);
     const shared = {
       parts,
       context: runContext(model, plan, workspace),
@@ -249,12 +260,7 @@ export function prepareJobs(
       cleanLogits: workspace.floats('clean logits', classes),
       probabilities: workspace.floats('probabilities', classes),
       copyOverflow: workspace.filled('overflow of the copies', Uint32Array.of(0)),
-      factor: baseline && { x: input, baseline },
-      cam: undefined,
-      path:
-        baseline && hasPath
-          ? { steps: common.steps, baseline, baselineLogits: workspace.floats('logits of the baseline', classes) }
-          : undefined,
+      ...byInput?.shared,
       classTable: needsClassMoments(common)
         ? {
             index: workspace.floats('kept classes', classes * plan.rows),
@@ -262,10 +268,6 @@ export function prepareJobs(
           }
         : undefined,
     };
-    const weightsScratch = (shape: { maps: number; cells: number }) =>
-      method.place === 'layer' && parts.otherWeights
-        ? parts.otherWeights.weightsScratch(method, shared.context, shape, workspace)
-        : { classWeights: undefined, singularVector: undefined };
     const ofLayer = once((target: string, { activations }: LastingParts) => {
       const [maps, height, width] = model.graph.shape(target);
       const cells = height * width;
@@ -281,9 +283,8 @@ export function prepareJobs(
             method.weights === 'alpha' && common.nSamples > 0 && common.activations === 'last'
               ? workspace.floats('activations of the clean picture', maps * cells)
               : undefined,
-          maskRanges:
-            method.masks === 'input' ? workspace.floats('ranges of the masks', maps * MASK_RANGE_FLOATS) : undefined,
-          ...weightsScratch({ maps, cells }),
+          ...(method.place === 'layer' &&
+            parts.otherWeights?.weightsScratch(method, shared.context, { maps, cells }, workspace)),
         },
       };
     });
@@ -312,8 +313,7 @@ export function prepareJobs(
           weights: lasting[i].weights.floats('map weights', maps),
         },
         largestScore: workspace.floats('largest score', 1),
-        sampleWeights:
-          hasPath && common.score === 'exp' ? undefined : prepareSampleWeights(common, plan.rows, workspace),
+        sampleWeights: parts.otherScores?.prepareSampleWeights(common, plan.rows, workspace),
         lastGradient: weightsLastGradient(common)
           ? workspace.floats('gradient of the last sample', maps * cells)
           : undefined,
@@ -321,9 +321,7 @@ export function prepareJobs(
         signed: { ...workspace.floats('signed maps', signedMaps * cells), size: 4 * signedMaps * cells },
         rectified: { ...workspace.floats('maps', heatMaps * cells), size: 4 * heatMaps * cells },
       };
-      return camLayer && camActivations
-        ? atInput(job).multipliedByGradCam(job, camLayer, camActivations, workspace)
-        : job;
+      return byInput ? byInput.complete(job) : job;
     });
   });
 }
@@ -335,26 +333,6 @@ function once<Name, Rest extends unknown[], Thing>(make: (name: Name, ...rest: R
     if (!made.has(name)) made.set(name, make(name, ...rest));
     return made.get(name) as Thing;
   };
-}
-
-function prepareSampleWeights(
-  { score, sampleWeights }: ResolvedOptions,
-  rows: number,
-  workspace: Workspace,
-): BufferSlice | undefined {
-  const count = SAMPLE_WEIGHT_FLOATS * rows;
-  switch (SCORE_TABLE[score].outer) {
-    case 'identity':
-      // φ' = 1, φ'' = φ''' = 0, whatever the sample.
-      return workspace.filled(
-        'sample weights',
-        new Float32Array(count).map((_, i) => (i % SAMPLE_WEIGHT_FLOATS < 2 ? 1 : 0)),
-      );
-    case 'exp':
-      return score === 'softmax' || sampleWeights === 'score' ? workspace.floats('sample weights', count) : undefined;
-    case 'sigmoid':
-      return workspace.floats('sample weights', count);
-  }
 }
 
 /** Uploads the picture and gives what turns it into the model's input; a picture beyond a binding goes in bands. */

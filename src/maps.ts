@@ -6,9 +6,8 @@ import { methodName, methodOf } from './custom-method.ts';
 import type { RawResult } from './explanation.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
-import { atInput, type Cam, type Job, type KeptClasses } from './job.ts';
+import { atInput, type Job, type KeptClasses } from './job.ts';
 import type { Batch } from './network/split.ts';
-import { upsample } from './ops/upsample.ts';
 import { alphaWeights, meanGradientWeights } from './ops/weights.ts';
 
 /**
@@ -20,19 +19,10 @@ export function mapDispatches(job: Job, samples: number): Dispatch[] {
   const weighted = { ...job.weighted, samples: Math.max(1, samples) };
   if (!job.selection)
     return [
-      ...(job.cam ? enlargedGradCam(job, job.cam, samples) : []),
+      ...(job.cam ? [...mapDispatches(job.cam.job, samples), atInput(job).enlargeGradCam(job, job.cam)] : []),
       atInput(job).attributionDispatch(job, weighted),
     ];
   return [...weightDispatches(job, weighted), heatMapDispatch(weighted, job.selection, job)];
-}
-
-function enlargedGradCam({ weighted }: Job, { job: cam, enlarged }: Cam, samples: number): Dispatch[] {
-  const { height, width } = cam.weighted;
-  const size = { outHeight: weighted.height, outWidth: weighted.width };
-  return [
-    ...mapDispatches(cam, samples),
-    upsample({ maps: 1, height, width }, size, { x: cam.rectified, y: enlarged }),
-  ];
 }
 
 /** The map of one batch alone, from its own moments; its weights and the map go where `own` says. */

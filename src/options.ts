@@ -278,6 +278,9 @@ export interface ResolvedOptions
       Pick<ExplainOptions, 'layerName' | 'preset' | 'filters' | 'subset' | 'classIndex' | 'contrast' | 'batch'>
     > {}
 
+/** What is no part of the options in force. */
+export type CallOptions = Pick<ExplainOptions, 'keep' | 'kernels' | 'signal' | 'onProgress' | 'timestamps'>;
+
 /** What an option is that is not given. */
 export const DEFAULT_OPTIONS: Readonly<WithDefault & Conventions> = {
   method: 'smooth-grad-cam++',

@@ -10,29 +10,29 @@ import type { Job, OtherWeights } from './job.ts';
 import type { LayerMethodRow } from './methods.ts';
 import { type ClassWeightsScratch, classWeights, classWeightsScratch } from './network/class-weights.ts';
 import type { RunContext } from './network/run.ts';
+import { MASK_RANGE_FLOATS } from './ops/mask-input.ts';
 import { maskedScoreWeights, scoreDropWeights } from './ops/masked-scores.ts';
 import { type SingularVectorScratch, singularVector, singularVectorGramFloats } from './ops/singular-vector.ts';
-import { activationShareWeights, expressionWeights } from './ops/weights.ts';
+import { activationShareWeights, expressionWeights } from './ops/weights.other.ts';
 
 function weightsScratch(
-  { weights }: LayerMethodRow,
+  { weights, masks }: LayerMethodRow,
   { graph, parameters }: RunContext,
   { maps, cells }: { maps: number; cells: number },
   workspace: Workspace,
-): Pick<Job, 'classWeights' | 'singularVector'> {
-  return {
-    classWeights:
-      weights === 'class-weights' ? classWeightsScratch(graph, parameters.convention, workspace) : undefined,
-    singularVector:
-      weights === 'singular-vector'
-        ? {
-            largest: workspace.filled('largest activation', Uint32Array.of(0)),
-            gram: workspace.floats('Gram matrix', singularVectorGramFloats({ maps, cells })),
-            product: workspace.floats('product with the Gram matrix', maps),
-            ended: workspace.floats('end of the power iteration', 1),
-          }
-        : undefined,
-  };
+): Pick<Job, 'classWeights' | 'singularVector' | 'maskRanges'> {
+  if (weights === 'class-weights')
+    return { classWeights: classWeightsScratch(graph, parameters.convention, workspace) };
+  if (weights === 'singular-vector') {
+    const singularVector = {
+      largest: workspace.filled('largest activation', Uint32Array.of(0)),
+      gram: workspace.floats('Gram matrix', singularVectorGramFloats({ maps, cells })),
+      product: workspace.floats('product with the Gram matrix', maps),
+      ended: workspace.floats('end of the power iteration', 1),
+    };
+    return { singularVector };
+  }
+  return masks === 'input' ? { maskRanges: workspace.floats('ranges of the masks', maps * MASK_RANGE_FLOATS) } : {};
 }
 
 function otherWeights(job: Job, weighted: WeightedMaps): Dispatch[] {

@@ -1,12 +1,14 @@
 /** What is loaded with the first call that takes more than a Grad-CAM at a layer does. */
 import { methodOf } from './custom-method.ts';
 import { type JobParts, needsClassMoments } from './job.ts';
+import { takesPath } from './methods.ts';
 import { onDemand } from './on-demand.ts';
 import type { ResolvedOptions } from './options.ts';
 
 export interface Parts extends JobParts {
   readonly masked?: typeof import('./masked-passes.ts');
   readonly classes?: typeof import('./class-passes.ts');
+  readonly contrast?: typeof import('./contrast.ts');
   readonly byFunction?: typeof import('./other-weights.ts').weighByFunction;
 }
 
@@ -15,8 +17,12 @@ const USUAL_WEIGHTS: readonly unknown[] = ['mean-gradient', 'alpha', 'gradient',
 
 /** @throws LoadError */
 export async function loadParts(options: ResolvedOptions): Promise<Parts> {
-  const { place, weights, masks } = methodOf(options.method);
-  const [other, input, masked, classes] = await Promise.all([
+  const method = methodOf(options.method);
+  const { place, weights, masks } = method;
+  const [scores, other, input, masked, classes, contrast] = await Promise.all([
+    options.score !== 'exp' || (options.sampleWeights === 'score' && !takesPath(method))
+      ? onDemand('other scores', () => import('./other-scores.ts'))
+      : undefined,
     place === 'layer' && !USUAL_WEIGHTS.includes(weights)
       ? onDemand('the weights of other methods', () => import('./other-weights.ts'))
       : undefined,
@@ -25,12 +31,17 @@ export async function loadParts(options: ResolvedOptions): Promise<Parts> {
     needsClassMoments(options)
       ? onDemand('scores that are made of all classes', () => import('./class-passes.ts'))
       : undefined,
+    options.contrast !== undefined && options.classIndex === undefined
+      ? onDemand('what checks the contrast', () => import('./contrast.ts'))
+      : undefined,
   ]);
   return {
+    otherScores: scores?.OTHER_SCORES,
     otherWeights: other?.OTHER_WEIGHTS,
     byFunction: weights === 'function' ? other?.weighByFunction : undefined,
     atInput: input?.AT_INPUT,
     masked,
     classes,
+    contrast,
   };
 }

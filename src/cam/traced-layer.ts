@@ -1,7 +1,7 @@
 /** A layer's feature maps and moments in buffers of their own, to be handed out. */
 import { ReleasedError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { decodeMoments } from '../ops/moments.ts';
+import { decodeMoments } from '../ops/moments.decode.ts';
 import { copySample } from '../ops/sample-mean.ts';
 import type { TracedLayer, TracedTensor } from '../traced.ts';
 import type { WeightedMaps } from './kept-maps.ts';

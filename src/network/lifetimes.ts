@@ -1,9 +1,9 @@
 /** Which tensors a plan's steps need, from which step to which, and which of them share a buffer. */
-import { CLASS_MOMENT_FLOATS } from '../ops/class-moments.ts';
 import type { Direction } from '../ops/common.ts';
 import { type Conv2dVariant, conv2dScratch, conv2dScratchRows } from '../ops/conv2d.variants.ts';
 import { denseScratch } from '../ops/dense.ts';
 import { maxpoolCodeWords } from '../ops/maxpool.ts';
+import { CLASS_MOMENT_FLOATS } from '../ops/moments.ts';
 import { reluMaskWords } from '../ops/relu.ts';
 import { elementsOf, type GraphNode } from './graph.ts';
 import { convShape, denseShape, mapsShape, poolShape } from './shapes.ts';

@@ -3,13 +3,11 @@ import powerLib from '../../shaders/lib/power-of-two.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+import { CLASS_MOMENT_FLOATS } from './moments.ts';
 
 const classMomentsSource = () => import('../../shaders/ops/class-moments.wgsl?raw');
 
 const CLASS_MOMENTS = source('class-moments', classMomentsSource, { libs: [powerLib] });
-
-/** Floats per sample and element: v / s², m3 / s³ and the scale s. */
-export const CLASS_MOMENT_FLOATS = 3;
 
 /**
  * Adds one class of each sample to `moments` [samples, elements, 3]: v = Σ_j p_j w_j² and m3 = Σ_j p_j w_j³ with w_j = g_j − ḡ,

@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
-import { CLASS_MOMENT_FLOATS, classMoments } from '../../src/ops/class-moments.ts';
+import { classMoments } from '../../src/ops/class-moments.ts';
+import { CLASS_MOMENT_FLOATS } from '../../src/ops/moments.ts';
 import { assertClose, assertSameBits } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { CLASS_MOMENT_FLOATS, classMoments } from '../../src/ops/class-moments.ts';
+import { classMoments } from '../../src/ops/class-moments.ts';
 import {
   type MaxpoolShape,
   maxpool,
@@ -7,15 +7,9 @@ import {
   maxpoolGradInput,
   maxpoolOutput,
 } from '../../src/ops/maxpool.ts';
-import {
-  decodeMoments,
-  MOMENT_FLOATS,
-  moments,
-  momentWeights,
-  SAMPLE_WEIGHT_FLOATS,
-  scoreDerivatives,
-  unpooledMoments,
-} from '../../src/ops/moments.ts';
+import { decodeMoments } from '../../src/ops/moments.decode.ts';
+import { momentWeights, SAMPLE_WEIGHT_FLOATS, scoreDerivatives } from '../../src/ops/moments.sample-weights.ts';
+import { CLASS_MOMENT_FLOATS, MOMENT_FLOATS, moments, unpooledMoments } from '../../src/ops/moments.ts';
 import { assert, assertClose, assertSameBits } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';

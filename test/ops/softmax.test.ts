@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
-import { logSoftmaxGradInput, softmax } from '../../src/ops/softmax.ts';
+import { logSoftmaxGradInput } from '../../src/ops/softmax.log-grad-input.ts';
+import { softmax } from '../../src/ops/softmax.ts';
 import { assert, assertClose } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';

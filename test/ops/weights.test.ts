@@ -1,13 +1,8 @@
 import { describe } from 'vitest';
 import { type AlphaConventions, USUAL_CONVENTIONS } from '../../src/conventions.ts';
 import { MOMENT_FLOATS } from '../../src/ops/moments.ts';
-import {
-  activationShareWeights,
-  alphaWeights,
-  expressionWeights,
-  meanGradientWeights,
-  type WeightsShape,
-} from '../../src/ops/weights.ts';
+import { activationShareWeights, expressionWeights } from '../../src/ops/weights.other.ts';
+import { alphaWeights, meanGradientWeights, type WeightsShape } from '../../src/ops/weights.ts';
 import { assertClose, assertEqual } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
 import { random } from '../harness/random.ts';
