@@ -69,7 +69,7 @@ function fromPixels({ data, width, height }: Pixels | ImageData): Picture {
     throw new ImageError('picture data must be a Uint8Array or Uint8ClampedArray of 8-bit pixels');
   }
   const cells = width * height;
-  if (data.length === 4 * cells) return { data: new Uint8Array(data), width, height };
+  if (data.length === 4 * cells) return { data: opaque(data), width, height };
   if (data.length !== 3 * cells) {
     throw new ImageError(
       `${data.length} bytes of pixels for a picture of ${width} × ${height}; expected ${4 * cells} (RGBA) or ${3 * cells} (RGB)`,
@@ -82,6 +82,13 @@ function fromPixels({ data, width, height }: Pixels | ImageData): Picture {
     rgba[4 * i + 2] = data[3 * i + 2];
   }
   return { data: rgba, width, height };
+}
+
+/** A copy. What ignores alpha must neither show nor be told apart by it. */
+function opaque(data: Uint8Array | Uint8ClampedArray): Uint8Array<ArrayBuffer> {
+  const rgba = new Uint8Array(data);
+  for (let i = 3; i < rgba.length; i += 4) rgba[i] = 255;
+  return rgba;
 }
 
 async function drawable(

@@ -3,12 +3,13 @@ import { ImageError } from '../../src/errors.ts';
 import { type ImageInput, readPicture } from '../../src/image/picture.ts';
 
 const bytes = (count: number) => Uint8Array.from({ length: count }, (_, i) => i);
+const opaque = (rgba: Uint8Array) => rgba.map((value, i) => (i % 4 === 3 ? 255 : value));
 
 describe('readPicture, of pixels', () => {
-  it('takes RGBA as it is', async () => {
+  it('takes the colours of RGBA, and drops its alpha', async () => {
     const data = bytes(24);
     const picture = await readPicture({ data, width: 3, height: 2 });
-    expect(picture).toEqual({ data, width: 3, height: 2 });
+    expect(picture).toEqual({ data: opaque(data), width: 3, height: 2 });
     // A copy: the caller may go on drawing.
     data[0] = 99;
     expect(picture.data[0]).toBe(0);
@@ -26,7 +27,7 @@ describe('readPicture, of pixels', () => {
       Buffer.from(expected),
       new Uint8Array(bytes(8).buffer, 4, 4),
     ]) {
-      expect(await readPicture({ data, width: 1, height: 1 })).toEqual({ data: expected, width: 1, height: 1 });
+      expect(await readPicture({ data, width: 1, height: 1 })).toEqual({ data: opaque(expected), width: 1, height: 1 });
     }
   });
 
