@@ -36,7 +36,7 @@ const say = (text: string) => {
 };
 
 const notice = new Notice({
-  fewerAtOnce: () => store.update({ batch: Math.max(1, Math.floor((store.state.batch ?? store.state.nSamples) / 2)) }),
+  fewerAtOnce: (batch) => store.update({ batch }),
   again: () => session.start(),
 });
 const fail = (error: unknown, during: Parameters<typeof wordsFor>[1] = 'explanation') =>

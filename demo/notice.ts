@@ -1,28 +1,30 @@
 /** The one place where the page says that something went wrong, or has to be known. */
 import { byId, h } from './dom.ts';
-import type { Message } from './words.ts';
+import type { Action, Message } from './words.ts';
 
 /** Long enough to be read twice, in milliseconds. */
 const PLAIN_MS = 8_000;
 
+interface Calls {
+  /** @param batch copies of the picture at once */
+  fewerAtOnce(batch: number): void;
+  again(): void;
+}
+
 export class Notice {
   readonly #element = byId('notice');
   #going: ReturnType<typeof setTimeout> | undefined;
-  readonly #actions: Readonly<Record<NonNullable<Message['action']>, { label: string; act(): void }>>;
+  readonly #calls: Calls;
 
-  constructor(actions: { fewerAtOnce(): void; again(): void }) {
-    this.#actions = {
-      'fewer-at-once': { label: 'Fewer copies at once', act: actions.fewerAtOnce },
-      again: { label: 'Try again', act: actions.again },
-      reload: { label: 'Reload the page', act: () => location.reload() },
-    };
+  constructor(calls: Calls) {
+    this.#calls = calls;
   }
 
   showError({ text, detail, action }: Message): void {
     const parts: HTMLElement[] = [h('p', {}, text)];
     if (detail) parts.push(h('details', {}, h('summary', {}, 'What exactly'), h('p', { class: 'detail' }, detail)));
     if (action) {
-      const { label, act } = this.#actions[action];
+      const { label, act } = this.#offer(action);
       const button = h('button', { type: 'button' }, label);
       button.addEventListener('click', () => {
         this.hide();
@@ -53,6 +55,13 @@ export class Notice {
     clearTimeout(this.#going);
     this.#element.hidden = true;
     this.#element.replaceChildren();
+  }
+
+  #offer(action: Action): { readonly label: string; act(): void } {
+    if (action === 'again') return { label: 'Try again', act: () => this.#calls.again() };
+    if (action === 'reload') return { label: 'Reload the page', act: () => location.reload() };
+    const { fewerAtOnce: batch } = action;
+    return { label: `Try ${batch} at a time`, act: () => this.#calls.fewerAtOnce(batch) };
   }
 
   /** Not from under a hand or the keyboard. */
