@@ -1,4 +1,5 @@
 /** Rows of the settings' tables as controls: label, input, and a sentence that opens with its button. */
+import { linkToDocs } from './docs-links.ts';
 import { h } from './dom.ts';
 import { type FieldRow, NONE, type NumberRow, type SelectRow } from './fields.ts';
 import type { State, Store } from './state.ts';
@@ -30,14 +31,8 @@ function fieldOf(row: FieldRow, store: Store): Field {
   const id = `field-${row.key}`;
   const input = row.kind === 'number' ? numberInput(id, row, store) : selectInput(id, row, store);
   const text = h('span');
-  const more = h('a', {}, 'More');
-  const about = h(
-    'p',
-    { id: `${id}-about`, class: 'about', hidden: true },
-    text,
-    ' ',
-    row.more === undefined ? '' : more,
-  );
+  const more = linkToDocs('More', `More about ${row.label}`);
+  const about = h('p', { id: `${id}-about`, class: 'about', hidden: true }, text, ' ', more);
   const button = h(
     'button',
     {
@@ -71,7 +66,7 @@ function fieldOf(row: FieldRow, store: Store): Field {
       element.classList.toggle('idle', idle !== undefined);
       for (const control of input.disabled) control.disabled = idle !== undefined;
       text.textContent = [idle, said(row.about, state)].filter(Boolean).join(' ');
-      if (row.more !== undefined) more.href = said(row.more, state);
+      more.href = said(row.more, state);
       input.show(state);
     },
   };
@@ -100,7 +95,8 @@ function numberInput(id: string, row: NumberRow, store: Store): Input {
       ...(shows ? { id } : { 'aria-label': row.label }),
     });
   range?.addEventListener('input', () => update(range.valueAsNumber));
-  const output = shows && h('output', { for: id });
+  // The slider says the same to screen readers.
+  const output = shows && h('span', { class: 'value', 'aria-hidden': 'true' });
   const controls = [range, box].filter((control) => control !== undefined);
   return {
     elements: [...controls, ...(output ? [output] : [])],

@@ -11,6 +11,7 @@ import {
   SCORES,
 } from 'gradcam-webgpu';
 import { methodSection, sectionOf } from './docs-links.ts';
+import { METHOD_WORDS } from './method-words.ts';
 import { presetsNoise, type State, takesNoise, takesSteps } from './state.ts';
 
 interface Row {
@@ -18,8 +19,8 @@ interface Row {
   readonly label: string;
   /** One sentence. */
   readonly about: string | ((state: State) => string);
-  /** Where more is said, if there is more to say. */
-  readonly more?: string | ((state: State) => string);
+  /** Where more is said. */
+  readonly more: string | ((state: State) => string);
   /** Why the control does nothing now; undefined where it does. */
   readonly idle?: (state: State) => string | undefined;
   /** Whether it is there at all; default always. */
@@ -43,6 +44,9 @@ export interface SelectRow extends Row {
   /** What else a choice changes. */
   readonly also?: (value: string) => Partial<State>;
 }
+
+const READING = sectionOf('Reading this page');
+const PICTURE_AND_MAP = sectionOf('The picture and the map');
 
 /** The value of an option that stands for none. */
 export const NONE = '';
@@ -79,7 +83,7 @@ export const METHOD_FIELDS: readonly FieldRow[] = [
     label: 'Method',
     options: METHODS.map((method) => ({ value: method, text: METHOD_TABLE[method].title, group: groupOf(method) })),
     also: () => ({ preset: undefined }),
-    about: ({ method }) => `${METHOD_TABLE[method].equation}. ${METHOD_TABLE[method].source}.`,
+    about: ({ method }) => `${METHOD_WORDS[method]} ${METHOD_TABLE[method].source}.`,
     more: ({ method }) => methodSection(method),
   },
   {
@@ -105,7 +109,7 @@ export const METHOD_FIELDS: readonly FieldRow[] = [
     least: 0,
     most: 10,
     about: 'How strong the noise is, as a share of the range of the input; 0.1 to 0.3 is usual.',
-    more: sectionOf('Reading this page'),
+    more: READING,
     idle: idleByPresetsNoise,
     isShown: (state) => !hasPath(state),
   },
@@ -117,6 +121,7 @@ export const METHOD_FIELDS: readonly FieldRow[] = [
     least: 0,
     most: Number.MAX_SAFE_INTEGER,
     about: 'Another seed draws other noise; the same seed gives the same map, to the bit.',
+    more: READING,
     idle: idleWithoutCopies,
     isShown: (state) => !hasPath(state),
   },
@@ -232,7 +237,7 @@ export const CONVENTION_FIELDS: readonly FieldRow[] = [
       { value: 'score', text: 'By its score' },
     ],
     about: 'Whether copies that the network is surer of count for more; with a score other than exp they count alike.',
-    more: sectionOf('Reading this page'),
+    more: READING,
     idle: (state) =>
       idleWithoutCopies(state) ?? (state.score === 'exp' ? undefined : 'This score has weights of its own.'),
   },
@@ -246,7 +251,7 @@ export const CONVENTION_FIELDS: readonly FieldRow[] = [
       { value: 'last', text: 'The last copy' },
     ],
     about: 'Which feature maps are weighted and summed.',
-    more: sectionOf('Reading this page'),
+    more: READING,
     idle: (state) =>
       METHOD_TABLE[state.method].masks || takesSteps(state.method) || METHOD_TABLE[state.method].place === 'input'
         ? `${titleOf(state)} has none to average.`
@@ -261,6 +266,7 @@ export const CONVENTION_FIELDS: readonly FieldRow[] = [
       { value: 'absolute', text: 'The input’s own units' },
     ],
     about: 'The unit of σ; the input’s own units are those behind preprocessing.',
+    more: READING,
     idle: idleByPresetsNoise,
   },
   {
@@ -273,6 +279,7 @@ export const CONVENTION_FIELDS: readonly FieldRow[] = [
       { value: 'pad', text: 'Pad it' },
     ],
     about: 'How a picture of any shape is brought to the square that the network takes.',
+    more: PICTURE_AND_MAP,
   },
 ];
 
@@ -287,6 +294,7 @@ export const LOOK_FIELDS: readonly FieldRow[] = [
     most: 1,
     shows: percent,
     about: 'How much of the map’s colour lies over the picture.',
+    more: PICTURE_AND_MAP,
   },
   {
     kind: 'select',
@@ -294,6 +302,7 @@ export const LOOK_FIELDS: readonly FieldRow[] = [
     label: 'Colours',
     options: COLOR_MAPS.map((name) => ({ value: name, text: name })),
     about: 'From least to most: all but turbo are perceptually uniform, so that equal steps of the map look equal.',
+    more: PICTURE_AND_MAP,
   },
   {
     kind: 'number',
@@ -305,6 +314,7 @@ export const LOOK_FIELDS: readonly FieldRow[] = [
     most: 1,
     shows: percent,
     about: 'Boxes go around the regions where the map reaches this share of its largest value.',
+    more: PICTURE_AND_MAP,
     idle: ({ showsBoxes }) => (showsBoxes ? undefined : 'The boxes are not shown.'),
   },
 ];
