@@ -9,6 +9,7 @@ export function addClassField(model: () => LoadedModel | undefined, onExplain: (
     type: 'text',
     id: 'class',
     list: 'class-names',
+    placeholder: 'Name or number',
     autocomplete: 'off',
     spellcheck: 'false',
   });

@@ -1,6 +1,6 @@
 /**
- * The feature maps of the layer as a contact sheet, those that add most to the map first. Each is a switch: the map then shows
- * the sum of those that are on.
+ * The feature maps of the layer as a contact sheet, those that add most to the map first. To the keyboard and to screen readers
+ * it is one list of several choices; the map then shows the sum of those that are chosen.
  */
 import type { CombinedMaps, FilterContribution, SelectionOptions } from 'gradcam-webgpu';
 import { h } from './dom.ts';
@@ -13,6 +13,8 @@ export interface FeatureMaps {
 
 /** How many maps are drawn at first, and with each press of the button. */
 const PAGE = 24;
+/** Cells that are fetched and drawn in one task: more would hold up a frame. A map of the first layers has fifty thousand. */
+const CELLS_AT_ONCE = 150_000;
 
 export class ContactSheet {
   readonly #list: HTMLElement;
@@ -23,13 +25,17 @@ export class ContactSheet {
   #ranked: readonly FilterContribution[] = [];
   #shown = 0;
   #chosen: readonly number[] = [];
-  #buttons = new Map<number, HTMLButtonElement>();
+  /** In the order on the sheet. */
+  #items = new Map<number, HTMLButtonElement>();
+  /** The feature map by which the keyboard comes into the sheet: where it was last. */
+  #at: number | undefined;
 
   constructor(list: HTMLElement, more: HTMLButtonElement, onChoose: (filters: readonly number[]) => void) {
     this.#list = list;
     this.#more = more;
     this.#onChoose = onChoose;
     more.addEventListener('click', () => void this.#showMore());
+    list.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
   /** Shows the feature maps of a result; of none where the method has none. */
@@ -38,13 +44,13 @@ export class ContactSheet {
     this.#count = count;
     if (!maps) {
       this.#ranked = [];
-      this.#fill([], undefined);
+      this.#fill([], []);
       return;
     }
     try {
       const ranked = await maps.topFilters(count);
       const shown = ranked.slice(0, Math.max(PAGE, this.#shown));
-      const pictures = await combined(maps, shown);
+      const pictures = await picturesOf(maps, shown);
       if (maps !== this.#maps) return;
       this.#ranked = ranked;
       this.#fill(shown, pictures);
@@ -56,70 +62,124 @@ export class ContactSheet {
 
   choose(filters: readonly number[]): void {
     this.#chosen = filters;
-    for (const [filter, button] of this.#buttons) button.setAttribute('aria-pressed', String(filters.includes(filter)));
+    for (const [filter, item] of this.#items) item.setAttribute('aria-selected', String(filters.includes(filter)));
   }
 
   async #showMore(): Promise<void> {
     const maps = this.#maps;
     if (!maps) return;
     const added = this.#ranked.slice(this.#shown, this.#shown + PAGE);
-    const pictures = await combined(maps, added);
+    const pictures = await picturesOf(maps, added);
     if (maps !== this.#maps) return;
     this.#append(added, pictures);
     // The button may be gone with the last of them.
-    this.#buttons.get(added[0]!.filter)?.focus();
+    this.#goTo(added[0]!.filter);
   }
 
-  #fill(ranked: readonly FilterContribution[], pictures: CombinedMaps | undefined): void {
+  /** @param pictures as many */
+  #fill(ranked: readonly FilterContribution[], pictures: readonly HTMLCanvasElement[]): void {
+    const hadFocus = this.#list.contains(document.activeElement);
     this.#list.replaceChildren();
-    this.#buttons = new Map();
+    this.#items = new Map();
     this.#shown = 0;
-    if (pictures) this.#append(ranked, pictures);
-    else this.#more.hidden = true;
+    this.#append(ranked, pictures);
+    if (hadFocus && this.#at !== undefined) this.#goTo(this.#at);
   }
 
-  #append(ranked: readonly FilterContribution[], { signed }: CombinedMaps): void {
-    const [, height, width] = signed.shape;
-    const cells = height * width;
+  #append(ranked: readonly FilterContribution[], pictures: readonly HTMLCanvasElement[]): void {
     // Shares of what speaks for the class.
     const total = this.#ranked.reduce((sum, { contribution }) => sum + Math.max(0, contribution), 0);
     const items = ranked.map(({ filter, contribution }, i) => {
-      const share = total > 0 ? contribution / total : 0;
-      const canvas = thumbnail(signed.data.subarray(i * cells, (i + 1) * cells), { width, height });
-      return h('li', {}, this.#button(filter, share, canvas));
+      return this.#item(filter, total > 0 ? contribution / total : 0, pictures[i]!);
     });
     this.#list.append(...items);
     this.#shown += ranked.length;
     this.#more.hidden = this.#shown >= this.#count;
     this.#more.textContent = `Show ${Math.min(PAGE, this.#count - this.#shown)} more of ${this.#count}`;
+    this.#enterAt(this.#at);
   }
 
-  #button(filter: number, share: number, canvas: HTMLCanvasElement): HTMLButtonElement {
+  #item(filter: number, share: number, canvas: HTMLCanvasElement): HTMLButtonElement {
     const percent = `${share < 0 ? '−' : ''}${Math.abs(100 * share).toFixed(1)} %`;
-    const button = h(
+    const item = h(
       'button',
       {
         type: 'button',
+        role: 'option',
         class: 'thumbnail',
         'data-filter': filter,
-        'aria-pressed': String(this.#chosen.includes(filter)),
+        'aria-selected': String(this.#chosen.includes(filter)),
+        tabindex: -1,
         title: `Feature map ${filter}: ${percent} of what speaks for the class`,
       },
       canvas,
       h('span', { class: 'number' }, h('span', { class: 'visually-hidden' }, 'Feature map '), `${filter}`),
       h('span', { class: 'share' }, percent),
     );
-    button.addEventListener('click', () => {
+    item.addEventListener('click', () => {
+      this.#enterAt(filter);
       const others = this.#chosen.filter((each) => each !== filter);
       this.#onChoose(others.length === this.#chosen.length ? [...others, filter] : others);
     });
-    this.#buttons.set(filter, button);
-    return button;
+    this.#items.set(filter, item);
+    return item;
+  }
+
+  /** One of them is where Tab comes in: the first, if this one is not on the sheet. */
+  #enterAt(filter: number | undefined): void {
+    const at = filter !== undefined && this.#items.has(filter) ? filter : this.#items.keys().next().value;
+    this.#at = at;
+    for (const [each, item] of this.#items) item.tabIndex = each === at ? 0 : -1;
+  }
+
+  #goTo(filter: number): void {
+    this.#enterAt(filter);
+    if (this.#at !== undefined) this.#items.get(this.#at)?.focus();
+  }
+
+  /** Arrows go through the sheet as it is seen, Home and End to its ends; Space and Enter choose, as buttons do. */
+  #onKey(event: KeyboardEvent): void {
+    const filters = [...this.#items.keys()];
+    if (this.#at === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = filters.indexOf(this.#at);
+    const last = filters.length - 1;
+    const columns = this.#columns();
+    const next = {
+      ArrowLeft: at - 1,
+      ArrowRight: at + 1,
+      ArrowUp: at - columns,
+      ArrowDown: at + columns,
+      Home: 0,
+      End: last,
+    }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    if (next >= 0 && next <= last) this.#goTo(filters[next]!);
+  }
+
+  /** How many there are in a row: as wide as the window leaves room for. */
+  #columns(): number {
+    const items = [...this.#items.values()];
+    const below = items.findIndex(({ offsetTop }) => offsetTop > items[0]!.offsetTop);
+    return below < 0 ? items.length : below;
   }
 }
 
-async function combined(maps: FeatureMaps, ranked: readonly FilterContribution[]): Promise<CombinedMaps> {
-  return maps.combine({ filters: ranked.map(({ filter }) => filter), combineFilters: 'each' });
+async function picturesOf(maps: FeatureMaps, ranked: readonly FilterContribution[]): Promise<HTMLCanvasElement[]> {
+  const pictures: HTMLCanvasElement[] = [];
+  // How large they are shows with the first.
+  let atOnce = 1;
+  while (pictures.length < ranked.length) {
+    const filters = ranked.slice(pictures.length, pictures.length + atOnce).map(({ filter }) => filter);
+    const { signed } = await maps.combine({ filters, combineFilters: 'each' });
+    const [, height, width] = signed.shape;
+    const cells = height * width;
+    for (let i = 0; i < filters.length; i++) {
+      pictures.push(thumbnail(signed.data.subarray(i * cells, (i + 1) * cells), { width, height }));
+    }
+    atOnce = Math.max(1, Math.floor(CELLS_AT_ONCE / cells));
+  }
+  return pictures;
 }
 
 /** A map in the page's ink, as strong as its value is large, on its own scale; the page enlarges it. */

@@ -12,18 +12,27 @@ import { linkOf, misfitsOf, stateOf } from './link.ts';
 import { ModelPanel } from './model-panel.ts';
 import { NetworkDrawing } from './network-drawing.ts';
 import { Notice } from './notice.ts';
-import { className, PredictionList, percentOf } from './predictions.ts';
+import { className, PredictionList } from './predictions.ts';
 import { ProgressRow } from './progress-row.ts';
 import { addSamples, drawSamples } from './samples.ts';
-import { SceneDrawer } from './scenes.ts';
+import { SAMPLES, SceneDrawer } from './scenes.ts';
 import { showSelection } from './selection-row.ts';
 import { type ModelInUse, Session } from './session.ts';
 import { Stage } from './stage.ts';
-import { layerIn, type State, Store, showsSelection, takesLayer, takesSelection } from './state.ts';
+import {
+  INITIAL_STATE,
+  isBuiltIn,
+  layerIn,
+  type State,
+  Store,
+  showsSelection,
+  takesLayer,
+  takesSelection,
+} from './state.ts';
 import { addViewSwitch } from './view-switch.ts';
 import { wordsFor } from './words.ts';
 
-const NOT_LOADED = 'This model is not loaded yet. Load its weights under Model.';
+const NOT_LOADED = 'This model is not loaded yet: load its weights under Model.';
 const GPU_LOST = 'The GPU was lost. The page is getting it back …';
 
 /** What the address says, as it was last read. */
@@ -44,9 +53,13 @@ const fail = (error: unknown, during: Parameters<typeof wordsFor>[1] = 'explanat
 
 addFields(byId('method-fields'), METHOD_FIELDS, store);
 addFields(byId('convention-fields'), CONVENTION_FIELDS, store);
+// A link may be about what is in there.
+byId<HTMLDetailsElement>('conventions').open = CONVENTION_FIELDS.some(
+  ({ key }) => store.state[key] !== INITIAL_STATE[key],
+);
 addFields(byId('look-fields'), LOOK_FIELDS, store);
 
-const progress = new ProgressRow({ onStop: () => stage.stop() });
+const progress = new ProgressRow({ onStop: () => stage.stop(), say });
 const stage = new Stage(store, {
   onStep: (pane, step) => progress.step(pane, step),
   onProgress: (pane, share) => progress.progress(pane, share),
@@ -90,13 +103,18 @@ const session: Session = new Session(engine, store, scenes, stage, {
   },
   failure: fail,
 });
-const models = new ModelPanel(store, session, engine.cache, takeBackOfWeights);
+const models = new ModelPanel(store, session, engine.cache, () => notice.hideError());
 
 addSamples(store);
 addViewSwitch(store);
 showSelection(store);
 addClassField(() => session.model, explainClass);
 addStageButtons();
+byId('skip').addEventListener('click', (event) => {
+  // What stands behind the '#' is the page's state.
+  event.preventDefault();
+  byId('stage').focus();
+});
 offerExports(store, { shown: () => stage.result, exported: (shown) => session.exported(shown) }, fail);
 /** Why the visitor's last try was refused; the next makes it old. */
 let refused = '';
@@ -120,6 +138,7 @@ showState(store.state);
 byId('app').hidden = false;
 byId('corner').hidden = false;
 tellUnknown();
+if (!isBuiltIn(store.state.model)) showModel(undefined);
 session.start();
 
 /** For whoever waits for the map: programs as well as people. */
@@ -145,7 +164,9 @@ function compare(otherClass: number | undefined): void {
 }
 
 function nameOf({ picture }: State): string {
-  return picture.kind === 'scene' ? `Drawn scene ${picture.seed}` : `Your picture, ${picture.name}`;
+  if (picture.kind === 'own') return `Your picture, ${picture.name}`;
+  const sample = SAMPLES.find(({ seed }) => seed === picture.seed);
+  return sample ? `Drawn scene: ${sample.title.toLowerCase()}` : `Drawn scene ${picture.seed}`;
 }
 
 /** What a map is of, in a few words. */
@@ -161,19 +182,15 @@ async function showResult(pane: number, result: RemoteExplanation): Promise<void
   predictions.show(result.predictions);
   showState(store.state);
   showTimings(result);
-  enableExports(true);
-  const { classIndex } = result;
-  const label = session.model?.labels?.[classIndex];
-  const explained = result.predictions.find((each) => each.classIndex === classIndex) ?? { classIndex, label };
-  const share = 'probability' in explained ? `, ${percentOf(explained.probability)}` : '';
-  say(`${className(explained)}${share}: the map is there.`);
+  showWhetherMap(true);
   await showFeatures(result);
 }
 
 async function showFeatures(result: RemoteExplanation): Promise<void> {
   const hasMaps = takesSelection(result.options.method as MethodName);
+  const ofWhich = store.state.view === 'one' ? 'the map' : 'the first map';
   byId('features-text').textContent = hasMaps
-    ? 'By what they add to the map. Choose some to see their sum.'
+    ? `By what they add to ${ofWhich}. Choose some to see their sum.`
     : 'Methods at the input have none to choose from.';
   const layer = session.model?.layers.find(({ name }) => name === result.options.layerName);
   try {
@@ -189,27 +206,28 @@ function showModel(model: ModelInUse | undefined): void {
   showClasses(model?.labels);
   offerMethods(model?.methods);
   byId('predictions-text').textContent = model ? '' : 'Nothing yet: the model is not loaded.';
+  progress.clear(model ? '' : NOT_LOADED);
   if (model) {
-    takeBackOfWeights();
+    notice.hideError();
     network.draw(model.layers);
     const misfits = misfitsOf(store.state, model);
     store.update(misfits.change);
     tellUnknown(misfits.unknown);
   } else {
-    progress.clear(NOT_LOADED);
     predictions.show([]);
     network.clear();
-    enableExports(false);
+    showWhetherMap(false);
+    byId('timings').textContent = '';
     void sheet.show(undefined, 0);
-    if (store.state.weights.kind !== 'built-in') notice.say(NOT_LOADED);
   }
   showState(store.state);
 }
 
-/** What was said of other weights, or of none, is not so any more. */
-function takeBackOfWeights(): void {
-  notice.hideError();
-  notice.takeBack(NOT_LOADED);
+/** What there is to choose from and to take along, there is of a map alone. */
+function showWhetherMap(isThere: boolean): void {
+  byId('stage').classList.toggle('without-map', !isThere);
+  byId('features-panel').hidden = !isThere;
+  enableExports(isThere);
 }
 
 /** Methods that the loaded network does not take are shown all the same: others take them. */
@@ -223,9 +241,7 @@ function offerMethods(methods: readonly string[] | undefined): void {
 function showState(state: State): void {
   const layer = takesLayer(state.method) ? layerOf(state) : undefined;
   network.choose(layer?.name);
-  byId('layer-text').textContent = layer
-    ? `${layer.name}: ${layer.shape[0]} maps of ${layer.shape[1]} × ${layer.shape[2]}`
-    : '';
+  byId('layer-text').textContent = session.model ? wordsForLayer(layer, state) : '';
   sheet.choose(state.filters);
   predictions.choose(explainedClass(), state.view === 'classes' ? state.otherClass : undefined);
   byId('picture-text').textContent =
@@ -234,6 +250,12 @@ function showState(state: State): void {
       : 'Or drop one anywhere. It stays on this device.';
   byId('toggle-boxes').setAttribute('aria-pressed', String(state.showsBoxes));
   byId<HTMLButtonElement>('pick-cells').disabled = !showsSelection(state);
+}
+
+function wordsForLayer(layer: LayerRecord | undefined, { method }: State): string {
+  if (!layer) return `${METHOD_TABLE[method].title} is computed at the input, not at a layer.`;
+  const [maps, rows, columns] = layer.shape;
+  return `${layer.name}: ${maps} maps of ${rows} × ${columns}. Late layers tell more of what is seen, early ones more of where.`;
 }
 
 function layerOf(state: State): LayerRecord | undefined {

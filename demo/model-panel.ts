@@ -1,5 +1,5 @@
 /** Which network, and where its weights come from. Nothing is fetched from elsewhere before the visitor says so. */
-import { MODELS, type ModelName } from 'gradcam-webgpu';
+import { type KnownModel, MODELS, type ModelName } from 'gradcam-webgpu';
 import type { WeightsStore } from 'gradcam-webgpu/element';
 import { byId, h } from './dom.ts';
 import { isWeightsUrl } from './link.ts';
@@ -16,6 +16,13 @@ const NEW_MODEL = {
   view: 'one',
 } as const satisfies Partial<State>;
 
+/** By where their weights are. */
+const GROUPS: readonly { readonly label: string; has(model: KnownModel): boolean }[] = [
+  { label: 'With this page', has: ({ name }) => isBuiltIn(name) },
+  { label: 'To be fetched', has: ({ name, sources }) => !isBuiltIn(name) && sources.length > 0 },
+  { label: 'For weights of your own', has: ({ sources }) => sources.length === 0 },
+];
+
 export class ModelPanel {
   readonly #store: Store;
   readonly #session: Session;
@@ -24,7 +31,10 @@ export class ModelPanel {
   readonly #select = h(
     'select',
     { id: 'model', 'aria-labelledby': 'model-title' },
-    ...MODELS.map(({ name, title }) => h('option', { value: name }, title)),
+    ...GROUPS.map(({ label, has }) => {
+      const options = MODELS.filter(has).map(({ name, title }) => h('option', { value: name }, shortTitle(title)));
+      return h('optgroup', { label }, ...options);
+    }),
   );
   readonly #form = byId<HTMLFormElement>('weights-form');
   readonly #url = byId<HTMLInputElement>('weights-url');
@@ -95,17 +105,18 @@ export class ModelPanel {
   #show({ model, weights }: State): void {
     const known = knownModel(model);
     this.#select.value = model;
-    // The field may be too narrow for it.
-    byId('model-text').textContent = known.title;
+    byId('model-text').textContent = wordsOf(known);
     this.#form.hidden = isBuiltIn(model);
     byId('choose-labels').hidden = isBuiltIn(model);
     if (isBuiltIn(model)) return;
     const usual = usualWeights(model);
     const address = weights.kind === 'url' ? weights : usual;
     this.#url.value = address.kind === 'url' ? address.url : '';
+    const [source] = known.sources;
+    const origin = source ? `${sentence(source.note)} ` : '';
     byId('weights-about').textContent =
-      `${megabytes(known.bytes)} in float32, fetched when you press Load and kept for the next visit. A converted folder has an ` +
-      'address, too. Files and folders can be dropped here.';
+      `${origin}${megabytes(known.bytes)}, fetched when you press Load and kept for the next visit. A folder that ` +
+      '“gradcam convert” wrote has an address, too. Files and folders can also be dropped on the page.';
   }
 
   #loadAddress(url: string): void {
@@ -140,6 +151,22 @@ export class ModelPanel {
     await this.#cache.clear();
     await this.showCache();
   }
+}
+
+/** Titles say the network first, and then what it was made for. */
+function shortTitle(title: string): string {
+  return title.slice(0, title.indexOf(', '));
+}
+
+function wordsOf({ title, labels, parameters }: KnownModel): string {
+  const made = title.slice(shortTitle(title).length + ', '.length);
+  const classes = labels ? `: ${labels.join(', ')}` : '';
+  const millions = (parameters / 1e6).toFixed(parameters < 1e7 ? 1 : 0);
+  return `${sentence(made + classes)} ${millions} million weights.`;
+}
+
+function sentence(text: string): string {
+  return `${text[0]!.toUpperCase()}${text.slice(1)}.`;
 }
 
 function megabytes(bytes: number): string {

@@ -119,7 +119,6 @@ export class NetworkDrawing {
       setAttributes(group, {
         role: 'radio',
         'aria-checked': 'false',
-        'aria-label': `${layer.name}, ${what}`,
         'data-layer': layer.name,
         tabindex: -1,
       });

@@ -1,6 +1,7 @@
 /** What the state asks to see: one map, or several side by side, each with the options that make it. */
 import { METHOD_TABLE, type MethodName, type SelectionOptions } from 'gradcam-webgpu';
 import type { EngineOptions } from 'gradcam-webgpu/element';
+import { className } from './predictions.ts';
 import { presetsNoise, type State, showsSelection, takesContrast, takesLayer, takesNoise } from './state.ts';
 
 export interface PaneWanted {
@@ -15,7 +16,8 @@ const COMPARED: readonly MethodName[] = ['grad-cam', 'grad-cam++', 'smooth-grad-
 /** Where the visitor has chosen none: a comparison without noise would show Grad-CAM++ twice. */
 const COMPARED_SAMPLES = 8;
 
-export function panesOf(state: State): PaneWanted[] {
+/** @param labels names of the model's classes, if it has any */
+export function panesOf(state: State, labels: readonly string[] | undefined): PaneWanted[] {
   switch (state.view) {
     case 'one':
       return [{ options: optionsOf(state) }];
@@ -30,21 +32,24 @@ export function panesOf(state: State): PaneWanted[] {
         };
       });
     case 'classes':
-      return classPanes(state);
+      return classPanes(state, labels);
   }
 }
 
 /** Each class by itself and, where the method can tell, what speaks for the first rather than the second. */
-function classPanes(state: State): PaneWanted[] {
+function classPanes(state: State, labels: readonly string[] | undefined): PaneWanted[] {
   const { classIndex, otherClass } = state;
-  const panes: PaneWanted[] = [classIndex, otherClass].map((each, i) => ({
-    title: i === 0 ? 'This class' : 'The other',
+  const nameOf = (index: number | undefined) =>
+    index === undefined ? 'Most probable' : className({ classIndex: index, label: labels?.[index] });
+  const panes: PaneWanted[] = [classIndex, otherClass].map((each) => ({
+    title: nameOf(each),
     options: optionsOf({ ...state, classIndex: each }),
     choice: { classIndex: each, view: 'one' },
   }));
   const areTwo = classIndex !== undefined && otherClass !== undefined && classIndex !== otherClass;
   if (takesContrast(state) && areTwo) {
-    panes.push({ title: 'This rather than the other', options: { ...optionsOf(state), contrast: otherClass } });
+    const title = `${nameOf(classIndex)} rather than ${nameOf(otherClass)}`;
+    panes.push({ title, options: { ...optionsOf(state), contrast: otherClass } });
   }
   return panes;
 }

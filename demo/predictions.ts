@@ -85,7 +85,7 @@ export class PredictionList {
     bar.style.transform = `scaleX(${probability ?? 0})`;
     const explain = h(
       'button',
-      { type: 'button', class: 'class', 'data-class': classIndex, title: name },
+      { type: 'button', class: 'class', 'data-class': classIndex },
       h('span', { class: 'label' }, name),
       h('span', { class: 'probability' }, probability === undefined ? '' : percentOf(probability)),
       h('span', { class: 'bar' }, bar),

@@ -35,5 +35,5 @@ function cellsIn({ cells }: State): string[] {
 /** What could be chosen. */
 function hintFor(state: State): string {
   if (!showsSelection(state)) return '';
-  return 'All of the layer is shown; neurons and feature maps can be chosen.';
+  return 'All of the layer is shown. Press Neurons to click cells or drag a box, or choose feature maps below.';
 }

@@ -174,7 +174,7 @@ export class Session {
       if (number !== this.#runs) return;
       // The change of the state is what asks for the maps.
       if (classes) return this.#store.update(classes);
-      const panes = panesOf(this.#store.state);
+      const panes = panesOf(this.#store.state, this.#model.labels);
       this.#events.begin(panes);
       for (const [pane, { options }] of panes.entries()) {
         current = pane;

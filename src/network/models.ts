@@ -80,7 +80,7 @@ const SCENES_PARAMETERS = 650_164;
  */
 const SCENES_MODEL: KnownModel = {
   name: BUILT_IN_MODEL,
-  title: 'VGG-16 at an eighth of the width, drawn scenes, 12 classes; built in',
+  title: 'Small VGG-16, an eighth as wide, drawn scenes, 12 classes; built in',
   classes: SCENE_CLASSES.length,
   labels: SCENE_CLASSES,
   parameters: SCENES_PARAMETERS,

@@ -227,6 +227,64 @@ describe('a picture of the visitor’s own', () => {
     10 * TIMEOUT_MS,
   );
 
+  it(
+    'comes in as a file, from the clipboard and from the camera, and goes for a drawn one',
+    async () => {
+      const { page } = own;
+      const pictureText = () => page.$eval('#picture-text', (text) => text.textContent);
+      const file = await page.$('input#picture-file');
+      await afterwards(page, () => file!.uploadFile(join(folder, 'mine.png')));
+      expect(await pictureText()).toBe('Your picture, mine.png. It stays on this device.');
+
+      const paste = (base64: string | undefined) =>
+        page.evaluate((text) => {
+          const clipboardData = new DataTransfer();
+          if (text === undefined) clipboardData.setData('text/plain', 'no picture');
+          else {
+            const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+            clipboardData.items.add(new File([bytes], 'image.png', { type: 'image/png' }));
+          }
+          document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true }));
+        }, base64);
+      await paste(undefined);
+      expect(await noticeOf(page)).toMatch(/^There is no picture in the clipboard\./);
+      await afterwards(page, () => paste(readFileSync(join(folder, 'mine.png'), 'base64')));
+      expect(await pictureText()).toContain('pasted picture');
+      expect(await page.$eval('#notice', (notice) => (notice as HTMLElement).hidden)).toBe(true);
+
+      await page.evaluate(() => {
+        navigator.mediaDevices.getUserMedia = async () => {
+          throw new DOMException('refused', 'NotAllowedError');
+        };
+      });
+      await page.click('#open-camera');
+      const cameraText = () => page.$eval('#camera-text', (text) => text.textContent);
+      await expect.poll(cameraText).toMatch(/^The browser was not allowed to use the camera/);
+      await page.keyboard.press('Escape');
+      await page.evaluate(() => {
+        const seen = document.createElement('canvas');
+        const context = seen.getContext('2d')!;
+        navigator.mediaDevices.getUserMedia = async () => {
+          // A canvas hands out a frame for what is drawn while somebody looks.
+          setInterval(() => context.fillRect(Math.random() * seen.width, 0, 9, seen.height), 50);
+          return seen.captureStream();
+        };
+      });
+      await page.click('#open-camera');
+      await page.waitForSelector('#take-picture:not(:disabled)');
+      await afterwards(page, () => page.click('#take-picture'));
+      expect(await pictureText()).toContain('Your picture, camera.');
+
+      await afterwards(page, () => page.click('#new-scene'));
+      expect(await pictureText()).toMatch(/^Or drop one anywhere/);
+      await expect.poll(() => page.evaluate(() => location.hash)).toMatch(/picture=scene-\d+/);
+      await afterwards(page, () => page.click('#samples li:nth-child(3) button'));
+      expect(await page.$eval('#samples li:nth-child(3) button', (button) => button.ariaPressed)).toBe('true');
+      expect((await shownMap(page)).label).toBe('key');
+    },
+    TIMEOUT_MS,
+  );
+
   it('went nowhere, and nothing was complained of', () => {
     expect(own.complaints).toEqual([]);
     expect(
@@ -325,7 +383,7 @@ describe('one visit after the other', () => {
       );
       await expect
         .poll(() => page.$eval('#progress-text', (text) => text.textContent))
-        .toBe('This model is not loaded yet. Load its weights under Model.');
+        .toBe('This model is not loaded yet: load its weights under Model.');
       await page.click('#notice summary');
       await screenshot(page, 'broken-weights');
       const bottom = () => page.$eval('#notice', (notice) => notice.getBoundingClientRect().bottom);
@@ -342,6 +400,36 @@ describe('one visit after the other', () => {
       await afterwards(page, () => page.select('#model', 'vgg16-scenes'));
       expect(await shownMap(page)).toMatchObject({ label: 'tree', outcome: 'ok' });
       expect(await page.$eval('#notice', (notice) => (notice as HTMLElement).hidden)).toBe(true);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'takes weights by their address, keeps them, and lets go of them',
+    async () => {
+      const { page } = guest;
+      const before = await shownMap(page);
+      await page.select('#model', 'vgg16');
+      const progressText = () => page.$eval('#progress-text', (text) => text.textContent);
+      await expect.poll(progressText).toBe('This model is not loaded yet: load its weights under Model.');
+      await page.screenshot({ path: join(SCREENS, 'weights-wanted.png') });
+      const own = readdirSync(join(ROOT, 'build/demo/assets')).find((name) => name.endsWith('.safetensors'))!;
+      const load = async (address: string) => {
+        await page.click('#weights-url', { count: 3 });
+        await page.type('#weights-url', address);
+        await page.click('#load-weights');
+      };
+      // The policy would refuse it with fewer words.
+      await load('http://example.org/model.json');
+      const refusal = () => page.$eval('#weights-url', (input) => (input as HTMLInputElement).validationMessage);
+      expect(await refusal()).toMatch(/^An address that begins with https/);
+      await afterwards(page, () => load(`${demo.address}assets/${own}`));
+      expect((await shownMap(page)).data).toEqual(before.data);
+      const kept = () => page.$eval('#cache-text', (text) => text.textContent);
+      await expect.poll(kept).toMatch(/^Kept in this browser: \d files?, \d\.\d MB\.$/);
+      await page.click('#empty-cache');
+      await expect.poll(kept).toBe('');
+      expect(await page.evaluate(async () => (await caches.keys()).length)).toBe(0);
     },
     TIMEOUT_MS,
   );

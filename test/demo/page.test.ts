@@ -6,7 +6,17 @@ import type { AxeResults } from 'axe-core';
 import type { Page } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../harness/modules.ts';
-import { type Demo, MAP_TIMEOUT_MS, settled, shownMap, startDemo, type Visit, visit } from './visit.ts';
+import {
+  type Demo,
+  MAP_TIMEOUT_MS,
+  noticedBy,
+  settled,
+  shownMap,
+  slowestTaskOf,
+  startDemo,
+  type Visit,
+  visit,
+} from './visit.ts';
 
 const SCREENS = join(ROOT, 'build/screens');
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -39,7 +49,7 @@ describe('on a first visit', () => {
   let first: Visit;
 
   beforeAll(async () => {
-    first = await visit(demo);
+    first = await visit(demo, { trace: true });
     await settled(first.page);
     await first.page.waitForSelector('.thumbnail');
   }, TIMEOUT_MS);
@@ -51,6 +61,16 @@ describe('on a first visit', () => {
     expect(map).toMatchObject({ method: 'smooth-grad-cam++', layerName: 'block5_conv3', label: 'tree', outcome: 'ok' });
     expect(map.shape).toEqual([1, 14, 14]);
     expect(largest(map.data)).toBeGreaterThan(0);
+  });
+
+  it('moves nothing meanwhile, and says what it shows once', async () => {
+    const { moved, said } = await noticedBy(first.page);
+    expect(moved).toEqual([]);
+    const caption = 'Why “tree” (97 %): Smooth Grad-CAM++ at block5_conv3, 4 samples';
+    expect(said.at(-1)).toBe(caption);
+    expect(said.filter((text) => text === caption)).toHaveLength(1);
+    // Where it takes a second and longer, what is under way, and not each of its steps.
+    expect(said.length).toBeLessThanOrEqual(3);
     await screenshot(first.page, 'desktop-light');
   });
 
@@ -61,10 +81,6 @@ describe('on a first visit', () => {
     expect(
       first.requests.filter((request) => !request.startsWith(demo.address) && !/^(blob|data):/.test(request)),
     ).toEqual([]);
-  });
-
-  it('can be used by everybody, as far as axe can tell', async () => {
-    expect(await violations(first.page)).toEqual([]);
   });
 
   it('answers a box of neurons without another explanation', async () => {
@@ -110,6 +126,45 @@ describe('on a first visit', () => {
     },
     TIMEOUT_MS,
   );
+
+  it('has its feature maps chosen by the keyboard', async () => {
+    const { page } = first;
+    const focused = () => page.evaluate(() => (document.activeElement as HTMLElement).dataset.filter);
+    const filters = await page.$$eval('.thumbnail', (items) =>
+      items.map((item) => (item as HTMLElement).dataset.filter),
+    );
+    await page.focus('#copy-link');
+    await page.keyboard.press('Tab');
+    expect(await focused()).toBe(filters[0]);
+    await page.keyboard.press('ArrowRight');
+    expect(await focused()).toBe(filters[1]);
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowUp');
+    expect(await focused()).toBe(filters[1]);
+    await page.keyboard.press('Space');
+    await page.keyboard.press('End');
+    expect(await focused()).toBe(filters.at(-1));
+    await page.keyboard.press('Enter');
+    const chosen = await page.$$eval('.thumbnail[aria-selected=true]', (items) =>
+      items.map((item) => (item as HTMLElement).dataset.filter),
+    );
+    expect(chosen).toEqual([filters[1], filters.at(-1)]);
+    // The whole sheet is one stop.
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe('more-features');
+    await page.screenshot({ path: join(SCREENS, 'contact-sheet-light.png') });
+    await page.click('#clear-selection');
+  });
+
+  it('held up no frame', async () => {
+    const slowest = await slowestTaskOf(first.page);
+    expect(slowest).toBeGreaterThan(1);
+    expect(slowest).toBeLessThan(50);
+  });
+
+  it('can be used by everybody, as far as axe can tell', async () => {
+    expect(await violations(first.page)).toEqual([]);
+  });
 
   it(
     'leaves out of a link what the network does not have, and finds two classes for one that names none',
@@ -213,7 +268,7 @@ it(
     expect(largest(data)).toBeGreaterThan(0);
     await page.select('#field-method', 'score-cam');
     await page.waitForFunction(() => document.querySelector('#progress-text')?.textContent === 'Explaining …');
-    await page.waitForSelector('#stop:not(:disabled)');
+    await page.waitForSelector('#stop[aria-disabled=false]');
     await page.tap('#stop');
     await settled(page);
     expect(await page.$eval('#progress-text', (text) => text.textContent)).toBe(

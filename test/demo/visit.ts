@@ -39,6 +39,8 @@ export interface VisitOptions {
   readonly fragment?: string;
   readonly dark?: boolean;
   readonly phone?: boolean;
+  /** Whether slowestTaskOf() is going to be asked. */
+  readonly trace?: boolean;
 }
 
 export interface Visit {
@@ -50,7 +52,10 @@ export interface Visit {
 }
 
 /** Opens the page in a tab of its own, with nothing kept from earlier visits. */
-export async function visit({ browser, address }: Demo, { fragment, dark, phone }: VisitOptions = {}): Promise<Visit> {
+export async function visit(
+  { browser, address }: Demo,
+  { fragment, dark, phone, trace }: VisitOptions = {},
+): Promise<Visit> {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   const complaints: string[] = [];
@@ -67,8 +72,84 @@ export async function visit({ browser, address }: Demo, { fragment, dark, phone 
       : { width: 1440, height: 1000 },
   );
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }]);
+  await page.evaluateOnNewDocument(noteWhatMovesAndIsSaid);
+  if (trace) await page.tracing.start({ categories: ['-*', 'toplevel'] });
   await page.goto(fragment === undefined ? address : `${address}#${fragment}`);
   return { page, complaints, requests };
+}
+
+/** What a visitor notices without looking for it. */
+export interface Noticed {
+  /** Elements that moved without having been asked to. */
+  readonly moved: string[];
+  /** What a screen reader was given to say, in order. */
+  readonly said: string[];
+}
+
+/** Runs in the page, before its own scripts. */
+function noteWhatMovesAndIsSaid(): void {
+  const noticed: Noticed = { moved: [], said: [] };
+  Object.assign(globalThis, { noticed });
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+      const { hadRecentInput, sources } = entry as PerformanceEntry & {
+        hadRecentInput: boolean;
+        sources: { node?: Element }[];
+      };
+      if (!hadRecentInput) noticed.moved.push(...sources.map(({ node }) => `${node?.nodeName} #${node?.id}`));
+    }
+  }).observe({ type: 'layout-shift', buffered: true });
+  const listen = (root: ParentNode & Node) => {
+    const told = new WeakMap<Element, string>();
+    const tell = () => {
+      for (const region of root.querySelectorAll<HTMLElement>('[aria-live], [role=status], [role=alert]')) {
+        const text = region.hidden ? '' : (region.textContent?.trim() ?? '');
+        if (text !== (told.get(region) ?? '') && text !== '') noticed.said.push(text);
+        told.set(region, text);
+      }
+    };
+    // What is there from the beginning is not announced.
+    for (const region of root.querySelectorAll('[role=status]')) told.set(region, region.textContent?.trim() ?? '');
+    new MutationObserver(tell).observe(root, {
+      subtree: true,
+      childList: true,
+      characterData: true,
+      attributes: true,
+      attributeFilter: ['hidden'],
+    });
+  };
+  addEventListener('DOMContentLoaded', () => {
+    listen(document);
+    for (const view of document.querySelectorAll('gradcam-view')) listen(view.shadowRoot!);
+  });
+}
+
+export function noticedBy(page: Page): Promise<Noticed> {
+  return page.evaluate(() => (globalThis as unknown as { noticed: Noticed }).noticed);
+}
+
+/**
+ * The most processor time that a task of the page's own thread took since it was opened, in milliseconds; on a processor that
+ * is the GPU as well, the time on the clock says more of the others' work.
+ */
+export async function slowestTaskOf(page: Page): Promise<number> {
+  const trace = await page.tracing.stop();
+  const { traceEvents } = JSON.parse(Buffer.from(trace!).toString()) as { traceEvents: TraceEvent[] };
+  const threads = traceEvents.filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain');
+  const tasks = traceEvents.filter(
+    ({ ph, pid, tid }) => ph === 'X' && threads.some((t) => t.pid === pid && t.tid === tid),
+  );
+  return tasks.reduce((most, { tdur = 0 }) => Math.max(most, tdur), 0) / 1000;
+}
+
+interface TraceEvent {
+  readonly name: string;
+  readonly ph: string;
+  readonly pid: number;
+  readonly tid: number;
+  /** Of the thread, in microseconds. */
+  readonly tdur?: number;
+  readonly args?: { readonly name?: string };
 }
 
 /** Waits until all that is asked for is explained. */
