@@ -47,6 +47,7 @@ export class ContactSheet {
       this.#fill([], []);
       return;
     }
+    this.#list.setAttribute('aria-busy', 'true');
     try {
       const ranked = await maps.topFilters(count);
       const shown = ranked.slice(0, Math.max(PAGE, this.#shown));
@@ -56,7 +57,9 @@ export class ContactSheet {
       this.#fill(shown, pictures);
     } catch (error) {
       // Another result may have come meanwhile, and this one gone.
-      if (maps === this.#maps) throw error;
+      if (maps !== this.#maps) return;
+      this.#list.setAttribute('aria-busy', 'false');
+      throw error;
     }
   }
 
@@ -79,10 +82,13 @@ export class ContactSheet {
   /** @param pictures as many */
   #fill(ranked: readonly FilterContribution[], pictures: readonly HTMLCanvasElement[]): void {
     const hadFocus = this.#list.contains(document.activeElement);
+    // Who comes to another sheet later begins with what is most important on it.
+    if (!hadFocus) this.#at = undefined;
     this.#list.replaceChildren();
     this.#items = new Map();
     this.#shown = 0;
     this.#append(ranked, pictures);
+    this.#list.setAttribute('aria-busy', 'false');
     if (hadFocus && this.#at !== undefined) this.#goTo(this.#at);
   }
 

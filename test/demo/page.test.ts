@@ -129,6 +129,7 @@ describe('on a first visit', () => {
 
   it('has its feature maps chosen by the keyboard', async () => {
     const { page } = first;
+    await page.waitForSelector('#contact-sheet[aria-busy=false]');
     const focused = () => page.evaluate(() => (document.activeElement as HTMLElement).dataset.filter);
     const filters = await page.$$eval('.thumbnail', (items) =>
       items.map((item) => (item as HTMLElement).dataset.filter),
