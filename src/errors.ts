@@ -11,7 +11,8 @@ export class GradcamError extends Error {
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
-    this.name = new.target.name;
+    // Not of the class: a minifier gives it another one.
+    this.name = `${code.replace(/(^|-)./g, (start) => start.slice(-1).toUpperCase())}Error`;
   }
 }
 
@@ -153,6 +154,7 @@ export class ReleasedError extends GradcamError {
 export class AbortError extends GradcamError {
   constructor(message = 'the work was stopped by its AbortSignal', options?: ErrorOptions) {
     super('aborted', message, options);
+    this.name = 'AbortError'; // as the platform's own has it
   }
 }
 
