@@ -135,6 +135,15 @@ export class Engine extends EventTarget {
     return shared;
   }
 
+  /**
+   * Whether it was disposed, and the page has one that was started since.
+   *
+   * @internal
+   */
+  get isReplaced(): boolean {
+    return this.#failure instanceof DisposedError && shared !== undefined && !shared.#failure;
+  }
+
   /** An engine of one's own, with a worker and a device of its own. */
   static start(options: EngineStartOptions = {}): Engine {
     return new Engine(options);

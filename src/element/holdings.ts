@@ -18,6 +18,11 @@ export class Holdings {
     this.#hear = hear;
   }
 
+  /** The one that all of it is in. */
+  get engine(): Engine | undefined {
+    return this.#engine;
+  }
+
   /** Where the page chose another engine, or its one broke down and was started anew, nothing that is held is any good. */
   moveTo(engine: Engine): void {
     if (this.#engine && engine !== this.#engine) this.#drop();

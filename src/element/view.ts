@@ -201,6 +201,9 @@ export class GradcamView extends Base {
       this.dispatchEvent(new CustomEvent('result', { detail: result }));
       return result;
     } catch (error) {
+      // Another element has started the page's engine anew under this one.
+      const isWanted = isCurrent() && !running.abort.signal.aborted;
+      if (isWanted && !this.#engine && engine.isReplaced) return await this.explain();
       if (isCurrent()) this.#fail(error);
       throw error;
     } finally {
@@ -344,9 +347,14 @@ export class GradcamView extends Base {
   }
 
   async #select(): Promise<void> {
+    const engine = this.#holdings.engine;
     try {
       await this.combine(readSelection(this));
     } catch (error) {
+      if (this.#ownsResult && !this.#engine && engine?.isReplaced) {
+        this.explain().catch(() => {}); // reported where it failed
+        return;
+      }
       this.#fail(error);
     }
   }

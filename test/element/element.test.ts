@@ -432,14 +432,30 @@ describe('the engine', () => {
         expect.stringMatching(/could not be loaded: the network is gone.*Try again$/),
       ]);
       delete page.pages[`/${part}`];
-      const [outcome, message] = await page.run(async ({ next, partText }) => {
+      const found = await page.run(async ({ next, partText }) => {
         const view = document.querySelector('gradcam-view')!;
+        const other = document.createElement('gradcam-view');
+        Object.assign(other, { src: '/scene.png', samples: 5, auto: true });
+        const errors: unknown[] = [];
+        other.addEventListener('error', ({ error }) => errors.push(error));
+        document.body.append(other);
+        await next(other, 'step');
+        const interrupted = next(other, 'result');
         view.shadowRoot!.querySelector<HTMLButtonElement>('[part=retry]')!.click();
         const { outcome } = (await next(view, 'result')) as NonNullable<typeof view.result>;
-        view.remove();
-        return [outcome, partText(view, 'message')];
+        const message = partText(view, 'message');
+        await interrupted;
+        const copies = other.result!.options.nSamples;
+
+        // What it shows is gone with the next engine, and made again when it is asked something.
+        view.engine.dispose();
+        await view.explain();
+        other.filters = '3';
+        const { options } = (await next(other, 'result')) as NonNullable<typeof other.result>;
+        for (const each of [view, other]) each.remove();
+        return { outcome, message, copies, filters: options.filters, errors: errors.map(String) };
       });
-      expect([outcome, message]).toEqual(['ok', '']);
+      expect(found).toEqual({ outcome: 'ok', message: '', copies: 5, filters: [3], errors: [] });
     },
     TIMEOUT_MS,
   );
