@@ -6,6 +6,9 @@ import { renderedDocs } from './rendered-docs.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
+/** What the library loads on demand, this page may need at once. */
+const CHECKS = { ineffectiveDynamicImport: false };
+
 /** The page takes the library by its public names, which tsconfig.json leads to its sources. */
 export default defineConfig({
   root: path('.'),
@@ -16,7 +19,7 @@ export default defineConfig({
   worker: {
     format: 'es',
     plugins: () => [strippedWgsl()],
-    rolldownOptions: { output: { codeSplitting: KERNEL_CHUNKS } },
+    rolldownOptions: { checks: CHECKS, output: { codeSplitting: KERNEL_CHUNKS } },
   },
   server: { fs: { allow: [path('..')] } },
   build: {
@@ -25,6 +28,7 @@ export default defineConfig({
     target: 'es2022',
     // As data: URLs they would need a wider policy.
     assetsInlineLimit: 0,
+    rolldownOptions: { checks: CHECKS },
   },
 });
 
