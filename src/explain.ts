@@ -226,7 +226,7 @@ export async function* explainInBatches(
       ];
       if (i === 0 && contrast && common.contrast !== undefined) {
         await run(dispatches.splice(0));
-        await contrast?.refuseChosen(model, job, common.contrast);
+        await contrast.refuseChosen(model, job, common.contrast);
       }
       if (classes) {
         // How many ways back there are depends on the logits.
