@@ -1,8 +1,9 @@
 /** What an explanation is made of, and how it comes from the numbers that were read back. */
-import type { FilterContribution, KeptMaps } from './cam/kept-maps.ts';
-import { type Outcome, outcomeOf } from './cam/outcome.ts';
+import type { FilterContribution } from './cam/combined-maps.ts';
+import type { KeptMaps } from './cam/kept-maps.ts';
+import { checkFinite, type Outcome, outcomeOf } from './cam/outcome.ts';
 import { methodOf } from './custom-method.ts';
-import { OptionError, OverflowError } from './errors.ts';
+import { OverflowError } from './errors.ts';
 import type { Gpu, KernelTraits } from './gpu/gpu.ts';
 import { type Box, type BoxOptions, boxesOf } from './image/boxes.ts';
 import type { View } from './image/fit.ts';
@@ -223,7 +224,7 @@ export function finish(
   const method = methodOf(options.method);
   const cells = height * width;
   const shape = [result.rectified.length / cells, height, width] as const;
-  const alphaCells = kept && method.weights === 'alpha' ? kept.shape.maps * cells : 0;
+  const alphaCells = kept && method.weights === 'alpha' ? kept.weighted.maps * cells : 0;
   const alpha = { zeroCells: result.zeroCells, cells: alphaCells };
   const heat = { data: result.rectified, shape };
   const { maxBufferSize, maxStorageBufferBindingSize } = model.gpu.limits;
@@ -268,17 +269,8 @@ export function finish(
         overlayOptions,
       ),
     boxes: (boxOptions) => boxesOf(heat, { picture, view }, boxOptions),
-    combine: async (selection = {}) => {
-      const { signed, rectified, maps: count } = await featureMaps(kept, 'combine()', options).combine(selection);
-      const combined = [count, height, width] as const;
-      checkFinite(`a map of ${options.layerName}`, signed);
-      return {
-        map: { data: rectified, shape: combined },
-        signed: { data: signed, shape: combined },
-        outcome: outcomeOf(signed, alpha),
-      };
-    },
-    topFilters: async (k, within) => featureMaps(kept, 'topFilters()', options).topFilters(k, within),
+    combine: async (selection) => (await combinations()).combine(kept, options.method, alpha, selection),
+    topFilters: async (k, within) => (await combinations()).topFilters(kept, options.method, k, within),
     release: () => kept?.release(),
     [Symbol.dispose]: () => kept?.release(),
   };
@@ -317,11 +309,9 @@ function completenessOf(
   return { attributed, gained, gap: attributed - gained };
 }
 
-/** @throws OptionError for a method that weights none */
-function featureMaps(kept: KeptMaps | undefined, call: string, { method }: ResolvedOptions): KeptMaps {
-  if (kept) return kept;
-  const { title } = methodOf(method);
-  throw new OptionError('method', method, `one of a layer for ${call}: ${title} weights no feature maps`);
+/** @throws LoadError */
+function combinations() {
+  return onDemand('what combines feature maps', () => import('./cam/combined-maps.ts'));
 }
 
 export function rankPredictions(
@@ -367,15 +357,4 @@ function checkCopies(
     `the scores of a noisy copy are not finite: with stdDev ${stdDev} (${noiseScale}) float32 overflows on the way. ` +
       'Lower stdDev; 0.1 to 0.3 of the range of the input are usual.',
   );
-}
-
-/** @throws OverflowError for a value that would make whatever is computed from it meaningless. */
-function checkFinite(
-  what: string,
-  values: Float32Array,
-  advice = 'float32 overflows on the way. The weights are too large: scale them down',
-): void {
-  const broken = values.find((value) => !Number.isFinite(value));
-  if (broken === undefined) return;
-  throw new OverflowError(`${what} came out as ${broken}: ${advice}.`);
 }

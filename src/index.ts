@@ -1,5 +1,5 @@
 /** The public API, nothing else. */
-export type { FilterContribution } from './cam/kept-maps.ts';
+export type { FilterContribution } from './cam/combined-maps.ts';
 export type { Outcome } from './cam/outcome.ts';
 export { classify } from './classify.ts';
 export type { Conventions } from './conventions.ts';

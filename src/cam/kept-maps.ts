@@ -1,18 +1,16 @@
 /**
  * What an explanation leaves on the GPU: the feature maps of the clean picture (or their mean over the noisy copies) and
- * what weights them. Other choices of feature maps and cells make another heat map of them without the network.
+ * what weights them. combined-maps.ts makes other heat maps of them without the network.
  */
 
-import { optionChecks } from '../checked-options.ts';
 import { type AnyMethod, methodName, methodOf } from '../custom-method.ts';
-import { OptionError, ReleasedError } from '../errors.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Workspace } from '../gpu/workspace.ts';
 import { expressionMap, gradientMap, map } from '../ops/map.ts';
 import { MOMENT_FLOATS } from '../ops/moments.ts';
-import type { ResolvedSelection, SelectionOptions } from '../options.ts';
+import type { ResolvedSelection } from '../options.ts';
 import { subsetMask } from './subset.ts';
 
 export interface FeatureShape {
@@ -106,86 +104,22 @@ export class LastingBuffers {
   }
 }
 
-/** How much a feature map adds to the heat map. */
-export interface FilterContribution {
-  /** Index of the feature map. */
-  readonly filter: number;
-  /** Σ over the cells of its term W_k A_k in the sum before the ReLU; below zero it speaks against the class. */
-  readonly contribution: number;
-}
-
 /** The maps of one result on the GPU, until they are released. */
 export class KeptMaps {
   readonly bytes: number;
-  readonly #gpu: Gpu;
-  readonly #layerName: string;
-  readonly #weighted: WeightedMaps;
+  readonly gpu: Gpu;
+  readonly layerName: string;
+  readonly weighted: WeightedMaps;
   readonly #giveBack: () => void;
   #isReleased = false;
 
   /** @param giveBack called when they are released, once */
   constructor(gpu: Gpu, layerName: string, weighted: WeightedMaps, giveBack: () => void) {
-    this.#gpu = gpu;
-    this.#layerName = layerName;
-    this.#weighted = weighted;
+    this.gpu = gpu;
+    this.layerName = layerName;
+    this.weighted = weighted;
     this.#giveBack = giveBack;
     this.bytes = keptBytes(weighted, weighted.method);
-  }
-
-  /**
-   * Heat maps of other feature maps or cells, with the same weights.
-   *
-   * @throws OptionError, ReleasedError
-   */
-  async combine(options: SelectionOptions): Promise<{ signed: Float32Array; rectified: Float32Array; maps: number }> {
-    const { resolveSelection } = await optionChecks();
-    this.#throwIfReleased();
-    const weighted = this.#weighted;
-    const { maps, height, width } = weighted;
-    const selection = resolveSelection(options, { name: this.#layerName, shape: [maps, height, width] }, 'combine()');
-    const workspace = new Workspace(this.#gpu, 'display');
-    try {
-      const [chosen, signed, rectified] = await this.#gpu.guard(async () => {
-        const uploaded = uploadSelection(weighted, selection, workspace);
-        const values = uploaded.heatMaps * height * width;
-        return [uploaded, workspace.floats('signed maps', values), workspace.floats('maps', values)] as const;
-      });
-      await this.#gpu.run([heatMapDispatch(weighted, chosen, { signed, rectified })]);
-      const bytes = chosen.heatMaps * height * width * 4;
-      const read = await workspace.read([
-        { ...signed, size: bytes },
-        { ...rectified, size: bytes },
-      ]);
-      return { signed: new Float32Array(read[0]), rectified: new Float32Array(read[1]), maps: chosen.heatMaps };
-    } finally {
-      workspace.release();
-    }
-  }
-
-  /**
-   * The k feature maps that add most to the heat map, the greatest first, equal ones by index.
-   *
-   * @param within the cells that count; default all
-   * @throws OptionError, ReleasedError
-   */
-  async topFilters(k: number, within: Pick<SelectionOptions, 'subset' | 'region'> = {}): Promise<FilterContribution[]> {
-    const { maps, height, width } = this.#weighted;
-    if (!Number.isInteger(k) || k < 1) throw new OptionError('k', k, 'a whole number above 0');
-    const all = Array.from({ length: maps }, (_, filter) => filter);
-    const { signed } = await this.combine({ ...within, filters: all, combineFilters: 'each' });
-    const cells = height * width;
-    return all
-      .map((filter) => {
-        let contribution = 0;
-        for (const value of signed.subarray(filter * cells, (filter + 1) * cells)) contribution += value;
-        return { filter, contribution };
-      })
-      .sort((a, b) => b.contribution - a.contribution || a.filter - b.filter)
-      .slice(0, k);
-  }
-
-  get shape(): FeatureShape {
-    return this.#weighted;
   }
 
   get isReleased(): boolean {
@@ -198,15 +132,6 @@ export class KeptMaps {
     this.#isReleased = true;
     this.#giveBack();
   }
-
-  #throwIfReleased(): void {
-    if (!this.#isReleased) return;
-    throw new ReleasedError(
-      `the feature maps of this result are no longer on the GPU: it was released, or newer results needed the room (those ` +
-        `of the last ${RECENT_RESULTS} results are kept, up to ${RECENT_BYTES / 2 ** 20} MiB). Explain again with ` +
-        'keep: true to hold them until release().',
-    );
-  }
 }
 
 /** Bytes that stay on the GPU with a result of the method. */
@@ -216,8 +141,8 @@ export function keptBytes({ maps, height, width }: FeatureShape, method: AnyMeth
 }
 
 /** Results whose maps are kept although nobody asked: to look into, but so few that a long loop needs no release(). */
-const RECENT_RESULTS = 8;
-const RECENT_BYTES = 32 * 2 ** 20;
+export const RECENT_RESULTS = 8;
+export const RECENT_BYTES = 32 * 2 ** 20;
 
 /** The maps of the most recent results. */
 export class RecentMaps {

@@ -1,4 +1,5 @@
 /** What kind of map came out; a result is never NaN, and an empty one says why it is empty. */
+import { OverflowError } from '../errors.ts';
 
 /**
  * 'ok'; 'empty': the map is zero everywhere; 'negative-only': every contribution was negative, so that the ReLU left
@@ -17,4 +18,15 @@ export function outcomeOf(signed: Float32Array, alpha: { zeroCells: number; cell
   }
   if (largest > 0) return 'ok';
   return smallest < 0 ? 'negative-only' : 'empty';
+}
+
+/** @throws OverflowError for a value that would make whatever is computed from it meaningless. */
+export function checkFinite(
+  what: string,
+  values: Float32Array,
+  advice = 'float32 overflows on the way. The weights are too large: scale them down',
+): void {
+  const broken = values.find((value) => !Number.isFinite(value));
+  if (broken === undefined) return;
+  throw new OverflowError(`${what} came out as ${broken}: ${advice}.`);
 }
