@@ -1,8 +1,8 @@
 /** Which tensors of a weights file are those of a network's layers: their names and shapes in each convention. */
-import { WeightsError } from '../errors.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { Precision } from '../precision.ts';
+import { Fault } from '../weights/fault.ts';
 import type { TensorInfo, WeightsFile, WeightsPiece } from '../weights/source.ts';
 import type { Conv2dNode, Convention, DenseNode, Graph } from './graph.ts';
 import { convShape, denseShape } from './shapes.ts';
@@ -98,66 +98,35 @@ export function findConvention(graph: Graph, file: WeightsFile): Convention | un
   return (['keras', 'torch'] as const).find((convention) => kernelInFile(file, first!, convention));
 }
 
-/** @throws WeightsError if the file's tensors are not the network's */
+/** @throws Fault if the file's tensors are not the network's */
 export function detectConvention(graph: Graph, file: WeightsFile): Convention {
   const convention = findConvention(graph, file);
   if (convention !== undefined) return convention;
   const [first] = weightedLayers(graph);
-  throw new WeightsError(`these are not weights of ${graph.name}`, {
-    file: file.origin,
-    tensor: first.name,
-    expected: [`${first.name}/kernel`, ...(first.aliases ?? []).map((alias) => `${alias}.weight`)].join(' or '),
-    found: listTensors(file),
-  });
-}
-
-function listTensors(file: WeightsFile): string {
-  const names = [...file.tensors.keys()];
-  return names.length === 0 ? 'no tensors' : names.slice(0, 4).join(', ') + (names.length > 4 ? ', …' : '');
+  const names = [`${first.name}/kernel`, ...(first.aliases ?? []).map((alias) => `${alias}.weight`)];
+  throw new Fault('otherNetwork', file.origin, graph.name, first.name, names, [...file.tensors.keys()]);
 }
 
 /**
  * @param sinks of all tensors that the network takes, by name
- * @throws WeightsError for a tensor that is missing, has another shape, or is not the network's
+ * @throws Fault for a tensor that is missing, has another shape, or is not the network's
  */
 export function checkTensors(sinks: ReadonlyMap<string, TensorSink>, file: WeightsFile): void {
   for (const [name, { shapes }] of sinks) {
     const tensor = file.tensors.get(name);
-    const expected = shapes.map(formatShape).join(' or ');
-    if (!tensor) {
-      throw new WeightsError('a tensor of the network is missing', {
-        file: file.origin,
-        tensor: name,
-        expected,
-        found: `no such tensor among ${file.tensors.size} (${listTensors(file)})`,
-      });
-    }
+    if (!tensor) throw new Fault('missing', { file: file.origin, tensor: name }, shapes, [...file.tensors.keys()]);
     if (!shapes.some((shape) => sameShape(shape, tensor))) {
-      throw new WeightsError('a tensor has another shape than the network', {
-        file: tensor.file,
-        tensor: name,
-        expected,
-        found: formatShape(tensor.shape),
-      });
+      throw new Fault('otherShape', { file: tensor.file, tensor: name }, shapes, tensor.shape);
     }
   }
   for (const [name, tensor] of file.tensors) {
     if (!sinks.has(name)) {
       // Most likely the file of a deeper network: its other tensors would be silently misused.
-      throw new WeightsError('the file holds a tensor that the network does not have', {
-        file: tensor.file,
-        tensor: name,
-        expected: `the ${sinks.size} tensors of the network only`,
-        found: `${name} ${formatShape(tensor.shape)}`,
-      });
+      throw new Fault('foreign', { file: tensor.file, tensor: name }, tensor.shape, sinks.size);
     }
   }
 }
 
 export function sameShape(shape: readonly number[], tensor: TensorInfo): boolean {
   return shape.length === tensor.shape.length && shape.every((n, i) => n === tensor.shape[i]);
-}
-
-function formatShape(shape: readonly number[]): string {
-  return `[${shape.join(', ')}]`;
 }

@@ -5,6 +5,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { type PackedWeights, weightsDtype } from '../ops/conv2d.ts';
 import { convertWeights, formBytes, type WeightsForm } from '../ops/conv2d.variants.ts';
 import type { Precision } from '../precision.ts';
+import { inWords } from '../weights/fault.ts';
 import type { LoadProgress, WeightsFile } from '../weights/source.ts';
 import { type ConvParameters, convSinks } from './conv-weights.ts';
 import { type DenseParameters, denseSinks } from './dense-weights.ts';
@@ -64,14 +65,14 @@ export class Parameters {
    */
   static async load(gpu: Gpu, graph: Graph, file: WeightsFile, options: LoadOptions = {}): Promise<Parameters> {
     const precision = await checkedPrecision(options.precision, gpu.features, 'device');
-    const convention = detectConvention(graph, file);
-    const parameters = new Parameters(gpu, graph, convention, precision);
+    let parameters: Parameters | undefined;
     try {
+      parameters = new Parameters(gpu, graph, detectConvention(graph, file), precision);
       await parameters.#fill(file, options);
       return parameters;
     } catch (error) {
-      parameters.dispose();
-      throw error;
+      parameters?.dispose();
+      throw await inWords(error);
     }
   }
 

@@ -1,13 +1,13 @@
 /** What the numbers of a weights file may be. */
-import { WeightsError } from '../errors.ts';
 import { decode } from '../weights/decode.ts';
+import { Fault } from '../weights/fault.ts';
 import { FLOAT16_OVERFLOW } from '../weights/float16.ts';
 import type { TensorInfo, WeightsPiece } from '../weights/source.ts';
 
 /**
  * One NaN in a weight spreads to every score, or is swallowed by a ReLU and shows nowhere.
  *
- * @throws WeightsError
+ * @throws Fault
  */
 export function checkFinite(piece: WeightsPiece): void {
   const { tensor, offset } = piece;
@@ -19,29 +19,23 @@ export function checkFinite(piece: WeightsPiece): void {
   for (let i = 0; i < values.length; i++) zero += 0 * values[i];
   if (zero === 0) return;
   const place = values.findIndex((value) => !Number.isFinite(value));
-  throw new WeightsError('a tensor holds a value that is not a finite number', {
-    file: tensor.file,
-    tensor: tensor.name,
-    expected: 'finite numbers',
-    found: `${values[place]} at element ${offset + place}`,
-  });
+  throw new Fault('notFinite', { file: tensor.file, tensor: tensor.name }, values[place], offset + place);
 }
 
 /**
  * @param offset of the first value in the tensor; undefined where the values are made of it by batch normalisation
  * @returns the greatest magnitude
- * @throws WeightsError for a value beyond float16's range, as an infinity would take the place of it
+ * @throws Fault for a value beyond float16's range, as an infinity would take the place of it
  */
 export function checkFloat16(values: Float32Array, { file, name }: TensorInfo, offset?: number): number {
   let greatest = 0;
   for (let i = 0; i < values.length; i++) greatest = Math.max(greatest, Math.abs(values[i]));
   if (greatest < FLOAT16_OVERFLOW) return greatest;
   const place = values.findIndex((value) => Math.abs(value) >= FLOAT16_OVERFLOW);
-  const what = offset === undefined ? 'a tensor times the scale of its batch normalisation' : 'a tensor';
-  throw new WeightsError(`${what} holds a value that float16 cannot hold; load the model with the precision 'f32'`, {
-    file,
-    tensor: name,
-    expected: 'numbers from -65504 to 65504',
-    found: offset === undefined ? `${values[place]}` : `${values[place]} at element ${offset + place}`,
-  });
+  throw new Fault(
+    'beyondFloat16',
+    { file, tensor: name },
+    values[place],
+    offset === undefined ? offset : offset + place,
+  );
 }

@@ -4,8 +4,9 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { WeightsCache } from '../weights/cache.ts';
+import { findWeights } from '../weights/chosen-files.ts';
 import { fetchStore, resolveUrl } from '../weights/fetch-store.ts';
-import { type ByteSource, type ByteStore, findWeights } from '../weights/store.ts';
+import type { ByteSource, ByteStore } from '../weights/store.ts';
 import { cacheFolder } from './cache-folder.ts';
 
 const CHUNK_BYTES = 1 << 20;

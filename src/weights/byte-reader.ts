@@ -1,4 +1,5 @@
 import { AbortError, WeightsError } from '../errors.ts';
+import { Fault } from './fault.ts';
 import { WEB_PAGE } from './fetch-store.ts';
 import { checksumOf, StreamedSha256 } from './sha256.ts';
 import type { ByteSource, ByteStore } from './store.ts';
@@ -19,7 +20,7 @@ const OPEN_AHEAD_BYTES = 8 << 20;
 
 /**
  * Reads files one after the other, in whatever chunks they come, hashes what it reads, and holds each file to the size and
- * the SHA-256 that it must have. Only one chunk is held. Every failure is a WeightsError that names the file, or an
+ * the SHA-256 that it must have. Only one chunk is held. Every failure is a Fault or a WeightsError that names the file, or an
  * AbortError.
  */
 export class ByteReader {
@@ -108,14 +109,7 @@ export class ByteReader {
   /** Exactly the next `length` bytes. Memory grows with what comes, not with what is asked for. */
   async readExactly(length: number, what: string, tensor?: string): Promise<Uint8Array> {
     const bytes = await this.readUpTo(length, tensor);
-    if (bytes.length < length) {
-      throw new WeightsError(`the file ends within ${what}`, {
-        file: this.file,
-        tensor,
-        expected: `${length} bytes`,
-        found: `${bytes.length} bytes`,
-      });
-    }
+    if (bytes.length < length) throw new Fault('endsWithin', what, this.file, tensor, length, bytes.length);
     return bytes;
   }
 
@@ -216,13 +210,8 @@ export class ByteReader {
     await this.#hash.update(checksumLines([sha256]));
   }
 
-  #wrongFile(what: string, expected: string, found: string, tensor: string | undefined): WeightsError {
-    return new WeightsError(`the file has another ${what} than its index says`, {
-      file: this.file,
-      tensor,
-      expected,
-      found,
-    });
+  #wrongFile(what: string, expected: string, found: string, tensor: string | undefined): Fault {
+    return new Fault('otherThanIndex', what, this.file, tensor, expected, found);
   }
 
   #openAhead(): void {
@@ -235,13 +224,8 @@ export class ByteReader {
   /** What comes in place of weights when an address is wrong, said in its own words rather than as a broken file. */
   #refuseOtherContent(firstChunk: Uint8Array, tensor: string | undefined): void {
     const start = new TextDecoder().decode(firstChunk.subarray(0, 64));
-    const isPage = /^\s*<(!doctype|html)\b/i.test(start);
-    const isPointer = start.startsWith('version https://git-lfs');
-    if (!isPage && !isPointer) return;
-    throw new WeightsError(isPage ? WEB_PAGE : 'a Git LFS pointer instead of weights; run git lfs pull', {
-      file: this.file,
-      tensor,
-    });
+    if (/^\s*<(!doctype|html)\b/i.test(start)) throw new WeightsError(WEB_PAGE, { file: this.file, tensor });
+    if (start.startsWith('version https://git-lfs')) throw new Fault('pointer', this.file, tensor);
   }
 
   async #attempt<T>(tensor: string | undefined, work: () => Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@
 import { WeightsError } from '../errors.ts';
 import type { ByteReader } from './byte-reader.ts';
 import type { CachingStore } from './caching-store.ts';
+import { Fault } from './fault.ts';
 import type { ByteStore } from './store.ts';
 
 /** A store that can forget what it kept; without a cache there is nothing to forget. */
@@ -13,5 +14,6 @@ export type Store = ByteStore & Partial<Pick<CachingStore, 'evict'>>;
  */
 export async function forgetIfBroken(error: unknown, reader: ByteReader, store: Store): Promise<void> {
   await reader.close();
-  if (error instanceof WeightsError && !reader.transferFailed) await store.evict?.(reader.checkedLocation);
+  const isBroken = error instanceof Fault || error instanceof WeightsError;
+  if (isBroken && !reader.transferFailed) await store.evict?.(reader.checkedLocation);
 }

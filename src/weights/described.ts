@@ -2,6 +2,7 @@
 import { WeightsError } from '../errors.ts';
 import { ByteReader, checksumOfShards, displayName } from './byte-reader.ts';
 import { forgetIfBroken, type Store } from './checked-store.ts';
+import { Fault } from './fault.ts';
 import { MAX_HEADER_BYTES, type TensorGroup, type WeightsLayout } from './layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import { type DescribedModel, isShardIndex, parseShardIndex, type ShardIndex } from './shard-index.ts';
@@ -94,5 +95,5 @@ async function refuseOtherShards(
   const sha256s = groups.flatMap(({ shard }) => shard?.sha256 ?? []);
   if (expected === undefined || sha256s.length < groups.length) return;
   const found = await checksumOfShards(sha256s);
-  if (found !== expected) throw new WeightsError('the checksum is wrong', { file, expected, found });
+  if (found !== expected) throw new Fault('wrongChecksum', file, expected, found);
 }

@@ -1,5 +1,5 @@
 /** What both file formats come down to: which tensors lie where, in which files, stored how. */
-import { WeightsError } from '../errors.ts';
+import { Fault } from './fault.ts';
 
 /** Number formats that weights are stored in. The integers are quantised, with a scale and a min for each tensor. */
 export type WeightsDtype = 'float32' | 'float16' | 'bfloat16' | 'uint8' | 'uint16';
@@ -64,46 +64,12 @@ export function tensorExtent(
 ): { shape: readonly number[]; elementCount: number; byteLength: number } {
   const isSize = (size: unknown) => Number.isSafeInteger(size) && (size as number) >= 0;
   if (!Array.isArray(shape) || !shape.every(isSize)) {
-    throw new WeightsError('the shape is not a list of sizes', {
-      ...at,
-      expected: 'whole numbers of at least 0',
-      found: excerpt(shape),
-    });
+    throw new Fault('noShape', at, shape);
   }
   const elementCount = shape.reduce((product: number, size: number) => product * size, 1);
   const byteLength = elementCount * bytesPerElement;
   if (!Number.isSafeInteger(byteLength)) {
-    throw new WeightsError('the shape is impossibly large', { ...at, found: excerpt(shape) });
+    throw new Fault('shapeTooLarge', at, shape);
   }
   return { shape, elementCount, byteLength };
-}
-
-/** A JSON value as a message shows it, cut to a readable length. */
-export function excerpt(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/**
- * Where a shard is that a description of weights names.
- *
- * @param path as the description has it
- * @param file the description's name in messages
- * @param resolve turns the path into what the store opens; throws where that cannot be done
- */
-export function resolveShard(path: unknown, file: string, resolve: (path: string) => string): string {
-  // A description from the web must not point at another server, nor at the disk of whoever loads it.
-  if (typeof path !== 'string' || path === '' || /^([a-z][a-z0-9+.-]*:|[/\\])/i.test(path)) {
-    const name = file.slice(file.lastIndexOf('/') + 1);
-    throw new WeightsError(`a shard path is not relative to ${name}`, { file, found: excerpt(path) });
-  }
-  try {
-    return resolve(path);
-  } catch (cause) {
-    throw new WeightsError(`the shard ${path} cannot be found from here`, { file }, { cause });
-  }
 }

@@ -2,17 +2,10 @@
  * The safetensors format: 8 bytes with the header's length, the header in JSON, then the tensors' bytes.
  * https://huggingface.co/docs/safetensors/index#format
  */
-import { WeightsError } from '../errors.ts';
 import { type ByteReader, displayName } from './byte-reader.ts';
-import {
-  type Encoding,
-  excerpt,
-  isRecord,
-  MAX_HEADER_BYTES,
-  type StoredTensor,
-  type TensorGroup,
-  tensorExtent,
-} from './layout.ts';
+import { Fault } from './fault.ts';
+import { isRecord } from './json-values.ts';
+import { type Encoding, MAX_HEADER_BYTES, type StoredTensor, type TensorGroup, tensorExtent } from './layout.ts';
 
 const LENGTH_BYTES = 8;
 
@@ -47,7 +40,7 @@ interface PlacedTensor extends StoredTensor {
  *
  * @param location the file, as the store takes it
  * @param tensor what is looked for, for messages
- * @throws WeightsError for whatever is wrong with the header.
+ * @throws Fault for whatever is wrong with the header, WeightsError
  */
 export async function readSafetensorsHeader(
   reader: ByteReader,
@@ -62,12 +55,8 @@ export async function readSafetensorsHeader(
   const expectedSize = headerBytes + (tensors.at(-1)?.end ?? 0);
   if (reader.size !== undefined && reader.size !== expectedSize) {
     const truncated = tensors.find((tensor) => headerBytes + tensor.end > reader.size!);
-    throw new WeightsError(truncated ? 'the file is truncated' : 'the file goes on after the last tensor', {
-      file,
-      tensor: truncated?.name,
-      expected: `${expectedSize} bytes`,
-      found: `${reader.size} bytes`,
-    });
+    if (truncated) throw new Fault('truncated', file, truncated.name, expectedSize, 1, reader.size);
+    throw new Fault('goesOn', file, expectedSize, 1, reader.size);
   }
   return { files: [location], headerBytes, tensors };
 }
@@ -75,19 +64,10 @@ export async function readSafetensorsHeader(
 async function readHeaderLength(reader: ByteReader, tensor: string | undefined): Promise<number> {
   const bytes = await reader.readExactly(LENGTH_BYTES, "the header's length", tensor);
   const length = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
-  if (length > MAX_HEADER_BYTES) {
-    throw new WeightsError('not a safetensors file: the header is too long', {
-      file: reader.file,
-      expected: `at most ${MAX_HEADER_BYTES} bytes`,
-      found: `${length} bytes`,
-    });
-  }
-  if (reader.size !== undefined && Number(length) > reader.size - LENGTH_BYTES) {
-    throw new WeightsError('the file ends within the header', {
-      file: reader.file,
-      expected: `${Number(length) + LENGTH_BYTES} bytes or more`,
-      found: `${reader.size} bytes`,
-    });
+  if (length > MAX_HEADER_BYTES) throw new Fault('headerTooLong', reader.file, MAX_HEADER_BYTES, length);
+  const least = LENGTH_BYTES + Number(length);
+  if (reader.size !== undefined && reader.size < least) {
+    throw new Fault('endsWithinHeader', reader.file, least, reader.size);
   }
   return Number(length);
 }
@@ -99,15 +79,11 @@ function parseHeader(bytes: Uint8Array, file: string): [name: string, entry: unk
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     header = JSON.parse(text);
   } catch (cause) {
-    throw new WeightsError('the safetensors header is not JSON', { file }, { cause });
+    throw new Fault('headerNotJson', file, cause);
   }
-  if (!isRecord(header)) {
-    throw new WeightsError('the safetensors header is not a JSON object', { file, found: excerpt(header) });
-  }
+  if (!isRecord(header)) throw new Fault('headerNoObject', file, header);
   const twice = findRepeatedKey(text);
-  if (twice !== undefined) {
-    throw new WeightsError(`the safetensors header has ${excerpt(twice.key)} twice`, { file, tensor: twice.tensor });
-  }
+  if (twice !== undefined) throw new Fault('twice', file, twice.key, twice.tensor);
   return Object.entries(header).filter(([name]) => name !== '__metadata__');
 }
 
@@ -141,12 +117,7 @@ function placeTensors(entries: [name: string, entry: unknown][], file: string): 
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let end = 0;
   for (const tensor of tensors) {
-    if (tensor.begin !== end) {
-      throw new WeightsError(
-        tensor.begin < end ? "the tensor's bytes overlap another tensor's" : "unused bytes before the tensor's",
-        { file, tensor: tensor.name, expected: `data_offsets from ${end}`, found: `from ${tensor.begin}` },
-      );
-    }
+    if (tensor.begin !== end) throw new Fault('misplaced', file, tensor.name, end, tensor.begin);
     end = tensor.end;
   }
   return tensors;
@@ -154,33 +125,21 @@ function placeTensors(entries: [name: string, entry: unknown][], file: string): 
 
 function checkTensor(name: string, entry: unknown, file: string): PlacedTensor {
   const at = { file, tensor: name };
-  if (!isRecord(entry)) {
-    throw new WeightsError('the header entry is not an object', { ...at, found: excerpt(entry) });
-  }
+  if (!isRecord(entry)) throw new Fault('entryNoObject', at, entry);
   const { dtype, data_offsets: offsets } = entry;
   const float = typeof dtype === 'string' && Object.hasOwn(FLOATS, dtype) ? FLOATS[dtype] : undefined;
   const integerBytes =
     typeof dtype === 'string' && Object.hasOwn(INTEGER_BYTES, dtype) ? INTEGER_BYTES[dtype] : undefined;
   const bytesPerElement = float?.bytes ?? integerBytes;
-  if (bytesPerElement === undefined) {
-    throw new WeightsError('the dtype cannot be read', { ...at, expected: 'F32, F16 or BF16', found: excerpt(dtype) });
-  }
+  if (bytesPerElement === undefined) throw new Fault('dtypeUnknown', at, dtype);
   const extent = tensorExtent(entry.shape, bytesPerElement, at);
   const isOffset = (offset: unknown) => Number.isSafeInteger(offset) && (offset as number) >= 0;
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isOffset) || offsets[0] > offsets[1]) {
-    throw new WeightsError('data_offsets is not a byte range', {
-      ...at,
-      expected: '[begin, end], begin ≤ end',
-      found: excerpt(offsets),
-    });
+    throw new Fault('noByteRange', at, offsets);
   }
   const [begin, end] = offsets as [number, number];
   if (end - begin !== extent.byteLength) {
-    throw new WeightsError('data_offsets does not fit shape and dtype', {
-      ...at,
-      expected: `${extent.byteLength} bytes for ${dtype} ${excerpt(entry.shape)}`,
-      found: `${end - begin} bytes`,
-    });
+    throw new Fault('otherByteLength', at, extent.byteLength, dtype, entry.shape, end - begin);
   }
   return { name, ...extent, encoding: float?.encoding, dtype: dtype as string, begin, end };
 }

@@ -4,16 +4,10 @@
  * `metadata.gradcam`, see docs/weights.md.
  */
 import { WeightsError } from '../errors.ts';
-import {
-  type Encoding,
-  excerpt,
-  isRecord,
-  resolveShard,
-  type StoredTensor,
-  type TensorGroup,
-  tensorExtent,
-} from './layout.ts';
+import { excerpt, isRecord } from './json-values.ts';
+import { type Encoding, type StoredTensor, type TensorGroup, tensorExtent } from './layout.ts';
 import { FLOATS } from './safetensors.ts';
+import { resolveShard } from './shard-path.ts';
 
 /** The version of `metadata.gradcam` that is written and read here. */
 export const INDEX_VERSION = 1;

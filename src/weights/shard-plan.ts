@@ -1,7 +1,7 @@
 /** Which tensor goes into which file of a conversion, and where: known before the first byte is read. */
 import { WeightsError } from '../errors.ts';
 import { STORED_BYTES, type StoredDtype } from './encode.ts';
-import { excerpt } from './layout.ts';
+import { excerpt } from './json-values.ts';
 
 export interface TensorToStore {
   readonly name: string;

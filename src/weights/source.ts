@@ -2,7 +2,7 @@
  * Reading weights: from a location to pieces of named tensors, in the story's order. Whatever is wrong with the
  * files is a WeightsError that names the file, and the tensor where there is one.
  */
-import { OptionError, throwIfAborted, WeightsError } from '../errors.ts';
+import { OptionError, throwIfAborted } from '../errors.ts';
 import { onDemand } from '../on-demand.ts';
 import { checkOptionNames, type OptionNames } from '../option-names.ts';
 import { asWeightsError, ByteReader, displayName } from './byte-reader.ts';
@@ -10,11 +10,12 @@ import type { WeightsCache } from './cache.ts';
 import { forgetIfBroken, type Store } from './checked-store.ts';
 import { BYTES_PER_ELEMENT, decode } from './decode.ts';
 import { downloads } from './downloads.ts';
+import { Fault, inWords } from './fault.ts';
 import { fetchStore } from './fetch-store.ts';
 import type { Encoding, WeightsLayout } from './layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import type { DescribedModel } from './shard-index.ts';
-import { type ByteStore, fileListStore } from './store.ts';
+import type { ByteStore } from './store.ts';
 import { filesToRead, streamTensors, totalBytes } from './stream.ts';
 
 export type { CacheWriter, WeightsCache } from './cache.ts';
@@ -163,7 +164,7 @@ export async function openWeights(location: WeightsLocation, options: OpenWeight
     throw new OptionError('checksum', checksum, "'sha256-' and 64 lower-case hexadecimal digits");
   }
   throwIfAborted(signal);
-  const store = chooseStore(location, options);
+  const store = await chooseStore(location, options);
   const file = await locate(store, location);
   const origin = displayName(file);
   const toRead = { location: file, estimatedBytes: Infinity, mayChange: isIndexName(file) };
@@ -179,12 +180,13 @@ export async function openWeights(location: WeightsLocation, options: OpenWeight
     return new OpenedWeights({ store, origin, layout, model, options });
   } catch (error) {
     await forgetIfBroken(error, reader, store);
-    throw error;
+    throw await inWords(error);
   }
 }
 
-function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): Store {
+async function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): Promise<Store> {
   if (typeof location === 'object' && !(location instanceof URL)) {
+    const { fileListStore } = await onDemand('what reads files', () => import('./chosen-files.ts'));
     return fileListStore(location instanceof File ? [location] : location);
   }
   return downloads(options.store ?? fetchStore(), options.cache, options.checksum);
@@ -280,7 +282,7 @@ class OpenedWeights implements WeightsFile {
       this.#checksum = this.#verified(`sha256-${await reader.sha256()}`);
     } catch (error) {
       await forgetIfBroken(error, reader, this.#store);
-      throw error;
+      throw await inWords(error);
     } finally {
       await reader.close();
     }
@@ -298,7 +300,7 @@ class OpenedWeights implements WeightsFile {
   #verified(checksum: string): string {
     const expected = this.#options.checksum;
     if (expected !== undefined && checksum !== expected) {
-      throw new WeightsError('the checksum is wrong', { file: this.origin, expected, found: checksum });
+      throw new Fault('wrongChecksum', this.origin, expected, checksum);
     }
     return checksum;
   }

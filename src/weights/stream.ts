@@ -1,7 +1,7 @@
 /** From the files of a layout to the tensors in them, a chunk at a time. */
-import { WeightsError } from '../errors.ts';
 import { type ByteReader, displayName, type FileToRead } from './byte-reader.ts';
 import { PieceCutter } from './decode.ts';
+import { Fault } from './fault.ts';
 import type { StoredTensor, TensorGroup, WeightsLayout } from './layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 
@@ -39,7 +39,7 @@ export function filesToRead(layout: WeightsLayout): FileToRead[] {
  *
  * @param reader of `filesToRead(layout)`, at the beginning of the first
  * @param behindHeader whether it stands behind that one's header already
- * @throws WeightsError where a file holds fewer or more bytes than its tensors need.
+ * @throws Fault where a file holds fewer or more bytes than its tensors need.
  */
 export async function* streamTensors(
   reader: ByteReader,
@@ -66,11 +66,7 @@ export async function* streamTensors(
       }
     }
     if ((await reader.read(1, run.endFile)) !== undefined) {
-      throw new WeightsError('the file goes on after the last tensor', {
-        file: reader.file,
-        expected: `${run.byteLength} bytes${together(run)}`,
-        found: 'more',
-      });
+      throw new Fault('goesOn', reader.file, run.byteLength, run.files.length);
     }
   }
 }
@@ -101,12 +97,7 @@ async function readOverHeader(
   return inOrder;
 
   function refuse(tensor: StoredTensor | undefined, expected: string, found: string): never {
-    throw new WeightsError('the file does not hold what its index says, or it has changed', {
-      file: displayName(location!),
-      tensor: tensor?.name,
-      expected,
-      found,
-    });
+    throw new Fault('notAsIndexed', displayName(location!), tensor?.name, expected, found);
   }
 }
 
@@ -133,19 +124,10 @@ function fileRuns(layout: WeightsLayout): FileRun[] {
  * The error for files that end too early. Shards are cut to one size, the last one excepted: one that is shorter than
  * the others is at fault, else the last.
  */
-function truncation(reader: ByteReader, run: FileRun, tensor: string): WeightsError {
+function truncation(reader: ByteReader, run: FileRun, tensor: string): Fault {
   const lengths = reader.fileBytes.slice(run.firstFile, run.endFile);
   const longest = Math.max(...lengths);
   const short = lengths.slice(0, -1).findIndex((length) => length < longest);
   const found = lengths.reduce((sum, length) => sum + length, 0);
-  return new WeightsError('the file is truncated', {
-    file: displayName(run.files.at(short)!),
-    tensor,
-    expected: `${run.byteLength} bytes${together(run)}`,
-    found: `${found} bytes`,
-  });
-}
-
-function together(run: FileRun): string {
-  return run.files.length > 1 ? ` in ${run.files.length} shards together` : '';
+  return new Fault('truncated', displayName(run.files.at(short)!), tensor, run.byteLength, run.files.length, found);
 }

@@ -3,8 +3,10 @@
  * bytes when joined, and the tensors that fill it.
  */
 import { WeightsError } from '../errors.ts';
+import { excerpt, isRecord } from './json-values.ts';
 import type { TensorGroup, WeightsLayout } from './layout.ts';
-import { type Encoding, excerpt, isRecord, resolveShard, type StoredTensor, tensorExtent } from './layout.ts';
+import { type Encoding, type StoredTensor, tensorExtent } from './layout.ts';
+import { resolveShard } from './shard-path.ts';
 
 /** Bytes per element, with quantised and plain tensors alike. */
 const BYTES: Record<string, number> = { float32: 4, float16: 2, uint8: 1, uint16: 2, int32: 4, bool: 1 };
