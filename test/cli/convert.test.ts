@@ -64,7 +64,7 @@ describe('converted weights of the built-in model', () => {
     const server = await serve(Object.fromEntries(files));
     const remote = await explainScene('remote', '--weights', `${server.url}u8/`);
     await server.close();
-    expect(remote.code).toBe(0);
+    expect(remote).toMatchObject({ code: 0, stderr: '' });
     expect(mapOf('remote')).toEqual(mapOf('local'));
     expect(JSON.parse(remote.stdout).model.weights.checksum).toBe(record.model.weights.checksum);
   });

@@ -68,7 +68,8 @@ function answer(response: ServerResponse, { headers: request }: IncomingMessage)
   response.writeHead(isPart ? 206 : 200, headers);
   const cut = site.cuts.length > 1 ? site.cuts.shift() : site.cuts[0];
   if (cut === undefined) response.end(body);
-  else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), 20));
+  // A busy machine takes a while to read what has come.
+  else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), 60));
 }
 
 /** Where each request began. */
