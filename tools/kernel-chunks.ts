@@ -3,7 +3,8 @@
  * All others are needed for nearly every first map, and are part of the library's own module.
  */
 const ON_DEMAND = {
-  'kernels-implicit-gemm': ['ops/conv2d.implicit-gemm', 'ops/conv2d.magnitude'],
+  'kernels-implicit-gemm': ['ops/conv2d.implicit-gemm'],
+  'kernels-half': ['ops/conv2d.magnitude'],
   'kernels-winograd': ['lib/winograd', 'ops/conv2d.winograd-'],
   'kernels-broadcast': ['ops/conv2d.broadcast'],
   'kernels-register-tile': ['ops/conv2d.register-tile'],
