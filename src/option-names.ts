@@ -15,8 +15,10 @@ export function checkOptionNames<Options>(call: string, options: Options, known:
   }
   const names = Object.keys(known);
   for (const [name, value] of Object.entries(options)) {
-    if (!names.includes(name))
-      throw new OptionError(name, value, `${nearest(name, names)}; ${call} takes ${names.join(', ')}`);
+    if (!names.includes(name)) {
+      const near = nearest(name, names);
+      throw new OptionError(name, value, `${near ?? 'nothing of that name'}; ${call} takes ${names.join(', ')}`);
+    }
     if (value === null) throw new OptionError(name, value, 'a value, or undefined for the default');
     if (value !== undefined) checkCallOption(name, value);
   }
@@ -32,14 +34,15 @@ function checkCallOption(name: string, value: unknown): void {
 
 /** What to add to a list of names that a value is none of: the name that was meant, if one looks like it. */
 export function nearMiss(value: unknown, names: readonly string[]): string {
-  if (typeof value !== 'string') return '';
-  const name = nearest(value, names);
-  return editDistance(value.toLowerCase(), name) < value.length / 2 ? `; the nearest is ${name}` : '';
+  const near = typeof value === 'string' ? nearest(value, names) : undefined;
+  return near === undefined ? '' : `; the nearest is ${near}`;
 }
 
-function nearest(name: string, names: readonly string[]): string {
+/** The most similar, unless half of the letters are others. */
+function nearest(name: string, names: readonly string[]): string | undefined {
   const distances = names.map((other) => editDistance(name.toLowerCase(), other.toLowerCase()));
-  return names[distances.indexOf(Math.min(...distances))];
+  const least = Math.min(...distances);
+  return least < name.length / 2 ? names[distances.indexOf(least)] : undefined;
 }
 
 /** Letters to insert, delete or replace (Levenshtein 1966). */

@@ -24,9 +24,10 @@ describe('checkOptionNames', () => {
     ['nSample', 'nSamples'],
     ['NSAMPLES', 'nSamples'],
     ['std_dev', 'stdDev'],
-    ['sigma', 'seed'],
+    ['sigma', 'nothing of that name'],
+    ['tolerance', 'nothing of that name'],
     ['sampleWeight', 'sampleWeights'],
-  ])('names the nearest to %s', (name, suggested) => {
+  ])('names the nearest to %s, if one is near', (name, suggested) => {
     const error = errorOf({ seed: 1, [name]: 5 });
     expect([error.option, error.value]).toEqual([name, 5]);
     expect(error.message).toBe(

@@ -95,6 +95,7 @@ export class Engine extends EventTarget {
       this.#break = (error) => {
         this.#failure ??= error;
         reject(error);
+        this.#worker?.terminate();
       };
     });
     this.#broken.catch(() => {}); // every call has it too
@@ -227,9 +228,8 @@ export class Engine extends EventTarget {
   /** Ends the worker and frees the device. Calls under way end with a DisposedError. */
   dispose(): void {
     if (this.#failure) return;
-    this.#break(new DisposedError('the engine was disposed: start another one'));
     this.#api?.[releaseProxy]();
-    this.#worker?.terminate();
+    this.#break(new DisposedError('the engine was disposed: start another one'));
   }
 
   #hear(event: EngineEvent): void {

@@ -566,7 +566,18 @@ describe('the engine', () => {
     'says where WebGPU or its own worker is missing',
     async () => {
       const found = await page.run(async ({ element, next, partText }) => {
-        const start = (path: string) => element.Engine.start({ worker: () => new Worker(path, { type: 'module' }) });
+        const ended: string[] = [];
+        const start = (path: string) =>
+          element.Engine.start({
+            worker() {
+              const worker = new Worker(path, { type: 'module' });
+              worker.terminate = () => {
+                ended.push(path);
+                Worker.prototype.terminate.call(worker);
+              };
+              return worker;
+            },
+          });
         const said: string[][] = [];
         for (const path of ['/no-webgpu-worker.js', '/no-worker.js']) {
           const view = document.createElement('gradcam-view');
@@ -576,9 +587,10 @@ describe('the engine', () => {
           said.push([error.constructor.name, error.code, partText(view, 'message')]);
           view.remove();
         }
-        return said;
+        return { said, ended };
       });
-      expect(found).toEqual([
+      expect(found.ended).toEqual(['/no-worker.js']);
+      expect(found.said).toEqual([
         ['GpuUnavailableError', 'gpu-unavailable', expect.stringMatching(/^WebGPU is missing here/)],
         ['EngineError', 'engine', expect.stringMatching(/did not start: element-worker\.js must lie beside/)],
       ]);
