@@ -10,7 +10,7 @@ import {
 } from '../ops/conv2d.ts';
 import { toFloat16 } from '../weights/float16.ts';
 import type { Conv2dNode, Convention } from './graph.ts';
-import { findTensor, kernelShapes, type LayerLoad, type TensorSink, tensorOf } from './layer-tensors.ts';
+import { kernelShapes, type LayerLoad, type TensorSink, tensorOf } from './layer-tensors.ts';
 import { convShape } from './shapes.ts';
 import { checkFloat16 } from './tensor-values.ts';
 
@@ -20,13 +20,18 @@ export interface ConvParameters {
   readonly bias: BufferSlice;
 }
 
-/** torch's and Keras's ε of batch normalisation. */
-const BATCH_NORM_EPSILON: Record<Convention, number> = { torch: 1e-5, keras: 1e-3 };
+/** It is loaded for networks that have any. */
+export type BatchNormClass = typeof import('./batch-norm.ts').BatchNorm;
 
-/** Makes room for a layer on the GPU, and the sinks that fill it. */
+/**
+ * Makes room for a layer on the GPU, and the sinks that fill it.
+ *
+ * @param BatchNorm for a layer that has it
+ */
 export function convSinks(
   { gpu, graph, convention, precision, file, create }: LayerLoad,
   node: Conv2dNode,
+  BatchNorm?: BatchNormClass,
 ): { held: ConvParameters; sinks: ReadonlyMap<string, TensorSink> } {
   const shape = convShape(graph, node);
   const { inChannels, outChannels, kernel } = shape;
@@ -39,7 +44,8 @@ export function convSinks(
   };
   const packedAt = packedPlace(shape, convention);
   const biasValues = new Float32Array(outChannels);
-  const norm = node.batchNorm ? new BatchNorm(outChannels, BATCH_NORM_EPSILON[convention]) : undefined;
+  if (node.batchNorm && !BatchNorm) throw new Error(`batch normalisation is not loaded for ${node.name}`);
+  const norm = node.batchNorm && BatchNorm && new BatchNorm(outChannels, convention);
   let packed: Float32Array<ArrayBuffer> | undefined;
   const upload = () => {
     if (!packed) return;
@@ -48,7 +54,7 @@ export function convSinks(
   };
   const finish = () => {
     if (packed && norm) {
-      norm.fold(packed, biasValues, (o) => channelIndices(shape, o));
+      norm.fold(shape, packed, biasValues);
       if (dtype === 'float16') held.weights.greatest = checkFloat16(packed, file.tensors.get(kernelTensor)!);
     }
     upload();
@@ -77,15 +83,7 @@ export function convSinks(
       write: ({ offset, values }) => biasValues.set(values, offset),
     });
   }
-  if (norm) {
-    const names = node.batchNorm ?? [];
-    for (const part of BATCH_NORM_PARTS) {
-      sinks.set(findTensor(file, names, BATCH_NORM_SUFFIX[convention][part]), {
-        shapes: [[outChannels]],
-        write: ({ offset, values }) => norm[part].set(values, offset),
-      });
-    }
-  }
+  for (const [tensor, sink] of norm?.sinks(file, node.batchNorm ?? []) ?? []) sinks.set(tensor, sink);
   return { held, sinks };
 }
 
@@ -104,48 +102,4 @@ function packedPlace(shape: Conv2dShape, convention: Convention): (element: numb
     const it = e % (inChannels * taps);
     return packedIndex(shape, Math.floor(e / (inChannels * taps)), Math.floor(it / taps), it % taps);
   };
-}
-
-const BATCH_NORM_PARTS = ['gamma', 'beta', 'mean', 'variance'] as const;
-type BatchNormPart = (typeof BATCH_NORM_PARTS)[number];
-const BATCH_NORM_SUFFIX: Record<Convention, Record<BatchNormPart, readonly string[]>> = {
-  keras: {
-    gamma: ['/gamma', '.gamma'],
-    beta: ['/beta', '.beta'],
-    mean: ['/moving_mean', '.moving_mean'],
-    variance: ['/moving_variance', '.moving_variance'],
-  },
-  torch: { gamma: ['.weight'], beta: ['.bias'], mean: ['.running_mean'], variance: ['.running_var'] },
-};
-
-/** Batch normalisation in inference is a scale and a shift per channel, which the convolution before it can take over. */
-class BatchNorm implements Record<BatchNormPart, Float32Array> {
-  readonly gamma: Float32Array;
-  readonly beta: Float32Array;
-  readonly mean: Float32Array;
-  readonly variance: Float32Array;
-  readonly #epsilon: number;
-
-  constructor(channels: number, epsilon: number) {
-    this.gamma = new Float32Array(channels);
-    this.beta = new Float32Array(channels);
-    this.mean = new Float32Array(channels);
-    this.variance = new Float32Array(channels);
-    this.#epsilon = epsilon;
-  }
-
-  /** γ (w·x + b - μ) / √(σ² + ε) + β = (s w)·x + s (b - μ) + β with s = γ / √(σ² + ε). */
-  fold(weights: Float32Array, bias: Float32Array, indices: (channel: number) => Iterable<number>): void {
-    for (let o = 0; o < bias.length; o++) {
-      const scale = this.gamma[o] / Math.sqrt(this.variance[o] + this.#epsilon);
-      for (const i of indices(o)) weights[i] *= scale;
-      bias[o] = scale * (bias[o] - this.mean[o]) + this.beta[o];
-    }
-  }
-}
-
-function* channelIndices(shape: Conv2dShape, outChannel: number): Generator<number> {
-  for (let i = 0; i < shape.inChannels; i++) {
-    for (let t = 0; t < shape.kernel ** 2; t++) yield packedIndex(shape, outChannel, i, t);
-  }
 }

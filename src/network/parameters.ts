@@ -2,12 +2,13 @@
 import { checkedPrecision } from '../checked-precision.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { onDemand } from '../on-demand.ts';
 import { type PackedWeights, weightsDtype } from '../ops/conv2d.ts';
 import { convertWeights, formBytes, type WeightsForm } from '../ops/conv2d.variants.ts';
 import type { Precision } from '../precision.ts';
 import { inWords } from '../weights/fault.ts';
 import type { LoadProgress, WeightsFile } from '../weights/source.ts';
-import { type ConvParameters, convSinks } from './conv-weights.ts';
+import { type BatchNormClass, type ConvParameters, convSinks } from './conv-weights.ts';
 import { type DenseParameters, denseSinks } from './dense-weights.ts';
 import type { Conv2dNode, Convention, Graph } from './graph.ts';
 import { checkTensors, detectConvention, type LayerLoad, type TensorSink } from './layer-tensors.ts';
@@ -137,7 +138,9 @@ export class Parameters {
   }
 
   async #fill(file: WeightsFile, { onProgress, signal }: LoadOptions): Promise<void> {
-    const sinks = await this.gpu.guard(async () => this.#sinks(file));
+    const hasNorms = this.#graph.nodes.some((node) => node.op === 'conv2d' && node.batchNorm);
+    const norms = hasNorms && (await onDemand('what folds batch normalisation', () => import('./batch-norm.ts')));
+    const sinks = await this.gpu.guard(async () => this.#sinks(file, norms ? norms.BatchNorm : undefined));
     checkTensors(sinks, file);
     const wanted = (name: string) => sinks.has(name);
     let waiting = 0;
@@ -156,7 +159,7 @@ export class Parameters {
   }
 
   /** Where each tensor of the file goes. */
-  #sinks(file: WeightsFile): Map<string, TensorSink> {
+  #sinks(file: WeightsFile, BatchNorm: BatchNormClass | undefined): Map<string, TensorSink> {
     const { gpu, convention, precision } = this;
     const create = (label: string, bytes: number) => this.#create(label, bytes);
     const load: LayerLoad = { gpu, graph: this.#graph, convention, precision, file, create };
@@ -166,7 +169,7 @@ export class Parameters {
     };
     for (const node of this.#graph.nodes) {
       if (node.op === 'conv2d') {
-        const { held, sinks } = convSinks(load, node);
+        const { held, sinks } = convSinks(load, node, BatchNorm);
         this.#convs.set(node.name, held);
         add(sinks);
       }
