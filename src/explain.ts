@@ -182,8 +182,8 @@ export async function* explainInBatches(
   const method = methodOf(common.method);
   const hasPath = takesPath(method);
   const [parts] = await Promise.all([loadParts(common), loadTunings(gpu)]);
-  const { masked, classes, byFunction, contrast } = parts;
-  const { plan, targets, target, rows } = planPass(model, asked, kernels);
+  const { masked, classes, byFunction, refusals } = parts;
+  const { plan, targets, target, rows } = await planPass(model, asked, kernels);
   const { batches } = plan;
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
@@ -224,9 +224,9 @@ export async function* explainInBatches(
         ...(i === 0 ? [...input.dispatches, ...sampleDispatches] : []),
         ...(masked && batch.masked ? masked.maskedDispatches(jobs, batch.masked) : forwardBatch(jobs, batch)),
       ];
-      if (i === 0 && contrast && common.contrast !== undefined) {
+      if (i === 0 && refusals && common.contrast !== undefined) {
         await run(dispatches.splice(0));
-        await contrast.refuseChosen(model, job, common.contrast);
+        await refusals.refuseChosenContrast(model, job, common.contrast);
       }
       if (classes) {
         // How many ways back there are depends on the logits.
@@ -307,7 +307,11 @@ interface Pass {
 }
 
 /** @throws OptionError, LimitError */
-function planPass(model: Model, asked: readonly ResolvedOptions[], kernels: ExplainOptions['kernels']): Pass {
+async function planPass(
+  model: Model,
+  asked: readonly ResolvedOptions[],
+  kernels: ExplainOptions['kernels'],
+): Promise<Pass> {
   const { gpu, graph } = model;
   const [common] = asked;
   const method = methodOf(common.method);
@@ -316,7 +320,7 @@ function planPass(model: Model, asked: readonly ResolvedOptions[], kernels: Expl
     place === 'input' ? graph.input.name : model.resolveLayer(layerName).name,
   );
   const [target, ...onTheWay] = graph.nodes.map(({ name }) => name).filter((name) => targets.includes(name));
-  checkDerivatives(graph, target, common);
+  await checkDerivatives(graph, target, common);
   const masked = masks && { from: masks === 'input' ? graph.input.name : target, count: graph.shape(target)[0] };
   // The baseline of a path is one more sample, of which only the score is wanted.
   const scoredOnly = takesPath(method) ? 1 : 0;

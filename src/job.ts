@@ -1,7 +1,6 @@
 /** One explanation on the GPU: what its batches share, from the buffers to the picture as the network takes it. */
 import { type Selection, uploadSelection, type WeightedMaps, weightsCells } from './cam/kept-maps.ts';
-import { type AnyMethod, methodName, methodOf } from './custom-method.ts';
-import { OptionError } from './errors.ts';
+import { type AnyMethod, methodOf } from './custom-method.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Workspace } from './gpu/workspace.ts';
@@ -15,6 +14,7 @@ import { elementsOf, type Graph } from './network/graph.ts';
 import type { Plan } from './network/plan.ts';
 import type { RunContext } from './network/run.ts';
 import type { Batch } from './network/split.ts';
+import { onDemand } from './on-demand.ts';
 import type { AttributionFactor } from './ops/attribution.ts';
 import { MOMENT_FLOATS } from './ops/moments.ts';
 import { inputRange } from './ops/noise.ts';
@@ -196,17 +196,16 @@ export function weightsLastGradient({
  *
  * @throws OptionError
  */
-export function checkDerivatives(graph: Graph, layer: string, { method }: Pick<ResolvedOptions, 'method'>): void {
-  if (!takesHigherDerivatives(method)) return;
-  const curved = graph.curvedAfter(layer);
+export async function checkDerivatives(
+  graph: Graph,
+  layer: string,
+  { method }: Pick<ResolvedOptions, 'method'>,
+): Promise<void> {
+  const curved = takesHigherDerivatives(method) ? graph.curvedAfter(layer) : undefined;
   if (!curved) return;
+  const { curvedBehind } = await onDemand('what refuses derivatives', () => import('./refusals.ts'));
   const others = METHODS.filter((name) => !takesHigherDerivatives(name));
-  throw new OptionError(
-    'method',
-    methodName(method),
-    `one without second and third derivatives (${others.join(', ')}): these are exact only where all layers behind the ` +
-      `explained one are piecewise linear, and behind ${layer} ${curved.name} (${curved.op}) is not`,
-  );
+  throw curvedBehind(layer, curved, method, others);
 }
 
 export function runContext(model: Model, plan: Plan, workspace: Workspace): RunContext {

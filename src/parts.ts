@@ -8,7 +8,7 @@ import type { ResolvedOptions } from './options.ts';
 export interface Parts extends JobParts {
   readonly masked?: typeof import('./masked-passes.ts');
   readonly classes?: typeof import('./class-passes.ts');
-  readonly contrast?: typeof import('./contrast.ts');
+  readonly refusals?: typeof import('./refusals.ts');
   readonly byFunction?: typeof import('./other-weights.ts').weighByFunction;
 }
 
@@ -19,7 +19,7 @@ const USUAL_WEIGHTS: readonly unknown[] = ['mean-gradient', 'alpha', 'gradient',
 export async function loadParts(options: ResolvedOptions): Promise<Parts> {
   const method = methodOf(options.method);
   const { place, weights, masks } = method;
-  const [scores, other, input, masked, classes, contrast] = await Promise.all([
+  const [scores, other, input, masked, classes, refusals] = await Promise.all([
     options.score !== 'exp' || (options.sampleWeights === 'score' && !takesPath(method))
       ? onDemand('other scores', () => import('./other-scores.ts'))
       : undefined,
@@ -32,7 +32,7 @@ export async function loadParts(options: ResolvedOptions): Promise<Parts> {
       ? onDemand('scores that are made of all classes', () => import('./class-passes.ts'))
       : undefined,
     options.contrast !== undefined && options.classIndex === undefined
-      ? onDemand('what checks the contrast', () => import('./contrast.ts'))
+      ? onDemand('what checks the contrast', () => import('./refusals.ts'))
       : undefined,
   ]);
   return {
@@ -42,6 +42,6 @@ export async function loadParts(options: ResolvedOptions): Promise<Parts> {
     atInput: input?.AT_INPUT,
     masked,
     classes,
-    contrast,
+    refusals,
   };
 }

@@ -24,7 +24,7 @@ const LEVELS = [
   ['checked-options.ts'],
   ['network', 'cam', 'image'],
   ['model.ts'],
-  ['explanation.ts'],
+  ['explanation.ts', 'refusals.ts'],
   ['job.ts', 'tune.ts', 'fusion.ts', 'difference.ts', 'presented-maps.ts'],
   [
     'fused-explanation.ts',
@@ -34,7 +34,6 @@ const LEVELS = [
     'other-scores.ts',
     'other-weights.ts',
     'kept-results.ts',
-    'contrast.ts',
     'several-passes.ts',
     'classify.ts',
   ],

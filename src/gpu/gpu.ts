@@ -3,7 +3,7 @@
 
 /** The GPU as the rest of the library sees it: a device, its pipelines, its buffers, and one way to run dispatches. */
 import { checkedPrecision } from '../checked-precision.ts';
-import { DeviceLostError, GpuUnavailableError, LimitError, throwIfAborted } from '../errors.ts';
+import { DeviceLostError, throwIfAborted } from '../errors.ts';
 import { onDemand } from '../on-demand.ts';
 import { checkOptionNames } from '../option-names.ts';
 import { HALF_FEATURE, type Precision } from '../precision.ts';
@@ -11,7 +11,7 @@ import { BufferPool, type BufferSlice, type BufferUse, type Purpose } from './bu
 import { type Dispatch, Encoder, Pace } from './encoder.ts';
 import { IdleWork } from './idle.ts';
 import type { Kernel } from './kernel.ts';
-import { type CompiledKernel, PipelineCache } from './pipelines.ts';
+import { type CompiledKernel, gpuFailures, PipelineCache } from './pipelines.ts';
 import { Tuner, type TunerOptions } from './tuner.ts';
 import { browserTuningStore } from './tuning-store.ts';
 
@@ -145,18 +145,11 @@ export class Gpu {
       forceVariant: true,
     });
     const gpu = options.gpu ?? (globalThis.navigator as Navigator | undefined)?.gpu;
-    if (!gpu && !options.adapter) {
-      throw new GpuUnavailableError(
-        'WebGPU is not available here: navigator.gpu is missing. Use a browser with WebGPU on a secure page (https or ' +
-          "localhost), Deno, or Node with requestNodeGpu() of 'gradcam-webgpu/node'.",
-      );
-    }
+    if (!gpu && !options.adapter) throw (await gpuFailures()).noWebGpu();
     const adapter =
       options.adapter ??
       (await gpu?.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }));
-    if (!adapter) {
-      throw new GpuUnavailableError('WebGPU found no adapter: no GPU driver that it accepts is installed or allowed.');
-    }
+    if (!adapter) throw (await gpuFailures()).noAdapter();
     const requiredLimits: Record<string, number> = {};
     if (options.limits !== 'default') {
       for (const name of RAISED_LIMITS) requiredLimits[name] = adapter.limits[name];
@@ -168,8 +161,7 @@ export class Gpu {
     try {
       device = await adapter.requestDevice({ label: 'gradcam-webgpu', requiredFeatures, requiredLimits });
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new GpuUnavailableError(`the adapter refused a device: ${reason}`, { cause });
+      throw (await gpuFailures()).refusedDevice(cause);
     }
     return new Gpu(device, adapter.info, true, options);
   }
@@ -346,12 +338,7 @@ export class Gpu {
     this.#throwIfLost(failure);
     if (memory) pool.destroyFrom(firstNew);
     if (failure) throw failure;
-    if (memory) {
-      throw new LimitError(
-        `the GPU is out of memory (${memory.message.trim()}); use fewer samples per dispatch with the option batch`,
-        { limit: 'memory', needed: this.memory.currentBytes, available: 0 },
-      );
-    }
+    if (memory) throw (await gpuFailures()).outOfMemory(memory, this.memory);
     const error = validation ?? internal;
     if (error) throw new Error(`the GPU refused a command: ${error.message}`);
     return result as T;

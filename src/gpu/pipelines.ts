@@ -3,7 +3,7 @@
  * pipeline; creation in flight is shared, and a failed one is forgotten. What a variant of a source expands to is
  * remembered: jobs ask for the same few dozen at every batch.
  */
-import { ShaderError } from '../errors.ts';
+import { onDemand } from '../on-demand.ts';
 import {
   expandKernel,
   type Kernel,
@@ -93,7 +93,8 @@ export class PipelineCache {
       await moduleError;
       return { label, pipeline, layout, interface: kernelInterface };
     } catch (cause) {
-      throw new ShaderError(await describeFailure(label, code, module, cause, await moduleError), { cause });
+      const { compileError } = await gpuFailures();
+      throw await compileError(label, code, module, cause, await moduleError);
     }
   }
 }
@@ -111,26 +112,7 @@ async function expandWithKey(kernel: Kernel): Promise<ExpandedKernel> {
 /** GPUShaderStage.COMPUTE; the global is absent where the device was handed in from outside a browser. */
 const GPU_SHADER_STAGE_COMPUTE = 4;
 
-async function describeFailure(
-  label: string,
-  code: string,
-  module: GPUShaderModule,
-  cause: unknown,
-  moduleError: GPUError | null,
-): Promise<string> {
-  // Deno's wgpu has no getCompilationInfo on failed modules; the error's own text is then all there is.
-  const info = await module.getCompilationInfo?.().catch(() => undefined);
-  const errors = info?.messages.filter((message) => message.type === 'error') ?? [];
-  if (errors.length === 0) {
-    const reason = moduleError?.message ?? (cause instanceof Error ? cause.message : String(cause));
-    return `kernel ${label} did not compile: ${reason}`;
-  }
-  const lines = code.split('\n');
-  const shown = errors.slice(0, 3).map(({ lineNum, linePos, message }) => {
-    const context = [lineNum - 1, lineNum, lineNum + 1]
-      .filter((n) => n >= 1 && n <= lines.length)
-      .map((n) => `${n === lineNum ? '>' : ' '}${String(n).padStart(5)} | ${lines[n - 1]}`);
-    return `line ${lineNum}, column ${linePos}: ${message}\n${context.join('\n')}`;
-  });
-  return `kernel ${label} did not compile:\n${shown.join('\n')}`;
+/** The words for what has failed; most devices need none. @throws LoadError */
+export function gpuFailures() {
+  return onDemand('what says how the GPU has failed', () => import('./failures.ts'));
 }

@@ -26,7 +26,7 @@ export type BatchNormClass = typeof import('./batch-norm.ts').BatchNorm;
 /**
  * Makes room for a layer on the GPU, and the sinks that fill it.
  *
- * @param BatchNorm for a layer that has it
+ * @param BatchNorm must be there for a layer that has it
  */
 export function convSinks(
   { gpu, graph, convention, precision, file, create }: LayerLoad,
@@ -44,8 +44,7 @@ export function convSinks(
   };
   const packedAt = packedPlace(shape, convention);
   const biasValues = new Float32Array(outChannels);
-  if (node.batchNorm && !BatchNorm) throw new Error(`batch normalisation is not loaded for ${node.name}`);
-  const norm = node.batchNorm && BatchNorm && new BatchNorm(outChannels, convention);
+  const norm = node.batchNorm && new BatchNorm!(outChannels, convention);
   let packed: Float32Array<ArrayBuffer> | undefined;
   const upload = () => {
     if (!packed) return;
