@@ -1,7 +1,7 @@
 /** The dispatches of a batch, in the order of the plan: from the noisy copies forward to the scores, and back to the moments. */
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
-import { atInput, type Cam, type Job, otherScores } from './job.ts';
+import { type Cam, type Job, partOf } from './job.ts';
 import { elementsOf } from './network/graph.ts';
 import { tensorName } from './network/lifetimes.ts';
 import {
@@ -78,7 +78,7 @@ function forwardDispatches(jobs: readonly Job[], step: Step, batch: Batch): Disp
   const logits = activationSlice(context, context.graph.logits.name);
   switch (step.kind) {
     case 'input':
-      return [job.path ? atInput(job).pathDispatch(job, job.path, batch) : noiseDispatch(job, batch)];
+      return [job.path ? partOf(job, 'atInput').pathDispatch(job, job.path, batch) : noiseDispatch(job, batch)];
     case 'forward':
       return forwardStep(context, step, rows);
     case 'mask':
@@ -88,7 +88,7 @@ function forwardDispatches(jobs: readonly Job[], step: Step, batch: Batch): Disp
     case 'logits':
       return [
         ...(batch.noisy > 0 ? [overflow(batch.noisy * classes, { x: logits, flag: job.copyOverflow })] : []),
-        ...(job.path ? atInput(job).baselineScores(job, job.path, batch, logits) : []),
+        ...(job.path ? partOf(job, 'atInput').baselineScores(job, job.path, batch, logits) : []),
         ...(batch.clean ? cleanScores(job, batch.noisy, logits) : []),
       ];
     default:
@@ -145,7 +145,7 @@ function stepsBack(
  */
 function seedDispatch(job: Job, batch: Batch, together?: number): Dispatch {
   const { context, classes, classIndex: index, options } = job;
-  if (SCORE_TABLE[options.score].of !== 'logit') return otherScores(job).logSoftmaxSeed(job, batch);
+  if (SCORE_TABLE[options.score].of !== 'logit') return partOf(job, 'otherScores').logSoftmaxSeed(job, batch);
   const name = context.graph.logits.name;
   const samples = batch.gradients;
   const y = together === undefined ? gradientSlice(context, name) : classGradientsSlice(context, name);

@@ -16,6 +16,7 @@ import type { RunContext } from './network/run.ts';
 import type { Batch } from './network/split.ts';
 import { onDemand } from './on-demand.ts';
 import type { AttributionFactor } from './ops/attribution.ts';
+import type { expressionMap } from './ops/map.expression.ts';
 import { MOMENT_FLOATS } from './ops/moments.ts';
 import { inputRange } from './ops/noise.ts';
 import { type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
@@ -135,6 +136,7 @@ export interface OtherWeights {
     workspace: Workspace,
   ): Pick<Job, 'classWeights' | 'singularVector' | 'maskRanges'>;
   otherWeights(job: Job, weighted: WeightedMaps): Dispatch[];
+  readonly expressionMap: typeof expressionMap;
 }
 
 /** Methods that attribute the score to the values of the input. */
@@ -158,16 +160,11 @@ export interface AtInput {
   attributionDispatch(job: Job, weighted: WeightedMaps): Dispatch;
 }
 
-/** What a job with such a score was given. */
-export function otherScores({ parts }: Pick<Job, 'parts'>): OtherScores {
-  if (!parts.otherScores) throw new Error('other scores are not loaded');
-  return parts.otherScores;
-}
-
-/** What a job at the input was given. */
-export function atInput({ parts }: Pick<Job, 'parts'>): AtInput {
-  if (!parts.atInput) throw new Error('methods at the input are not loaded');
-  return parts.atInput;
+/** A part that a job cannot do without. */
+export function partOf<Name extends keyof JobParts>({ parts }: Pick<Job, 'parts'>, name: Name) {
+  const part = parts[name];
+  if (!part) throw new Error(`${name} is not loaded`);
+  return part;
 }
 
 /** Whether a method is made of the score's second and third derivative, or hands them to somebody. */
@@ -367,5 +364,5 @@ export async function prepareSamples(model: Model, job: Job, workspace: Workspac
   const { context, input, path: line, range, options } = job;
   if (!line) return [inputRange(elementsOf(context.graph.input.shape), { x: input, range })];
   // The training set's mean colour is zero, which the baseline is already.
-  return options.baseline === 'black' ? atInput(job).blackBaseline(model, workspace, line.baseline) : [];
+  return options.baseline === 'black' ? partOf(job, 'atInput').blackBaseline(model, workspace, line.baseline) : [];
 }

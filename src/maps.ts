@@ -6,7 +6,7 @@ import { methodName, methodOf } from './custom-method.ts';
 import type { RawResult } from './explanation.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
-import { atInput, type Job, type KeptClasses } from './job.ts';
+import { type Job, type KeptClasses, partOf } from './job.ts';
 import type { Batch } from './network/split.ts';
 import { alphaWeights, meanGradientWeights } from './ops/weights.ts';
 
@@ -19,10 +19,13 @@ export function mapDispatches(job: Job, samples: number): Dispatch[] {
   const weighted = { ...job.weighted, samples: Math.max(1, samples) };
   if (!job.selection)
     return [
-      ...(job.cam ? [...mapDispatches(job.cam.job, samples), atInput(job).enlargeGradCam(job, job.cam)] : []),
-      atInput(job).attributionDispatch(job, weighted),
+      ...(job.cam ? [...mapDispatches(job.cam.job, samples), partOf(job, 'atInput').enlargeGradCam(job, job.cam)] : []),
+      partOf(job, 'atInput').attributionDispatch(job, weighted),
     ];
-  return [...weightDispatches(job, weighted), heatMapDispatch(weighted, job.selection, job)];
+  return [
+    ...weightDispatches(job, weighted),
+    heatMapDispatch(weighted, job.selection, job, job.parts.otherWeights?.expressionMap),
+  ];
 }
 
 /** The map of one batch alone, from its own moments; its weights and the map go where `own` says. */
@@ -37,7 +40,7 @@ export function batchMapDispatches(
 
 /** What the method weights the feature maps with; for those that weight cells the moments are enough. */
 function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
-  const { options, zeroCells, maps, cells, lastGradient, cleanActivations, parts } = job;
+  const { options, zeroCells, maps, cells, lastGradient, cleanActivations } = job;
   const shape = { maps, cells, samples: weighted.samples };
   switch (methodOf(options.method).weights) {
     case 'mean-gradient':
@@ -60,8 +63,7 @@ function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
     case undefined:
       throw new Error(`${methodName(options.method)} weights no feature maps`);
     default:
-      if (!parts.otherWeights) throw new Error(`weights of ${methodName(options.method)} are not loaded`);
-      return parts.otherWeights.otherWeights(job, weighted);
+      return partOf(job, 'otherWeights').otherWeights(job, weighted);
   }
 }
 

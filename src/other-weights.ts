@@ -10,6 +10,7 @@ import type { Job, OtherWeights } from './job.ts';
 import type { LayerMethodRow } from './methods.ts';
 import { type ClassWeightsScratch, classWeights, classWeightsScratch } from './network/class-weights.ts';
 import type { RunContext } from './network/run.ts';
+import { expressionMap } from './ops/map.expression.ts';
 import { MASK_RANGE_FLOATS } from './ops/mask-input.ts';
 import { maskedScoreWeights, scoreDropWeights } from './ops/masked-scores.ts';
 import { type SingularVectorScratch, singularVector, singularVectorGramFloats } from './ops/singular-vector.ts';
@@ -73,7 +74,7 @@ function otherWeights(job: Job, weighted: WeightedMaps): Dispatch[] {
   }
 }
 
-export const OTHER_WEIGHTS: OtherWeights = { weightsScratch, otherWeights };
+export const OTHER_WEIGHTS: OtherWeights = { weightsScratch, otherWeights, expressionMap };
 
 /**
  * Asks the method's function for the weights of the feature maps, by what the moments hold by now.

@@ -2,6 +2,7 @@
 import { type AnyMethod, methodOf } from '../custom-method.ts';
 import { OptionError, ReleasedError } from '../errors.ts';
 import { Workspace } from '../gpu/workspace.ts';
+import { expressionMap } from '../ops/map.expression.ts';
 import type { SelectionOptions } from '../options.ts';
 import { resolveSelection } from '../resolve-options.ts';
 import { heatMapDispatch, type KeptMaps, RECENT_BYTES, RECENT_RESULTS, uploadSelection } from './kept-maps.ts';
@@ -85,7 +86,7 @@ async function heatMaps({ gpu, layerName, weighted, isReleased }: KeptMaps, opti
       const buffers = { signed: workspace.floats('signed maps', values), rectified: workspace.floats('maps', values) };
       return [uploaded, buffers] as const;
     });
-    await gpu.run([heatMapDispatch(weighted, chosen, onGpu)]);
+    await gpu.run([heatMapDispatch(weighted, chosen, onGpu, expressionMap)]);
     const size = chosen.heatMaps * height * width * 4;
     const [signed, rectified] = await workspace.read([
       { ...onGpu.signed, size },

@@ -8,7 +8,8 @@ import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Workspace } from '../gpu/workspace.ts';
-import { expressionMap, gradientMap, map } from '../ops/map.ts';
+import type { expressionMap } from '../ops/map.expression.ts';
+import { gradientMap, map } from '../ops/map.ts';
 import { MOMENT_FLOATS } from '../ops/moments.ts';
 import type { ResolvedSelection } from '../options.ts';
 import { subsetMask } from './subset.ts';
@@ -53,11 +54,16 @@ export interface WeightedMaps extends FeatureShape {
   readonly sums: BufferSlice;
 }
 
-/** The method's sum over the selection, before and behind its ReLU: `signed` and `rectified` are [heatMaps, cells]. */
+/**
+ * The method's sum over the selection, before and behind its ReLU: `signed` and `rectified` are [heatMaps, cells].
+ *
+ * @param byExpression for methods by an expression of a cell
+ */
 export function heatMapDispatch(
   weighted: WeightedMaps,
   { heatMaps, filtersPerMap, filters, subset }: Selection,
   { signed, rectified }: { signed: BufferSlice; rectified: BufferSlice },
+  byExpression?: typeof expressionMap,
 ): Dispatch {
   const { method, height, width, samples, activations, weights, sums } = weighted;
   const shape = { maps: heatMaps, filtersPerMap, cells: height * width, samples };
@@ -69,8 +75,9 @@ export function heatMapDispatch(
     case 'positive-gradient':
       return gradientMap(shape, 'positive', { ...buffers, sums });
     case 'cell-expression': {
+      if (!byExpression) throw new Error(`maps of ${methodName(method)} are not loaded`);
       const cell = { name: methodName(method), text: expression as string };
-      return expressionMap(shape, cell, { ...buffers, mapSums: weights, sums: needsGradient ? sums : undefined });
+      return byExpression(shape, cell, { ...buffers, mapSums: weights, sums: needsGradient ? sums : undefined });
     }
     default:
       return map(shape, { ...buffers, weights });

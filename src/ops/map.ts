@@ -2,9 +2,9 @@
 import mapSource from '../../shaders/ops/map.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
-import { type CellExpression, elementwise, MEMORY_FLOPS, source, withExpression } from './common.ts';
+import { elementwise, MEMORY_FLOPS, source } from './common.ts';
 
-const MAP = source('map', mapSource, {
+export const MAP = source('map', mapSource, {
   flags: { CELLS: false, POSITIVE: false, EXPRESSION: false, NO_SUMS: false },
 });
 
@@ -58,23 +58,7 @@ export function gradientMap(
   });
 }
 
-/**
- * The same with an expression of the caller's as the weight of each cell. `mapSums` [maps of the layer] holds Σ A_k; `sums`
- * may be left out where the expression names no moments.
- */
-export function expressionMap(
-  { maps, filtersPerMap, cells, samples }: MapShape & { samples: number },
-  expression: CellExpression,
-  { mapSums, sums, ...buffers }: MapBuffers & { mapSums: BufferSlice; sums?: BufferSlice },
-): Dispatch {
-  return elementwise(withExpression(MAP, expression), maps * cells, {
-    flags: { EXPRESSION: true, NO_SUMS: sums === undefined },
-    bindings: { ...commonBindings(buffers), weights: mapSums, ...(sums && { sums }) },
-    uniforms: { maps, filters_per_map: filtersPerMap, cells, samples },
-    flopsEach: 3 * filtersPerMap * MEMORY_FLOPS,
-  });
-}
-
-function commonBindings({ activations, filters, subset, signed, rectified }: MapBuffers) {
+/** What every kernel of MAP takes. */
+export function commonBindings({ activations, filters, subset, signed, rectified }: MapBuffers) {
   return { activations, filters, subset, signed_map: signed, rectified_map: rectified };
 }

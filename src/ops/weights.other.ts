@@ -2,7 +2,8 @@
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { kernel } from '../gpu/kernel.ts';
-import { type CellExpression, MEMORY_FLOPS, withExpression } from './common.ts';
+import { type CellExpression, withExpression } from './common.expression.ts';
+import { MEMORY_FLOPS } from './common.ts';
 import { WEIGHTS, type WeightsShape } from './weights.ts';
 
 /**

@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import type { Dispatch } from '../../src/gpu/encoder.ts';
-import { expressionMap, gradientMap, type MapBuffers, type MapShape, map } from '../../src/ops/map.ts';
+import { expressionMap } from '../../src/ops/map.expression.ts';
+import { gradientMap, type MapBuffers, type MapShape, map } from '../../src/ops/map.ts';
 import { MOMENT_FLOATS } from '../../src/ops/moments.ts';
 import { assertClose } from '../harness/assertions.ts';
 import { type OpBench, opTest } from '../harness/op.ts';
