@@ -27,7 +27,7 @@ export type {
 } from './element/protocol.ts';
 export { RemoteExplanation } from './element/remote-explanation.ts';
 export { GradcamView } from './element/view.ts';
-export type { GradcamViewEvents, ViewProgress, ViewState } from './element/view-events.ts';
+export type { GradcamViewEventMap, GradcamViewEvents, ViewProgress, ViewState } from './element/view-events.ts';
 export type { CachedFile, WeightsStore } from './element/weights-store.ts';
 
 declare global {

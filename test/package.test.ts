@@ -293,12 +293,16 @@ describe('the types', () => {
 
   it('of the element stand alone, and tell the page of it', async () => {
     const code = `
-      import { Engine, type RemoteExplanation } from '${manifest.name}/element';
+      import { Engine, type RemoteExplanation, type ViewProgress } from '${manifest.name}/element';
       const view = document.createElement('gradcam-view');
       view.samples = 8;
       view.options = { alphaNumerator: 'first' };
       view.addEventListener('step', ({ detail }) => detail.samples + 1);
       view.addEventListener('result', ({ detail }) => detail.combine({ filters: [1] }));
+      view.addEventListener('click', ({ clientX }) => clientX);
+      const onProgress = ({ detail }: CustomEvent<ViewProgress>) => detail.done / detail.total;
+      view.addEventListener('progress', onProgress);
+      view.removeEventListener('progress', onProgress);
       // @ts-expect-error: a number
       view.opacity = 'half';
       export async function heatMap(file: File): Promise<RemoteExplanation> {

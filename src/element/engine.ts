@@ -256,7 +256,11 @@ export class Engine extends EventTarget {
   ): Promise<T> {
     throwIfAborted(signal);
     const task = ++this.#lastTask;
-    const abort = () => this.#tell((api) => api.abort(task));
+    const abort = () => {
+      // What is on its way already is of no interest any more.
+      this.#watched.delete(task);
+      this.#tell((api) => api.abort(task));
+    };
     const stop = () => this.#tell((api) => api.stop(task));
     this.#watched.set(task, hooks);
     try {

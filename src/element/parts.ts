@@ -26,19 +26,6 @@ canvas { display: block; width: 100%; height: 100%; }
 [hidden] { display: none !important; }
 `;
 
-const TREE = `
-<figure>
-  <div part="stage">
-    <div part="image" role="img"><canvas part="picture"></canvas><canvas part="map" hidden></canvas></div>
-    <div part="overlay"><slot name="overlay"></slot></div>
-    <div part="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" hidden><div part="done"></div></div>
-    <div part="message" data-empty><p role="status"></p><button part="retry" type="button" hidden></button></div>
-  </div>
-  <div part="legend"><slot name="least">least</slot><canvas part="scale" aria-hidden="true"></canvas><slot name="most">most</slot></div>
-  <figcaption part="caption" aria-live="polite"></figcaption>
-</figure>
-`;
-
 export interface Parts {
   readonly stage: HTMLElement;
   /** Picture and map, one image to a screen reader. */
@@ -57,26 +44,50 @@ export interface Parts {
   readonly caption: HTMLElement;
 }
 
+/** Made without a text of HTML, which pages with Trusted Types refuse. */
 export function buildParts(host: HTMLElement): Parts {
+  const picture = part('canvas', 'picture');
+  const map = part('canvas', 'map', { hidden: '' });
+  const image = part('div', 'image', { role: 'img' }, picture, map);
+  const overlay = part('div', 'overlay', {}, element('slot', { name: 'overlay' }));
+  const done = part('div', 'done');
+  const range = { 'aria-valuemin': '0', 'aria-valuemax': '100' };
+  const bar = part('div', 'bar', { role: 'progressbar', ...range, hidden: '' }, done);
+  const words = element('p', { role: 'status' });
+  const retry = part('button', 'retry', { type: 'button', hidden: '' });
+  const message = part('div', 'message', { 'data-empty': '' }, words, retry);
+  const stage = part('div', 'stage', {}, image, overlay, bar, message);
+  const least = element('slot', { name: 'least' }, 'least');
+  const scale = part('canvas', 'scale', { 'aria-hidden': 'true' });
+  const most = element('slot', { name: 'most' }, 'most');
+  const legend = part('div', 'legend', {}, least, scale, most);
+  const caption = part('figcaption', 'caption', { 'aria-live': 'polite' });
+
   const root = host.attachShadow({ mode: 'open' });
   const style = new CSSStyleSheet();
   style.replaceSync(STYLE);
   root.adoptedStyleSheets = [style];
-  root.innerHTML = TREE;
-  const part = <Kind extends HTMLElement>(name: string) => root.querySelector<Kind>(`[part="${name}"]`)!;
-  return {
-    stage: part('stage'),
-    image: part('image'),
-    picture: part('picture'),
-    map: part('map'),
-    bar: part('bar'),
-    done: part('done'),
-    message: part('message'),
-    words: part('message').querySelector('p')!,
-    retry: part('retry'),
-    scale: part('scale'),
-    least: root.querySelector<HTMLSlotElement>('slot[name=least]')!,
-    most: root.querySelector<HTMLSlotElement>('slot[name=most]')!,
-    caption: part('caption'),
-  };
+  root.append(element('figure', {}, stage, legend, caption));
+  return { stage, image, picture, map, bar, done, message, words, retry, scale, least, most, caption };
+}
+
+/** An element that the page can style by its name. */
+function part<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  name: string,
+  attributes: Readonly<Record<string, string>> = {},
+  ...children: readonly Node[]
+): HTMLElementTagNameMap[Tag] {
+  return element(tag, { part: name, ...attributes }, ...children);
+}
+
+function element<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes: Readonly<Record<string, string>>,
+  ...children: readonly (Node | string)[]
+): HTMLElementTagNameMap[Tag] {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
 }

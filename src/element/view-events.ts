@@ -26,5 +26,8 @@ export interface GradcamViewEvents {
   error: ErrorEvent;
 }
 
+/** Those, and what every element has. */
+export interface GradcamViewEventMap extends Omit<HTMLElementEventMap, keyof GradcamViewEvents>, GradcamViewEvents {}
+
 /** What the element is doing, also as a CSS state: `gradcam-view:state(explaining)`. */
 export type ViewState = 'empty' | 'ready' | 'loading' | 'explaining' | 'done' | 'failed';

@@ -1,7 +1,7 @@
 /** <gradcam-view>: a picture with the heat map that explains it, in any page. */
 
 import { findOneClass } from '../class-names.ts';
-import { AbortError, OptionError, ReleasedError } from '../errors.ts';
+import { AbortError, OptionError, ReleasedError, throwIfAborted } from '../errors.ts';
 import { fitPicture, viewOf } from '../image/fit.ts';
 import type {
   CombinedMaps,
@@ -29,24 +29,36 @@ import type { MapGround } from './heat-canvas.ts';
 import { Holdings } from './holdings.ts';
 import type { EngineOptions, LoadRequest } from './protocol.ts';
 import type { RemoteExplanation } from './remote-explanation.ts';
-import type { GradcamViewEvents, ViewProgress, ViewState } from './view-events.ts';
+import type { GradcamViewEventMap, ViewProgress, ViewState } from './view-events.ts';
 import { captionOf, complaintOf, DEVICE_LOST } from './words.ts';
 
 /** Where there are no pages, as on a server that renders some, the module can be imported all the same. */
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
 
 export interface GradcamView extends Omit<AttributeProperties, 'weights' | 'labels'> {
-  /** One of its own events. */
-  addEventListener<Name extends keyof GradcamViewEvents>(
+  /** One of its own events, or of those that every element has. */
+  addEventListener<Name extends keyof GradcamViewEventMap>(
     type: Name,
-    listener: (this: GradcamView, event: GradcamViewEvents[Name]) => unknown,
+    listener: (this: GradcamView, event: GradcamViewEventMap[Name]) => unknown,
     options?: boolean | AddEventListenerOptions,
   ): void;
-  /** Any other event. */
+  /** An event that the page has made up. */
   addEventListener(
     type: string,
     listener: EventListenerOrEventListenerObject | null,
     options?: boolean | AddEventListenerOptions,
+  ): void;
+  /** Takes back what was added by the same arguments. */
+  removeEventListener<Name extends keyof GradcamViewEventMap>(
+    type: Name,
+    listener: (this: GradcamView, event: GradcamViewEventMap[Name]) => unknown,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  /** Likewise. */
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
   ): void;
 }
 
@@ -73,7 +85,7 @@ export class GradcamView extends Base {
   /** What changed since the last look at it. */
   #stale = new Set<Stage | 'presence'>();
   #isScheduled = false;
-  #running: { readonly abort: AbortController; readonly stop: AbortController } | undefined;
+  #running: Run | undefined;
   #result: RemoteExplanation | undefined;
   /** The result is this element's own, to be released. */
   #ownsResult = false;
@@ -151,8 +163,8 @@ export class GradcamView extends Base {
   }
 
   set result(result: RemoteExplanation | undefined | null) {
-    this.#running?.abort.abort();
     this.#dropResult();
+    this.#abort();
     if (!result) return;
     // A picture that was set before is that of the result.
     this.#takeStale();
@@ -172,8 +184,8 @@ export class GradcamView extends Base {
    */
   async explain(): Promise<RemoteExplanation> {
     this.#takeStale();
-    this.#running?.abort.abort();
-    const running = { abort: new AbortController(), stop: new AbortController() };
+    this.#abort();
+    const running: Run = { abort: new AbortController(), stop: new AbortController(), isSelectionStale: false };
     this.#running = running;
     const engine = this.#useEngine();
     this.#display.complaint = undefined;
@@ -194,11 +206,15 @@ export class GradcamView extends Base {
           this.dispatchEvent(new CustomEvent('step', { detail: step }));
         },
       });
+      // It was on its way already when it was no longer wanted.
+      if (signal.aborted) result.release();
+      throwIfAborted(signal);
       this.#dropResult();
       this.#result = result;
       this.#ownsResult = true;
       this.#showResult(result);
       this.dispatchEvent(new CustomEvent('result', { detail: result }));
+      if (running.isSelectionStale) void this.#select();
       return result;
     } catch (error) {
       // Another element has started the page's engine anew under this one.
@@ -238,6 +254,8 @@ export class GradcamView extends Base {
     const turn = ++this.#combines;
     const combined = await result.combine(selection);
     if (turn === this.#combines && result === this.#result) {
+      this.#display.complaint = undefined;
+      if (!this.#running) this.#settle();
       this.#show(combined, result.options.method, { picture: result.provenance.picture, view: result.view });
       this.dispatchEvent(new CustomEvent('combine', { detail: combined }));
     }
@@ -299,7 +317,6 @@ export class GradcamView extends Base {
 
   /** Does anew what depends on what has changed. */
   #update(): void {
-    const isRunning = this.#running !== undefined;
     const stale = this.#takeStale();
     const isOther = stale.has('picture') || stale.has('model') || stale.has('options');
     const isMissing = !this.#result && (stale.has('presence') || stale.has('selection'));
@@ -309,7 +326,9 @@ export class GradcamView extends Base {
       return;
     }
     if (stale.has('picture') || stale.has('presence')) void this.#showPicture();
-    if (stale.has('selection') && this.#result && !isRunning) void this.#select();
+    if (!stale.has('selection')) return;
+    if (this.#running) this.#running.isSelectionStale = true;
+    else if (this.#result) void this.#select();
   }
 
   /** What has changed since the last look, with what was made of it thrown away. */
@@ -317,14 +336,25 @@ export class GradcamView extends Base {
     const stale = this.#stale;
     this.#stale = new Set();
     if (stale.has('picture') || stale.has('model')) {
-      this.#running?.abort.abort();
-      this.#running = undefined;
       this.#dropResult();
+      if (stale.has('picture')) this.#holdings.picture.drop();
+      if (stale.has('model')) this.#holdings.model.drop();
       this.#display.complaint = undefined;
+      this.#abort();
     }
-    if (stale.has('picture')) this.#holdings.picture.drop();
-    if (stale.has('model')) this.#holdings.model.drop();
     return stale;
+  }
+
+  #abort(): void {
+    this.#running?.abort.abort();
+    this.#running = undefined;
+    this.#display.hideProgress();
+    this.#settle();
+  }
+
+  /** What it is when nothing is under way. */
+  #settle(): void {
+    this.#setState(this.#result ? 'done' : this.#holdings.picture.current ? 'ready' : 'empty');
   }
 
   #hasPicture(): boolean {
@@ -340,17 +370,20 @@ export class GradcamView extends Base {
     this.#useEngine();
     try {
       await this.#openPicture();
-      if (!this.#running) this.#setState(this.#result ? 'done' : 'ready');
+      if (!this.#running) this.#settle();
     } catch (error) {
       this.#fail(error);
     }
   }
 
   async #select(): Promise<void> {
-    const engine = this.#holdings.engine;
+    const { engine } = this.#holdings;
+    const result = this.#result;
     try {
       await this.combine(readSelection(this));
     } catch (error) {
+      // There is another one by now, or none is wanted.
+      if (result !== this.#result) return;
       if (this.#ownsResult && !this.#engine && engine?.isReplaced) {
         this.explain().catch(() => {}); // reported where it failed
         return;
@@ -373,9 +406,9 @@ export class GradcamView extends Base {
       labels: this.labels,
       precision: this.precision as LoadRequest['precision'],
     };
-    return this.#holdings.loadModel(request, this.engine, ({ loadedBytes: done, totalBytes: total }: LoadProgress) =>
-      this.#progress({ stage: 'loading', done, total }),
-    );
+    const onProgress = ({ loadedBytes: done, totalBytes: total }: LoadProgress) =>
+      this.#progress({ stage: 'loading', done, total });
+    return this.#holdings.loadModel(request, this.engine, onProgress).finally(() => this.#display.hideProgress());
   }
 
   /** The attributes, with classes by name as their index. */
@@ -406,7 +439,7 @@ export class GradcamView extends Base {
       if (this.#isLookWrong) {
         this.#isLookWrong = false;
         this.#display.complaint = undefined;
-        this.#setState(this.#result ? 'done' : 'ready');
+        this.#settle();
       }
     } catch (error) {
       const isNew = !this.#isLookWrong;
@@ -423,7 +456,7 @@ export class GradcamView extends Base {
   /** @param isNew whether the page has not heard of it yet */
   #fail(error: unknown, isNew = true): void {
     if (error instanceof AbortError) {
-      this.#setState(this.#result ? 'done' : this.#holdings.picture.current ? 'ready' : 'empty');
+      this.#settle();
       return;
     }
     this.#display.complaint = complaintOf(error);
@@ -444,7 +477,11 @@ export class GradcamView extends Base {
   #setState(state: ViewState): void {
     this.#states?.delete(this.#state);
     this.#state = state;
-    this.#states?.add(state);
+    try {
+      this.#states?.add(state);
+    } catch {
+      // Chromium before version 125 takes none without dashes.
+    }
     this.#display.isBusy = state === 'loading' || state === 'explaining';
   }
 
@@ -457,7 +494,7 @@ export class GradcamView extends Base {
   }
 
   #free(): void {
-    this.#running?.abort.abort();
+    this.#abort();
     // The page's own stays, for when the element is back.
     if (this.#ownsResult) this.#dropResult();
     this.#holdings.free();
@@ -476,6 +513,14 @@ export class GradcamView extends Base {
     this.#holdings.moveTo(engine);
     return engine;
   }
+}
+
+/** An explanation under way. */
+interface Run {
+  readonly abort: AbortController;
+  readonly stop: AbortController;
+  /** Other feature maps or cells have been chosen since it began. */
+  isSelectionStale: boolean;
 }
 
 const PROPERTIES = [

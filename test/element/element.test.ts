@@ -75,6 +75,16 @@ const WHOLE_WORKER_PAGE = `<!doctype html><gradcam-view src="/scene.png" method=
     document.querySelector('gradcam-view').auto = true;
   </script>`;
 
+/** As strict as a page can be that has the element: only its own files, and no text that becomes code or markup. */
+const STRICT_PAGE = `<!doctype html>
+  <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self'; worker-src 'self';
+    connect-src 'self'; require-trusted-types-for 'script'">
+  <script type="module" src="/strict.js"></script><gradcam-view src="/scene.png" method="grad-cam"></gradcam-view>`;
+const STRICT_SCRIPT = `import { Engine } from '/dist/element.js';
+  const policy = trustedTypes.createPolicy('page', { createScriptURL: (address) => address });
+  Engine.shared({ worker: () => new Worker(policy.createScriptURL('/dist/element-worker.js'), { type: 'module' }) });
+  document.querySelector('gradcam-view').auto = true;`;
+
 let page: TestPage;
 beforeAll(async () => {
   page = await openTestPage({
@@ -84,6 +94,8 @@ beforeAll(async () => {
     '/readme/photo.jpg': await encodePng(scene),
     '/foreign.html': FOREIGN_PAGE,
     '/whole-worker.html': WHOLE_WORKER_PAGE,
+    '/strict.html': STRICT_PAGE,
+    '/strict.js': STRICT_SCRIPT,
     ...(await bundledPage()),
   });
 }, TIMEOUT_MS);
@@ -414,6 +426,92 @@ describe('<gradcam-view>', () => {
   );
 });
 
+describe('<gradcam-view> in the hands of a page', () => {
+  it(
+    'shows the newest of changes that come while it works, and says no more of what is mended',
+    async () => {
+      const found = await page.run(async ({ next, partText, element }) => {
+        const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+        // Where nothing is laid out, and styles do not reach.
+        const section = document.createElement('section');
+        section.style.display = 'none';
+        document.body.append(section);
+        const root = section.attachShadow({ mode: 'open' });
+        const view = document.createElement('gradcam-view');
+        Object.assign(view, { src: '/scene.png', method: 'smooth-grad-cam++', samples: 1, auto: true });
+        root.append(view);
+        await next(view, 'result');
+        const errors: string[] = [];
+        view.addEventListener('error', ({ message }) => errors.push(message));
+        for (let seed = 1; seed <= 8; seed++) {
+          view.seed = seed;
+          await pause(30);
+        }
+        // The one under way began without them.
+        view.filters = '3';
+        const combined = (await next(view, 'combine')) as { map: { data: Float32Array } };
+        const { result } = view;
+        const direct = await result!.combine({ filters: [3] });
+        const newest = {
+          seed: result!.options.nSamples && result!.options.seed,
+          isSame: direct.map.data.every((value, i) => value === combined.map.data[i]),
+          state: view.state,
+          errors: [...errors],
+          results: (await element.Engine.shared().memory()).results,
+        };
+
+        view.filters = '3,';
+        await new Promise((resolve) => view.addEventListener('error', resolve, { once: true }));
+        const wrong = [view.state, partText(view, 'message')];
+        view.filters = '3,17';
+        await next(view, 'combine');
+        const mended = [view.state, partText(view, 'message')];
+        section.remove();
+        return { newest, wrong, mended };
+      });
+      expect(found.newest).toEqual({ seed: 8, isSame: true, state: 'done', errors: [], results: 1 });
+      expect(found.wrong).toEqual(['failed', expect.stringMatching(/filters: got "3,"/)]);
+      expect(found.mended).toEqual(['done', '']);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'ends its work where another picture is wanted or it is taken away, and leaves no sign of it',
+    async () => {
+      const found = await page.run(async ({ next, element, core }) => {
+        const view = document.createElement('gradcam-view');
+        Object.assign(view, { src: '/scene.png', samples: 40, batch: 1 });
+        document.body.append(view);
+        const bar = view.shadowRoot!.querySelector<HTMLElement>('[part=bar]')!;
+        const begin = async () => {
+          const outcome = view.explain().catch((error: Error) => error.constructor.name);
+          await next(view, 'step');
+          return { outcome };
+        };
+        let results = 0;
+        view.addEventListener('result', () => results++);
+        const first = await begin();
+        view.picture = core.drawScene(5, { instances: 2 });
+        const replaced = [await first.outcome, view.state, bar.hidden];
+        for (let i = 0; i < 200 && view.state !== 'ready'; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+        const then = view.state;
+        const second = await begin();
+        view.remove();
+        const removed = [await second.outcome, view.state, bar.hidden];
+        const { pictures, results: held } = await element.Engine.shared().memory();
+        return { replaced, then, removed, results, left: [pictures, held] };
+      });
+      expect(found.replaced).toEqual(['AbortError', expect.stringMatching(/^(empty|ready)$/), true]);
+      expect(found.then).toBe('ready');
+      expect(found.removed).toEqual(['AbortError', 'empty', true]);
+      expect(found.results).toBe(0);
+      expect(found.left).toEqual([0, 0]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
 describe('the engine', () => {
   it(
     'is started anew where a part of it did not come, as the browser would not ask for it again',
@@ -704,9 +802,13 @@ describe('a page', () => {
     expect(await classIn('/whole-worker.html')).toBe('tree');
   }, 120_000);
 
+  it('may have a strict Content-Security-Policy, and Trusted Types', async () => {
+    expect(await classIn('/strict.html')).toBe('tree');
+  }, 120_000);
+
   it('finds every attribute, event and part in docs/embedding.md', () => {
     const text = readFileSync(join(ROOT, 'docs/embedding.md'), 'utf8');
-    const parts = readFileSync(join(ROOT, 'src/element/parts.ts'), 'utf8').matchAll(/ part="([^"]+)"/g);
+    const parts = readFileSync(join(ROOT, 'src/element/parts.ts'), 'utf8').matchAll(/ part\('\w+', '(\w+)'/g);
     const events = readFileSync(join(ROOT, 'src/element/view.ts'), 'utf8').matchAll(
       /new (?:Custom|Error)Event\('(\w+)'/g,
     );
