@@ -6,7 +6,6 @@ import type { BufferSlice } from '../src/gpu/buffers.ts';
 import type { Gpu } from '../src/gpu/gpu.ts';
 import { fitPicture } from '../src/image/fit.ts';
 import { elementsOf, Graph, type NetworkTable } from '../src/network/graph.ts';
-import { randomWeights } from '../src/network/random.ts';
 import { vgg } from '../src/network/vgg.ts';
 import { inputRange, noise } from '../src/ops/noise.ts';
 import { preprocess, preprocessRowFloats, resizeRows } from '../src/ops/preprocess.ts';
@@ -47,7 +46,9 @@ export function makeProblem(size: NetworkSize, task: { head: Head; layer: string
   return { ...task, table, graph: new Graph(table), stdDev: 0.15, noiseSeed: 1, classIndex: 3 };
 }
 
-export function problemWeights({ graph }: Pick<Problem, 'graph'>) {
+export async function problemWeights({ graph }: Pick<Problem, 'graph'>) {
+  // As the library does: imported in both ways it would be bundled in one, with a warning.
+  const { randomWeights } = await import('../src/network/random.ts');
   return randomWeights(graph, WEIGHTS_SEED);
 }
 
@@ -82,7 +83,7 @@ export interface WeightArray {
 /** The weights whole, by their names in Keras's layout: 'block1_conv1/kernel'. */
 export async function weightArrays(problem: Problem): Promise<Map<string, WeightArray>> {
   const arrays = new Map<string, WeightArray>();
-  for await (const { tensor, offset, values } of problemWeights(problem).stream()) {
+  for await (const { tensor, offset, values } of (await problemWeights(problem)).stream()) {
     const { name, shape } = tensor;
     if (!arrays.has(name)) {
       arrays.set(name, { shape, values: new Float32Array(shape.reduce((product, n) => product * n, 1)) });

@@ -7,7 +7,7 @@ const outDir = join(root, 'build/bench');
 await build({
   root,
   configFile: false,
-  logLevel: 'error',
+  logLevel: 'warn',
   // For Node: packages stay outside the bundle.
   build: { ssr: 'bench/main.ts', outDir, target: 'es2022', sourcemap: true },
 });

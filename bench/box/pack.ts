@@ -64,7 +64,7 @@ async function bundle(): Promise<string[]> {
   await build({
     root,
     configFile: false,
-    logLevel: 'error',
+    logLevel: 'warn',
     ssr: { noExternal: true, external: ['webgpu'] },
     build: {
       ssr: true,

@@ -7,7 +7,7 @@ const outDir = fileURLToPath(new URL('../../build/bench-browser', import.meta.ur
 
 /** Builds the page into build/bench-browser, a folder that any web server can serve, and serves it on this machine. */
 export async function servePage(port?: number): Promise<PreviewServer> {
-  const shared = { root, configFile: false, logLevel: 'error', base: './' } as const;
+  const shared = { root, configFile: false, logLevel: 'warn', base: './' } as const;
   await build({
     ...shared,
     // The peers are large, and loaded on demand.

@@ -23,7 +23,7 @@ export class OwnExplainer implements Explainer {
 
   static async create(gpu: Gpu, problem: Problem): Promise<OwnExplainer> {
     const { table, graph } = problem;
-    const weights = problemWeights(problem);
+    const weights = await problemWeights(problem);
     const parameters = await Parameters.load(gpu, graph, weights);
     return new OwnExplainer(new Model(gpu, table, graph, parameters, weights, undefined), problem);
   }

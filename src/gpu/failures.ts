@@ -33,22 +33,12 @@ export async function compileError(
   cause: unknown,
   moduleError: GPUError | null,
 ): Promise<ShaderError> {
-  return new ShaderError(await describeCompileFailure(label, code, module, cause, moduleError), { cause });
-}
-
-async function describeCompileFailure(
-  label: string,
-  code: string,
-  module: GPUShaderModule,
-  cause: unknown,
-  moduleError: GPUError | null,
-): Promise<string> {
   // Deno's wgpu has no getCompilationInfo on failed modules; the error's own text is then all there is.
   const info = await module.getCompilationInfo?.().catch(() => undefined);
   const errors = info?.messages.filter((message) => message.type === 'error') ?? [];
   if (errors.length === 0) {
     const reason = moduleError?.message ?? (cause instanceof Error ? cause.message : String(cause));
-    return `kernel ${label} did not compile: ${reason}`;
+    return new ShaderError(`kernel ${label} did not compile: ${reason}`, { cause });
   }
   const lines = code.split('\n');
   const shown = errors.slice(0, 3).map(({ lineNum, linePos, message }) => {
@@ -57,5 +47,5 @@ async function describeCompileFailure(
       .map((n) => `${n === lineNum ? '>' : ' '}${String(n).padStart(5)} | ${lines[n - 1]}`);
     return `line ${lineNum}, column ${linePos}: ${message}\n${context.join('\n')}`;
   });
-  return `kernel ${label} did not compile:\n${shown.join('\n')}`;
+  return new ShaderError(`kernel ${label} did not compile:\n${shown.join('\n')}`, { cause });
 }

@@ -139,8 +139,10 @@ export class Parameters {
 
   async #fill(file: WeightsFile, { onProgress, signal }: LoadOptions): Promise<void> {
     const hasNorms = this.#graph.nodes.some((node) => node.op === 'conv2d' && node.batchNorm);
-    const norms = hasNorms && (await onDemand('what folds batch normalisation', () => import('./batch-norm.ts')));
-    const sinks = await this.gpu.guard(async () => this.#sinks(file, norms ? norms.BatchNorm : undefined));
+    const norms = hasNorms
+      ? await onDemand('what folds batch normalisation', () => import('./batch-norm.ts'))
+      : undefined;
+    const sinks = await this.gpu.guard(async () => this.#sinks(file, norms?.BatchNorm));
     checkTensors(sinks, file);
     const wanted = (name: string) => sinks.has(name);
     let waiting = 0;

@@ -19,14 +19,14 @@ import {
   runConv2dGradInput,
   weightsForm,
 } from './conv2d.variants.ts';
+import { GROUP_TILES } from './conv2d.winograd.ts';
 
 /**
  * What is measured of a question: as few rows, or as low a strip of the picture, as makes a run of some milliseconds and does
  * not take up too much memory. On a GPU enough to fill it; a processor's cores are full at once.
  */
 const MEASURED = { software: { flops: 5e8, words: 2 ** 20 }, hardware: { flops: 3e10, words: 2 ** 23 } };
-/** Winograd's kernels take so many tiles at a time, of up to 4 × 4 cells: in a small part many may be idle. */
-const GROUP_TILES = 32;
+/** Of Winograd's tiles, in cells; its kernels take GROUP_TILES of them at a time, of which in a small part many may be idle. */
 const TILE_SIDE = 4;
 /** How much the busy share of such groups may differ from the whole job's: by so much Winograd is judged wrongly. */
 const SHARE_TOLERANCE = 1 / 8;

@@ -56,7 +56,7 @@ export const WINOGRAD_SOURCES = [FILTERS, INPUT, PRODUCTS, OUTPUT];
 /** Channels that stand together in filters, patches and products. */
 const QUAD = 4;
 /** What a workgroup of the products computes. */
-const GROUP_TILES = 32;
+export const GROUP_TILES = 32;
 const GROUP_QUADS = 8;
 
 /** Floats of the transformed filters, which serve both directions. */
