@@ -11,6 +11,7 @@ import { ablate } from '../src/ops/ablate.ts';
 import { argmax } from '../src/ops/argmax.ts';
 import { attribution } from '../src/ops/attribution.ts';
 import { classMoments } from '../src/ops/class-moments.ts';
+import type { Direction } from '../src/ops/common.ts';
 import {
   chooseImplicitGemmTile,
   halfGemmConv2d,
@@ -37,7 +38,7 @@ import {
   winogradConv2dGradInput,
   winogradFilterLength,
   winogradFilters,
-  winogradScratchWords,
+  winogradScratch,
 } from '../src/ops/conv2d.winograd.ts';
 import {
   type DenseShape,
@@ -619,18 +620,20 @@ function convTranspose(bench: Workbench, layer: string, shape: Conv2dShape): OpC
 
 function winograd(bench: Workbench, layer: string, shape: Conv2dShape, tile: WinogradTile): OpCase[] {
   const { gpu, samples } = bench;
-  const words = winogradScratchWords(shape, tile, 'forward');
-  // As many samples at a time as a binding of WebGPU's default limits holds.
-  const most = Math.floor(SCRATCH_BYTES / (4 * Math.max(words.patches, words.products)));
-  const scratch = (wordsEach: number) => sized(bench.empty(Math.min(samples, Math.max(1, most)) * wordsEach));
-  const [patches, products] = [scratch(words.patches), scratch(words.products)];
+  const scratch = (direction: Direction) => {
+    const { words, growsWithSamples } = winogradScratch(gpu.traits, shape, tile, direction);
+    // As many samples at a time as a binding of WebGPU's default limits holds.
+    const most = Math.max(1, Math.floor(SCRATCH_BYTES / (4 * Math.max(words.patches, words.products))));
+    const rows = growsWithSamples ? Math.min(samples, most) : 1;
+    return { patches: sized(bench.empty(rows * words.patches)), products: sized(bench.empty(rows * words.products)) };
+  };
   const weights = bench.random(packedLength(shape));
   const filters = bench.random(winogradFilterLength(shape, tile));
   const x = bench.random(samples * shape.inChannels * shape.height * shape.width);
   const y = bench.random(samples * shape.outChannels * shape.height * shape.width);
   const bias = bench.random(shape.outChannels);
-  const forward = { filters, patches, products, x, y, bias, relu: true };
-  const backward = { filters, patches: products, products: patches, gradY: y, gradX: x };
+  const forward = { filters, ...scratch('forward'), x, y, bias, relu: true };
+  const backward = { filters, ...scratch('grad-input'), gradY: y, gradX: x };
   const name = `${layer}.winograd${tile}`;
   const flops = samples * conv2dFlops(shape);
   return [

@@ -1,9 +1,8 @@
 // First stage of a Winograd convolution: Bᵀ d B of every tile's patch d, the tile with a border of one.
 // Input x [samples, channels, height, width]; patches [PATCH²][channels / 4][tiles][4], the channels filled up with zeros,
 // the tiles those of `samples` samples from `first_sample` on. An invocation transforms one patch of one channel, 4
-// channels side by side: compilers of CPU adapters take half a minute for all 4 at once.
-// FLIPPED turns patches by half a turn, and the last stage turns the tiles back: with the same filters that is the
-// convolution with rotated kernels, which the input gradient needs.
+// channels side by side: compilers of CPU adapters take half a minute for all 4 at once. winograd-patches.wgsl says what
+// FLIPPED does.
 struct Params {
   grid_first: u32,
   grid_end: u32,
@@ -18,34 +17,6 @@ struct Params {
 @group(0) @binding(2) var<uniform> params: Params;
 
 alias Cell = f32;
-
-// Zero outside the picture. The channel's plane begins at `base`.
-fn load(base: u32, row: i32, column: i32) -> f32 {
-  let inside = row >= 0 && column >= 0 && row < i32(params.height) && column < i32(params.width);
-  let at = select(0u, u32(row) * params.width + u32(column), inside);
-  return select(0.0, x[base + at], inside);
-}
-
-// A column of the patch, transformed. The patch begins at `row`.
-fn column_of(base: u32, row: i32, column: i32) -> Patch {
-#if FLIPPED
-  const FROM = i32(PATCH) - 1;
-  const STEP = -1;
-#else
-  const FROM = 0;
-  const STEP = 1;
-#endif
-  return transform_input(Patch(
-    load(base, row + FROM, column),
-    load(base, row + FROM + STEP, column),
-    load(base, row + FROM + 2 * STEP, column),
-    load(base, row + FROM + 3 * STEP, column),
-#if TILE_4
-    load(base, row + FROM + 4 * STEP, column),
-    load(base, row + FROM + 5 * STEP, column),
-#endif
-  ));
-}
 
 fn store_row(row: u32, at: u32, plane: u32, values: Patch) {
   let first = at + row * PATCH * plane;
@@ -87,21 +58,13 @@ fn main(
   let base = (sample * params.channels + channel) * params.height * params.width;
   let row = i32(tile / tiles_x % tiles_y * TILE) - 1;
   let column = i32(tile % tiles_x * TILE) - 1;
-
-#if FLIPPED
-  const FROM = i32(PATCH) - 1;
-  const STEP = -1;
-#else
-  const FROM = 0;
-  const STEP = 1;
-#endif
-  let c0 = column_of(base, row, column + FROM);
-  let c1 = column_of(base, row, column + FROM + STEP);
-  let c2 = column_of(base, row, column + FROM + 2 * STEP);
-  let c3 = column_of(base, row, column + FROM + 3 * STEP);
+  let c0 = patch_column(base, row, column + PATCH_FROM);
+  let c1 = patch_column(base, row, column + PATCH_FROM + PATCH_STEP);
+  let c2 = patch_column(base, row, column + PATCH_FROM + 2 * PATCH_STEP);
+  let c3 = patch_column(base, row, column + PATCH_FROM + 3 * PATCH_STEP);
 #if TILE_4
-  let c4 = column_of(base, row, column + FROM + 4 * STEP);
-  let c5 = column_of(base, row, column + FROM + 5 * STEP);
+  let c4 = patch_column(base, row, column + PATCH_FROM + 4 * PATCH_STEP);
+  let c5 = patch_column(base, row, column + PATCH_FROM + 5 * PATCH_STEP);
   store_row(0u, at, plane, transform_input(Patch(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0])));
   store_row(1u, at, plane, transform_input(Patch(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1])));
   store_row(2u, at, plane, transform_input(Patch(c0[2], c1[2], c2[2], c3[2], c4[2], c5[2])));

@@ -1,6 +1,6 @@
 /** Which tensors a plan's steps need, from which step to which, and which of them share a buffer. */
 import type { Direction } from '../ops/common.ts';
-import { type Conv2dVariant, conv2dScratch, conv2dScratchRows } from '../ops/conv2d.variants.ts';
+import { type Conv2dVariant, conv2dScratch } from '../ops/conv2d.variants.ts';
 import { denseScratch } from '../ops/dense.ts';
 import { maxpoolCodeWords } from '../ops/maxpool.ts';
 import { CLASS_MOMENT_FLOATS } from '../ops/moments.ts';
@@ -54,7 +54,7 @@ type Lifetime = {
 };
 
 export function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map<string, Lifetime> {
-  const { graph, convention, target, onTheWay = [], masked, classes = 1, classMoments = false } = request;
+  const { graph, convention, traits, target, onTheWay = [], masked, classes = 1, classMoments = false } = request;
   const tensors = new Map<string, Lifetime>();
   // All other nodes are the clean picture's alone.
   const ofCopies = new Set(masked && graph.after(masked.from).map(({ name }) => name));
@@ -70,9 +70,9 @@ export function findLifetimes(request: PlanRequest, steps: readonly Step[]): Map
       use(tensorName.scratch(node.name, direction), words, at, mostRowsOf(node.name));
     }
     if (node.op !== 'conv2d' || !variant) return;
-    for (const [part, words] of Object.entries(conv2dScratch(variant, convShape(graph, node), direction))) {
-      const mostRows = Math.min(mostRowsOf(node.name), conv2dScratchRows(words));
-      use(tensorName.scratch(node.name, direction, part), words, at, mostRows);
+    const sizes = conv2dScratch(variant, traits, convShape(graph, node), direction);
+    for (const [part, { words, mostRows }] of Object.entries(sizes)) {
+      use(tensorName.scratch(node.name, direction, part), words, at, Math.min(mostRowsOf(node.name), mostRows));
     }
   };
   // Of the whole batch, however many rows it has.

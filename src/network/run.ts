@@ -203,7 +203,7 @@ function convWeights(
 
 /** Scratch of a convolution's kernel, with the size that the plan gives it: shared buffers may be larger. */
 function convScratch(context: RunContext, node: Conv2dNode, direction: Direction, variant: Conv2dVariant) {
-  const parts = conv2dScratch(variant, convShape(context.graph, node), direction);
+  const parts = conv2dScratch(variant, context.traits, convShape(context.graph, node), direction);
   const scratch: Conv2dScratch<BufferSlice & { readonly size: number }> = {};
   for (const part of Object.keys(parts) as (keyof typeof parts)[]) {
     const name = tensorName.scratch(node.name, direction, part);

@@ -4,14 +4,12 @@ import type { KernelTraits } from '../gpu/gpu.ts';
 import { expandKernel } from '../gpu/kernel.ts';
 import type { Scratch, TuningCase } from '../gpu/tuning-case.ts';
 import { toFloat16 } from '../weights/float16.ts';
-import type { Direction } from './common.ts';
-import { type Conv2dShape, conv2dFlops, transposedShape, type WeightsDtype, weightsBytes } from './conv2d.ts';
+import { conv2dFlops, transposedShape, type WeightsDtype, weightsBytes } from './conv2d.ts';
 import type { Conv2dQuestion } from './conv2d.tuning.ts';
 import {
   ALL_CONV2D_VARIANTS,
   type Conv2dVariant,
   conv2dScratch,
-  conv2dScratchRows,
   convertWeights,
   formBytes,
   HALF_VARIANTS,
@@ -104,7 +102,8 @@ export function conv2dCase(
           const form = weightsForm(variant, direction);
           const converted = form === 'packed' ? packed : { ...packed, ...own.empty(formBytes(form, shape, dtype) / 4) };
           const setup = form === 'packed' ? [] : [convertWeights(form, shape, { weights: packed, converted })];
-          const buffers = { x, y, weights: converted, scratch: makeScratch(own, variant, shape, direction, rows) };
+          const scratch = makeScratch(own, conv2dScratch(variant, traits, shape, direction), rows);
+          const buffers = { x, y, weights: converted, scratch };
           const run = forward
             ? runConv2d(variant, traits, shape, rows, { ...buffers, bias, relu: true })
             : runConv2dGradInput(variant, traits, shape, rows, buffers);
@@ -116,10 +115,12 @@ export function conv2dCase(
   };
 }
 
-function makeScratch(own: Scratch, variant: Conv2dVariant, shape: Conv2dShape, direction: Direction, rows: number) {
-  const room = (words: number) => own.empty(words * Math.min(rows, conv2dScratchRows(words)));
-  const parts = Object.entries(conv2dScratch(variant, shape, direction));
-  return Object.fromEntries(parts.map(([part, words]) => [part, room(words)]));
+function makeScratch(own: Scratch, sizes: ReturnType<typeof conv2dScratch>, rows: number) {
+  const parts = Object.entries(sizes).map(([part, { words, mostRows }]) => [
+    part,
+    own.empty(words * Math.min(rows, mostRows)),
+  ]);
+  return Object.fromEntries(parts);
 }
 
 /** Two halves a word; an odd number of words. */

@@ -35,7 +35,7 @@ export function conv2dQuestion(
 ): Conv2dQuestion {
   const { inChannels, outChannels, height, width, kernel, stride, padding } = shape;
   const fits = (variant: Conv2dVariant) =>
-    Object.values(conv2dScratch(variant, shape, direction)).every((words) => 4 * words <= bindableBytes);
+    Object.values(conv2dScratch(variant, traits, shape, direction)).every(({ words }) => 4 * words <= bindableBytes);
   const rows = Math.min(MOST_ROWS, samples);
   const form = `${kernel}x${kernel} stride ${stride} padding ${padding}`;
   const asked = `${precision === 'f16' ? ' f16' : ''}${evenly ? ' evenly' : ''}`;

@@ -29,14 +29,14 @@ import {
   weightsBytes,
 } from './conv2d.ts';
 import {
-  WINOGRAD_SOURCES,
   type WinogradBuffers,
   type WinogradTile,
   winogradConv2d,
   winogradConv2dGradInput,
   winogradFilterLength,
   winogradFilters,
-  winogradScratchWords,
+  winogradScratch,
+  winogradSources,
 } from './conv2d.winograd.ts';
 
 type ImplicitGemm = `implicit-gemm-${ImplicitGemmTile}`;
@@ -126,7 +126,7 @@ function costOnCores(variant: 'direct' | Winograd, shape: Conv2dShape, rows: num
 
 /** What a variant's kernels are made of, for shapes with finishesOutputs(). */
 export function variantSources(variant: Conv2dVariant, traits: KernelTraits): readonly KernelSource[] {
-  if (isWinograd(variant)) return WINOGRAD_SOURCES;
+  if (isWinograd(variant)) return winogradSources(traits);
   return [variant === 'direct' ? directSource(traits) : IMPLICIT_GEMM];
 }
 
@@ -163,18 +163,35 @@ export function convertWeights(
 /** What is known of each buffer that a kernel works in, by its name. */
 export type Conv2dScratch<Known> = Partial<Record<'patches' | 'products' | 'magnitudes', Known>>;
 
-/** The buffers that a kernel works in, in 4-byte words of one sample. */
-export function conv2dScratch(variant: Conv2dVariant, shape: Conv2dShape, direction: Direction): Conv2dScratch<number> {
-  if (isWinograd(variant)) return winogradScratchWords(shape, tileOf(variant), direction);
-  return isHalfGemm(variant) ? halfGemmScratchWords() : {};
+/** Size of a buffer that a kernel works in. */
+export interface ScratchSize {
+  /** 4-byte words of one row. */
+  readonly words: number;
+  /** Rows beyond which it need not grow with the batch: the kernel works on a part of them at a time. */
+  readonly mostRows: number;
 }
 
-/** Bytes of a kernel's scratch buffer beyond which it works on a part of the rows at a time. */
+/** The buffers that a kernel works in. */
+export function conv2dScratch(
+  variant: Conv2dVariant,
+  traits: KernelTraits,
+  shape: Conv2dShape,
+  direction: Direction,
+): Conv2dScratch<ScratchSize> {
+  if (isWinograd(variant)) {
+    const { words, growsWithSamples } = winogradScratch(traits, shape, tileOf(variant), direction);
+    const size = (own: number) => ({ words: own, mostRows: growsWithSamples ? rowsWithin(SCRATCH_BYTES, own) : 1 });
+    return { patches: size(words.patches), products: size(words.products) };
+  }
+  if (!isHalfGemm(variant)) return {};
+  return { magnitudes: { words: halfGemmScratchWords().magnitudes, mostRows: Number.POSITIVE_INFINITY } };
+}
+
+/** Bytes of a scratch buffer beyond which a kernel works on a part of the rows at a time. */
 const SCRATCH_BYTES = 24 * 2 ** 20;
 
-/** Rows that a scratch buffer has room for at most, with so many words for each. */
-export function conv2dScratchRows(words: number): number {
-  return Math.max(1, Math.floor(SCRATCH_BYTES / (4 * words)));
+function rowsWithin(bytes: number, words: number): number {
+  return Math.max(1, Math.floor(bytes / (4 * words)));
 }
 
 export interface VariantBuffers {
@@ -195,7 +212,7 @@ export function runConv2d(
   { x, weights, scratch, ...output }: VariantBuffers & Conv2dOutput & { bias: BufferSlice },
 ): Dispatch[] {
   if (isWinograd(variant)) {
-    const buffers = { x, filters: weights, ...winogradScratch(scratch), ...output };
+    const buffers = { x, filters: weights, ...winogradBuffers(scratch), ...output };
     return winogradConv2d(traits, shape, samples, tileOf(variant), buffers);
   }
   if (isHalfGemm(variant)) {
@@ -215,7 +232,7 @@ export function runConv2dGradInput(
   { x: gradY, weights, scratch, y: gradX, gate, relu }: VariantBuffers & Pick<Conv2dOutput, 'y' | 'gate' | 'relu'>,
 ): Dispatch[] {
   if (isWinograd(variant)) {
-    const buffers = { gradY, gradX, gate, relu, filters: weights, ...winogradScratch(scratch) };
+    const buffers = { gradY, gradX, gate, relu, filters: weights, ...winogradBuffers(scratch) };
     return winogradConv2dGradInput(traits, shape, samples, tileOf(variant), buffers);
   }
   if (variant === 'direct') return [conv2dGradInput(traits, shape, samples, { gradY, weights, gradX, gate, relu })];
@@ -247,7 +264,7 @@ function tileOf(variant: Winograd): WinogradTile {
   return variant === 'winograd-2' ? 2 : 4;
 }
 
-function winogradScratch(scratch: VariantBuffers['scratch']): Pick<WinogradBuffers, 'patches' | 'products'> {
+function winogradBuffers(scratch: VariantBuffers['scratch']): Pick<WinogradBuffers, 'patches' | 'products'> {
   return { patches: known(scratch?.patches), products: known(scratch?.products) };
 }
 

@@ -5,14 +5,15 @@
  *
  * Three stages: patches of (m + 2)² cells are transformed, multiplied by transformed filters (a matrix product for each
  * place in the patch), and transformed back. The input gradient takes the same filters: its rotated kernels are made
- * by turning patches and tiles, its exchange of channels by the matrix product.
+ * by turning patches and tiles, its exchange of channels by the matrix product. On lavapipe one dispatch takes a few tiles at a
+ * time through all stages, elsewhere each stage is a dispatch.
  */
 
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
-import { kernel } from '../gpu/kernel.ts';
-import { elementwise, MEMORY_FLOPS, source } from './common.ts';
+import { type KernelSource, kernel } from '../gpu/kernel.ts';
+import { type Direction, elementwise, MEMORY_FLOPS, source } from './common.ts';
 import { type Conv2dOutput, OUTPUT_FLAGS, OUTPUT_LIBS, outputVariant } from './conv2d.output.ts';
 import {
   type Conv2dShape,
@@ -25,9 +26,12 @@ import {
   weightsFlags,
 } from './conv2d.ts';
 
+const patchesLib = () => import('../../shaders/lib/winograd-patches.wgsl?raw');
+const sumsLib = () => import('../../shaders/lib/winograd-sums.wgsl?raw');
 const winogradLib = () => import('../../shaders/lib/winograd.wgsl?raw');
 const filtersSource = () => import('../../shaders/ops/conv2d.winograd-filters.wgsl?raw');
 const inputSource = () => import('../../shaders/ops/conv2d.winograd-input.wgsl?raw');
+const joinedSource = () => import('../../shaders/ops/conv2d.winograd-joined.wgsl?raw');
 const outputSource = () => import('../../shaders/ops/conv2d.winograd-output.wgsl?raw');
 const productsSource = () => import('../../shaders/ops/conv2d.winograd-products.wgsl?raw');
 
@@ -39,40 +43,73 @@ const FILTERS = source('conv2d.winograd-filters', filtersSource, {
   flags: { TILE_4: false, ...WEIGHTS_FLAGS },
 });
 const INPUT = source('conv2d.winograd-input', inputSource, {
-  libs: [winogradLib],
+  libs: [winogradLib, patchesLib],
   flags: { TILE_4: false, FLIPPED: false },
 });
 const PRODUCTS = source('conv2d.winograd-products', productsSource, {
-  flags: { SUBGROUPS: false, SUBGROUP_8: false, TRANSPOSED: false },
+  libs: [sumsLib],
+  flags: { SUBGROUPS: false, PAIRS: false, TRANSPOSED: false },
 });
 const OUTPUT = source('conv2d.winograd-output', outputSource, {
   libs: [winogradLib, ...OUTPUT_LIBS],
   flags: { ...OUTPUT_FLAGS, TILE_4: false, FLIPPED: false },
 });
 
+const JOINED = source('conv2d.winograd-joined', joinedSource, {
+  libs: [winogradLib, patchesLib, sumsLib, ...OUTPUT_LIBS],
+  flags: { ...OUTPUT_FLAGS, TILE_4: false, FLIPPED: false, TRANSPOSED: false, PAIRS: true },
+});
+
+/**
+ * Whether one dispatch goes through all stages. On lavapipe, whose subgroups have 8 lanes, patches and products then stay in the
+ * cache. SwiftShader's, of 4, run on the same cores, but its compiler takes minutes for a kernel with so many loops.
+ */
+function joinsStages({ isSoftware, subgroupSize }: KernelTraits): boolean {
+  return isSoftware && subgroupSize === 8;
+}
+
 /** Those of a whole convolution. */
-export const WINOGRAD_SOURCES = [FILTERS, INPUT, PRODUCTS, OUTPUT];
+export function winogradSources(traits: KernelTraits): readonly KernelSource[] {
+  return joinsStages(traits) ? [FILTERS, JOINED] : [FILTERS, INPUT, PRODUCTS, OUTPUT];
+}
 
 /** Channels that stand together in filters, patches and products. */
 const QUAD = 4;
-/** What a workgroup of the products computes. */
+/** What a workgroup of the products computes at a time, and one of the joined stages. */
 export const GROUP_TILES = 32;
 const GROUP_QUADS = 8;
+/** Joined, a workgroup has patches and products of its own. So many keep the cores of most machines busy. */
+const MOST_WORKGROUPS = 32;
+/** Where tiles make fewer, several workgroups share them: the patches that each makes cost less than idle cores. */
+const FEW_WORKGROUPS = 8;
 
 /** Floats of the transformed filters, which serve both directions. */
 export function winogradFilterLength({ inChannels, outChannels }: Conv2dShape, tile: WinogradTile): number {
   return places(tile) * quads(inChannels) * quads(outChannels) * QUAD ** 2;
 }
 
-/** 4-byte words of scratch that one sample takes, of each of the two buffers. */
-export function winogradScratchWords(
+/** What is known of both scratch buffers. */
+interface Scratch<Known> {
+  patches: Known;
+  products: Known;
+}
+
+/**
+ * 4-byte words of scratch that one sample takes. Where the stages are joined, several samples need no more:
+ * `growsWithSamples` is then false.
+ */
+export function winogradScratch(
+  traits: KernelTraits,
   shape: Conv2dShape,
   tile: WinogradTile,
-  direction: 'forward' | 'grad-input',
-): { patches: number; products: number } {
-  const { inChannels, outChannels } = direction === 'forward' ? shape : transposedShape(shape);
-  const words = (channels: number) => places(tile) * quads(channels) * QUAD * tilesOf(shape, tile);
-  return { patches: words(inChannels), products: words(outChannels) };
+  direction: Direction,
+): { words: Scratch<number>; growsWithSamples: boolean } {
+  const seen = direction === 'forward' ? shape : transposedShape(shape);
+  if (!joinsStages(traits)) return { words: stagedWords(seen, tile), growsWithSamples: true };
+  const { jobs } = dealJobs(seen, 1, tile);
+  const { patches, products } = workgroupWords(seen, tile);
+  const workgroups = Math.min(jobs, MOST_WORKGROUPS);
+  return { words: { patches: workgroups * patches, products: workgroups * products }, growsWithSamples: false };
 }
 
 /** Filters from the weights of the forward pass, packed as packedIndex says; holds winogradFilterLength. */
@@ -96,8 +133,8 @@ export interface WinogradBuffers {
   /** Made by winogradFilters of the same shape and tile. */
   readonly filters: BufferSlice;
   /**
-   * Scratch, in two buffers, for as many samples at a time as fit into both, winogradScratchWords for each: at least
-   * for one. The number changes no bit of the result.
+   * Scratch, in two buffers: winogradScratch() of one sample at least, and with more of it fewer parts that wait for each other.
+   * How much there is changes no bit of the result.
    */
   readonly patches: SizedSlice;
   readonly products: SizedSlice;
@@ -111,7 +148,7 @@ export function winogradConv2d(
   tile: WinogradTile,
   buffers: WinogradBuffers & Conv2dOutput & { x: BufferSlice },
 ): Dispatch[] {
-  return stages(traits, shape, samples, tile, { ...buffers, backward: false });
+  return layer(traits, shape, samples, tile, { ...buffers, backward: false });
 }
 
 /**
@@ -125,32 +162,98 @@ export function winogradConv2dGradInput(
   tile: WinogradTile,
   { gradY, gradX, ...buffers }: WinogradBuffers & GradInputBuffers,
 ): Dispatch[] {
-  return stages(traits, transposedShape(shape), samples, tile, { ...buffers, x: gradY, y: gradX, backward: true });
+  return layer(traits, transposedShape(shape), samples, tile, { ...buffers, x: gradY, y: gradX, backward: true });
 }
 
+type Layer = WinogradBuffers & Conv2dOutput & { x: BufferSlice; backward: boolean };
+
 /** `shape` as the direction sees it: inChannels are those of x. */
+function layer(
+  traits: KernelTraits,
+  shape: Conv2dShape,
+  samples: number,
+  tile: WinogradTile,
+  buffers: Layer,
+): Dispatch[] {
+  checkShape(shape);
+  return joinsStages(traits) ? [joined(shape, samples, tile, buffers)] : stages(traits, shape, samples, tile, buffers);
+}
+
+/** All stages in one dispatch, whose workgroups take a few tiles at a time from the first to the last. */
+function joined(
+  shape: Conv2dShape,
+  samples: number,
+  tile: WinogradTile,
+  { x, filters, patches, products, backward, ...output }: Layer,
+): Dispatch {
+  const { inChannels, outChannels, height, width } = shape;
+  const { jobs, parts } = dealJobs(shape, samples, tile);
+  const most = roomFor('a workgroup', { patches, products }, workgroupWords(shape, tile));
+  const workgroups = Math.min(jobs, most);
+  const { flags, bindings } = outputVariant(output);
+  const transforms = parts * inChannels + outChannels;
+  return {
+    kernel: kernel(JOINED, {
+      flags: {
+        ...flags,
+        TILE_4: tile === 4,
+        FLIPPED: backward,
+        TRANSPOSED: backward,
+      },
+    }),
+    bindings: { x, filters, patches, products, ...bindings },
+    uniforms: {
+      samples,
+      in_channels: inChannels,
+      out_channels: outChannels,
+      height,
+      width,
+      parts,
+      quads: quadsAtOnce(shape, tile),
+      workgroups,
+      tile,
+    },
+    workgroups,
+    flops: samples * tilesOf(shape, tile) * places(tile) * (2 * inChannels * outChannels + transforms * MEMORY_FLOPS),
+  };
+}
+
+/** What the workgroups of the joined stages do: groups of tiles, and of few the `parts` of the output channels. */
+function dealJobs(shape: Conv2dShape, samples: number, tile: WinogradTile): { jobs: number; parts: number } {
+  const groups = Math.ceil((samples * tilesOf(shape, tile)) / GROUP_TILES);
+  const blocks = Math.ceil(quads(shape.outChannels) / GROUP_QUADS);
+  const blocksEach = Math.ceil(blocks / Math.min(blocks, Math.ceil(FEW_WORKGROUPS / groups)));
+  const parts = Math.ceil(blocks / blocksEach);
+  return { jobs: groups * parts, parts };
+}
+
+/**
+ * Output channels, in quads, whose products a workgroup holds at once: those that are its part of a single sample. With more of
+ * them a place's patches and filters are met again sooner, and the scratch is larger.
+ */
+function quadsAtOnce(shape: Conv2dShape, tile: WinogradTile): number {
+  const blocks = Math.ceil(quads(shape.outChannels) / GROUP_QUADS);
+  return Math.ceil(blocks / dealJobs(shape, 1, tile).parts) * GROUP_QUADS;
+}
+
+/** 4-byte words of scratch of a workgroup of the joined stages. */
+function workgroupWords(shape: Conv2dShape, tile: WinogradTile): Scratch<number> {
+  const words = (ofQuads: number) => places(tile) * ofQuads * QUAD * GROUP_TILES;
+  return { patches: words(quads(shape.inChannels)), products: words(quadsAtOnce(shape, tile)) };
+}
+
+/** A dispatch for each stage, for as many samples at a time as the scratch has room for. */
 function stages(
   traits: KernelTraits,
   shape: Conv2dShape,
   samples: number,
   tile: WinogradTile,
-  {
-    x,
-    filters,
-    patches,
-    products,
-    backward,
-    ...output
-  }: WinogradBuffers & Conv2dOutput & { x: BufferSlice; backward: boolean },
+  { x, filters, patches, products, backward, ...output }: Layer,
 ): Dispatch[] {
-  checkShape(shape);
   const { inChannels, outChannels, height, width } = shape;
-  const words = winogradScratchWords(shape, tile, 'forward');
-  const most = Math.min(roomIn('patches', patches, words.patches), roomIn('products', products, words.products));
+  const most = roomFor('one sample', { patches, products }, stagedWords(shape, tile));
   const { flags, bindings } = outputVariant(output);
   const TILE_4 = tile === 4;
-  const SUBGROUP_8 = traits.subgroupSize === 8;
-  const SUBGROUPS = SUBGROUP_8 || traits.subgroupSize === 4;
 
   const dispatches: Dispatch[] = [];
   for (let first = 0; first < samples; first += most) {
@@ -165,7 +268,7 @@ function stages(
         flopsEach: places(tile) * MEMORY_FLOPS,
       }),
       {
-        kernel: kernel(PRODUCTS, { flags: { SUBGROUPS, SUBGROUP_8, TRANSPOSED: backward } }),
+        kernel: kernel(PRODUCTS, { flags: { SUBGROUPS: traits.subgroupSize === 4, TRANSPOSED: backward } }),
         bindings: { patches, filters, products },
         uniforms: { tiles, in_quads: quads(inChannels), out_quads: quads(outChannels) },
         workgroups: places(tile) * Math.ceil(quads(outChannels) / GROUP_QUADS) * Math.ceil(tiles / GROUP_TILES),
@@ -182,6 +285,12 @@ function stages(
   return dispatches;
 }
 
+/** 4-byte words of scratch of one sample. */
+function stagedWords(shape: Conv2dShape, tile: WinogradTile): Scratch<number> {
+  const words = (channels: number) => places(tile) * quads(channels) * QUAD * tilesOf(shape, tile);
+  return { patches: words(shape.inChannels), products: words(shape.outChannels) };
+}
+
 /** Cells of a patch. */
 function places(tile: WinogradTile): number {
   return (tile + 2) ** 2;
@@ -195,11 +304,14 @@ function tilesOf({ height, width }: Conv2dShape, tile: WinogradTile): number {
   return Math.ceil(height / tile) * Math.ceil(width / tile);
 }
 
-/** How many samples' scratch a slice holds. */
-function roomIn(name: string, { size }: SizedSlice, wordsEach: number): number {
-  const samples = Math.floor(size / (4 * wordsEach));
-  if (samples >= 1) return samples;
-  throw new Error(`${name} has ${size} bytes; one sample of this convolution takes ${4 * wordsEach}`);
+/** How many times the scratch of one thing fits into both buffers. */
+function roomFor(thing: string, scratch: Scratch<SizedSlice>, words: Scratch<number>): number {
+  const room = (name: keyof Scratch<unknown>) => {
+    const [{ size }, bytes] = [scratch[name], 4 * words[name]];
+    if (size < bytes) throw new Error(`${name} has ${size} bytes; ${thing} of this convolution takes ${bytes}`);
+    return Math.floor(size / bytes);
+  };
+  return Math.min(room('patches'), room('products'));
 }
 
 function checkShape(shape: Conv2dShape): void {

@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import type { KernelTraits } from '../../src/gpu/gpu.ts';
+import type { Direction } from '../../src/ops/common.ts';
 import type { Conv2dShape } from '../../src/ops/conv2d.ts';
 import {
   type WinogradTile,
@@ -7,7 +8,7 @@ import {
   winogradConv2dGradInput,
   winogradFilterLength,
   winogradFilters,
-  winogradScratchWords,
+  winogradScratch,
 } from '../../src/ops/conv2d.winograd.ts';
 import { maxpool, maxpoolCodeWords } from '../../src/ops/maxpool.ts';
 import { reluGradInput, reluMask, reluMaskWords } from '../../src/ops/relu.ts';
@@ -70,10 +71,11 @@ function scratchFor(
   op: OpBench,
   shape: Conv2dShape,
   tile: WinogradTile,
-  direction: 'forward' | 'grad-input',
+  direction: Direction,
   samples: number,
+  traits = op.gpu.traits,
 ) {
-  const words = winogradScratchWords(shape, tile, direction);
+  const { words } = winogradScratch(traits, shape, tile, direction);
   const slice = ({ buffer, offset, count }: Operand) => ({ buffer, offset, size: 4 * count });
   return {
     patches: slice(op.output(samples * words.patches)),
@@ -93,7 +95,7 @@ async function forward(
     winogradConv2d(traits, shape, samples, tile, {
       x: op.input(x),
       filters: await filtersOf(op, shape, tile, weights),
-      ...scratchFor(op, shape, tile, 'forward', room),
+      ...scratchFor(op, shape, tile, 'forward', room, traits),
       bias: bias && op.input(bias),
       relu,
       y,
@@ -114,7 +116,7 @@ async function gradInput(
     winogradConv2dGradInput(traits, shape, samples, tile, {
       gradY: op.input(gradY),
       filters: await filtersOf(op, shape, tile, weights),
-      ...scratchFor(op, shape, tile, 'grad-input', room),
+      ...scratchFor(op, shape, tile, 'grad-input', room, traits),
       gradX,
     }),
   );
@@ -223,13 +225,17 @@ for (const tile of TILES) {
     }
 
     opTest('gives the same bits however many samples the scratch has room for', async (op) => {
-      const each = layerCase(5, 9, 17, 7, 5);
+      // More tiles, and more output channels, than a workgroup takes at a time.
+      const each = layerCase(5, 9, 41, 14, 11);
       const data = conv2dData(...each);
-      const y = await forward(op, each, tile, data);
-      const gradX = await gradInput(op, each, tile, data);
-      for (const room of [1, 2, 4]) {
-        assertSameBits(await forward(op, each, tile, data, { room }), y, { what: `y, ${room} at a time` });
-        assertSameBits(await gradInput(op, each, tile, data, { room }), gradX, { what: `grad x, ${room} at a time` });
+      for (const traits of [op.gpu.traits, WITHOUT_SUBGROUPS]) {
+        const y = await forward(op, each, tile, data, { traits });
+        const gradX = await gradInput(op, each, tile, data, { traits });
+        for (const room of [1, 2, 4]) {
+          const some = { traits, room };
+          assertSameBits(await forward(op, each, tile, data, some), y, { what: `y, ${room} at a time` });
+          assertSameBits(await gradInput(op, each, tile, data, some), gradX, { what: `grad x, ${room} at a time` });
+        }
       }
     });
 
