@@ -5,10 +5,12 @@
 const ON_DEMAND = {
   'kernels-implicit-gemm': ['ops/conv2d.implicit-gemm'],
   'kernels-half': ['ops/conv2d.magnitude'],
-  'kernels-winograd': ['lib/winograd', 'ops/conv2d.winograd-'],
+  'kernels-winograd': ['lib/winograd', 'ops/conv2d.winograd-filters'],
+  'kernels-winograd-joined': ['ops/conv2d.winograd-joined'],
+  'kernels-winograd-stages': ['ops/conv2d.winograd-'],
   'kernels-broadcast': ['ops/conv2d.broadcast'],
   'kernels-register-tile': ['ops/conv2d.register-tile'],
-  'kernels-way-back': ['ops/maxpool.grad-input', 'ops/moments.wgsl'],
+  'kernels-way-back': ['ops/conv2d.transpose-weights', 'ops/maxpool.grad-input', 'ops/moments.wgsl'],
   'kernels-layers': [
     'ops/conv2d.wgsl',
     'ops/conv2d.grad-input',

@@ -5,7 +5,6 @@
 import conv3x3Lib from '../../shaders/lib/conv-3x3.wgsl?raw';
 import packedWeightsLib from '../../shaders/lib/packed-weights.wgsl?raw';
 import rectifyLib from '../../shaders/lib/rectify.wgsl?raw';
-import transposeSource from '../../shaders/ops/conv2d.transpose-weights.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import type { KernelTraits } from '../gpu/gpu.ts';
@@ -18,6 +17,7 @@ const broadcastSource = () => import('../../shaders/ops/conv2d.broadcast.wgsl?ra
 const gradInputSource = () => import('../../shaders/ops/conv2d.grad-input.wgsl?raw');
 const registerTileSource = () => import('../../shaders/ops/conv2d.register-tile.wgsl?raw');
 const generalSource = () => import('../../shaders/ops/conv2d.wgsl?raw');
+const transposeSource = () => import('../../shaders/ops/conv2d.transpose-weights.wgsl?raw');
 
 export interface Conv2dShape {
   readonly inChannels: number;

@@ -188,7 +188,7 @@ function joined(
 ): Dispatch {
   const { inChannels, outChannels, height, width } = shape;
   const { jobs, parts } = dealJobs(shape, samples, tile);
-  const most = roomFor('a workgroup', { patches, products }, workgroupWords(shape, tile));
+  const most = roomFor({ patches, products }, workgroupWords(shape, tile));
   const workgroups = Math.min(jobs, most);
   const { flags, bindings } = outputVariant(output);
   const transforms = parts * inChannels + outChannels;
@@ -251,7 +251,7 @@ function stages(
   { x, filters, patches, products, backward, ...output }: Layer,
 ): Dispatch[] {
   const { inChannels, outChannels, height, width } = shape;
-  const most = roomFor('one sample', { patches, products }, stagedWords(shape, tile));
+  const most = roomFor({ patches, products }, stagedWords(shape, tile));
   const { flags, bindings } = outputVariant(output);
   const TILE_4 = tile === 4;
 
@@ -304,20 +304,16 @@ function tilesOf({ height, width }: Conv2dShape, tile: WinogradTile): number {
   return Math.ceil(height / tile) * Math.ceil(width / tile);
 }
 
-/** How many times the scratch of one thing fits into both buffers. */
-function roomFor(thing: string, scratch: Scratch<SizedSlice>, words: Scratch<number>): number {
+/** How many times the scratch of a sample or a workgroup fits into both buffers. */
+function roomFor(scratch: Scratch<SizedSlice>, words: Scratch<number>): number {
   const room = (name: keyof Scratch<unknown>) => {
     const [{ size }, bytes] = [scratch[name], 4 * words[name]];
-    if (size < bytes) throw new Error(`${name} has ${size} bytes; ${thing} of this convolution takes ${bytes}`);
+    if (size < bytes) throw new Error(`${name} has ${size} bytes; this convolution takes ${bytes}`);
     return Math.floor(size / bytes);
   };
   return Math.min(room('patches'), room('products'));
 }
 
 function checkShape(shape: Conv2dShape): void {
-  if (finishesOutputs(shape)) return;
-  const { kernel, stride, padding } = shape;
-  throw new Error(
-    `kernel ${kernel}, stride ${stride} and padding ${padding} have no Winograd form; only 3, 1 and 1 have one`,
-  );
+  if (!finishesOutputs(shape)) throw new Error("Winograd's convolution takes kernels of 3 × 3, stride 1 and padding 1");
 }
