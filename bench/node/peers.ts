@@ -1,7 +1,9 @@
 /** Peers in Node: both look for what a browser has, navigator.gpu and WebGPU's globals, when they are loaded. */
 import { availableParallelism } from 'node:os';
 import { globals } from 'webgpu';
+import { describeAdapter } from '../../src/gpu/gpu.ts';
 import type { DawnAdapter } from '../../src/node/dawn.ts';
+import { napWhileWaiting } from '../../src/node/naps.ts';
 import { type Peers, Unmeasured } from '../bench.ts';
 
 /** Loads them on the Dawn instance of an adapter. */
@@ -14,7 +16,7 @@ export function dawnPeers({ instance, adapter }: DawnAdapter): Peers {
     }
     Object.assign(globalThis, globals);
     Object.defineProperty(globalThis, 'navigator', {
-      value: { gpu: instance, userAgent: 'Node', hardwareConcurrency: availableParallelism() },
+      value: { gpu: nappingGpu(instance), userAgent: 'Node', hardwareConcurrency: availableParallelism() },
       configurable: true,
     });
   };
@@ -33,5 +35,17 @@ export function dawnPeers({ instance, adapter }: DawnAdapter): Peers {
       jax.defaultDevice('webgpu');
       return jax;
     },
+  };
+}
+
+/** Peers wait as the library does: what is compared shall not be who looks less often. */
+function nappingGpu(instance: GPU): Pick<GPU, 'requestAdapter' | 'getPreferredCanvasFormat'> {
+  return {
+    requestAdapter: async (options) => {
+      const adapter = await instance.requestAdapter(options);
+      if (adapter && describeAdapter(adapter.info).isFallback) napWhileWaiting(adapter);
+      return adapter;
+    },
+    getPreferredCanvasFormat: () => instance.getPreferredCanvasFormat(),
   };
 }

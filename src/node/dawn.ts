@@ -14,6 +14,7 @@ import {
   userDrivers,
   vulkanDrivers,
 } from './adapters.ts';
+import { napWhileWaiting } from './naps.ts';
 import { adapterNames, HALF_FLAGS, UNKNOWN_ADAPTER_FLAG } from './probe.ts';
 import { tuningFiles } from './tuning-files.ts';
 
@@ -126,5 +127,7 @@ function usesPackagedSwiftShader(): boolean {
 async function requestAdapter(dawnFlags: readonly string[]): Promise<DawnAdapter | undefined> {
   const instance = create([...dawnFlags]);
   const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
-  return adapter ? { instance, adapter } : undefined;
+  if (!adapter) return undefined;
+  if (infoOf({ instance, adapter }).isFallback) napWhileWaiting(adapter);
+  return { instance, adapter };
 }

@@ -1,4 +1,5 @@
 /** Where the tests' adapter comes from: Dawn in Node, `navigator.gpu` in a browser and in Deno. */
+import { napWhileWaiting } from '../../src/node/naps.ts';
 import { AssertionError } from './assertions.ts';
 
 export type Runtime = 'node' | 'deno' | 'browser';
@@ -36,6 +37,8 @@ export async function testAdapter(): Promise<GPUAdapter> {
         'when calling vitest directly, set VK_ICD_FILENAMES to the driver to use',
     );
   }
+  // Whatever the adapter: every test then goes through it.
+  if (runtime === 'node') napWhileWaiting(adapter);
   return adapter;
 }
 
