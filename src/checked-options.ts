@@ -15,15 +15,20 @@ import type { OptionContext, ResolvedCall } from './resolve-options.ts';
 /**
  * As resolveCall().
  *
- * @throws OptionError, LoadError
+ * @throws OptionError, LoadError, AbortError
  */
 export async function checkedCall(options: AnyExplainOptions, model: OptionContext): Promise<ResolvedCall> {
-  return plainCall(options, model) ?? (await optionChecks()).resolveCall(options, model);
+  return plainCall(options, model) ?? (await optionChecks(options?.signal)).resolveCall(options, model);
 }
 
-/** Every check there is. @throws LoadError */
-export function optionChecks() {
-  return onDemand('what checks options', () => import('./resolve-options.ts'));
+/**
+ * Every check there is.
+ *
+ * @param signal of the options, unchecked as they are
+ * @throws LoadError, AbortError
+ */
+export function optionChecks(signal: AbortSignal | undefined) {
+  return onDemand('what checks options', () => import('./resolve-options.ts'), signal);
 }
 
 type Check = (value: never, model: OptionContext) => boolean;

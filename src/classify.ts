@@ -18,11 +18,11 @@ import { beginJob } from './tune.ts';
 /** The most probable classes of a picture, best first. */
 export async function classify(model: Model, image: ImageInput, options: ClassifyOptions = {}): Promise<Prediction[]> {
   model.throwIfDisposed();
-  const { topK, fit } = (await optionChecks()).resolveClassifyOptions(options);
+  const { topK, fit } = (await optionChecks(options?.signal)).resolveClassifyOptions(options);
   const picture = await readPicture(image);
   throwIfAborted(options.signal);
   const { gpu, graph, parameters } = model;
-  await loadTunings(gpu);
+  await loadTunings(gpu, options.signal);
   const plan = planExplanation({
     graph,
     convention: parameters.convention,
@@ -43,7 +43,7 @@ export async function classify(model: Model, image: ImageInput, options: Classif
     const x = activationSlice(context, graph.input.name);
     const logits = activationSlice(context, graph.logits.name);
     const input = await prepareInput(model, picture, fit, workspace, x);
-    await parameters.prepare(weightsNeeded(graph, plan));
+    await parameters.prepare(weightsNeeded(graph, plan), options.signal);
     const forward = plan.steps.flatMap((step) => (step.kind === 'forward' ? forwardStep(context, step, 1) : []));
     await gpu.run([...input.dispatches, ...forward, softmax(model.classCount, 1, { logits, probabilities })], {
       signal: options.signal,

@@ -163,6 +163,22 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
 }
 
+/**
+ * What comes of the work, or an AbortError as soon as the signal fires; the work itself goes on. For what may take as long as a
+ * network does, and holds nothing that somebody else waits for.
+ *
+ * @param signal one that nobody has checked yet may be anything
+ */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (typeof signal?.addEventListener !== 'function') return work;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(new AbortError(undefined, { cause: signal.reason }));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
 /** A value as it should appear in a message: short, quoted, with NaN and objects readable. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}…` : value);

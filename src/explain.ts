@@ -39,7 +39,6 @@ import {
   type ExplainClassesOptions,
   type ExplainLayersOptions,
   type ExplainOptions,
-  type Fusion,
   type FusionClassesOptions,
   type FusionOptions,
   hasEvenAreas,
@@ -85,20 +84,18 @@ export async function explain(
   model.throwIfDisposed();
   const { asked, fusion, isList } = await checkedCall(options, model);
   const all = asked.flat();
+  const { signal } = options;
+  const fusing = fusion && (await fusionParts(signal));
   const explanations = await explainAll(model, image, all, options);
   const ofClasses = asked.map((ofLayers, c) => explanations.slice(c * ofLayers.length, (c + 1) * ofLayers.length));
-  const results = fusion ? await fuseAll(model, ofClasses, fusion) : explanations;
+  const results = fusing
+    ? await Promise.all(ofClasses.map((ofLayers) => fusing.fuse(model, ofLayers, fusion)))
+    : explanations;
   return isList ? results : results[0];
 }
 
-/** @param explanations of each class, at its layers */
-async function fuseAll(
-  model: Model,
-  explanations: readonly Explanation[][],
-  fusion: Fusion,
-): Promise<FusedExplanation[]> {
-  const { fuse } = await onDemand('the fusion of maps', () => import('./fused-explanation.ts'));
-  return Promise.all(explanations.map((ofLayers) => fuse(model, ofLayers, fusion)));
+function fusionParts(signal: AbortSignal | undefined) {
+  return onDemand('the fusion of maps', () => import('./fused-explanation.ts'), signal);
 }
 
 /** Of a layer, or of several. */
@@ -122,7 +119,8 @@ async function explainAll(
 ): Promise<Explanation[]> {
   const passes = passesOf(asked);
   if (passes.length === 1) return explainPass(model, image, asked, call);
-  const { explainPasses } = await onDemand('several passes in a call', () => import('./several-passes.ts'));
+  const severalPasses = () => import('./several-passes.ts');
+  const { explainPasses } = await onDemand('several passes in a call', severalPasses, call.signal);
   const results = await explainPasses(model, image, passes, call, explainPass);
   return asked.map((options) => results.get(options) as Explanation);
 }
@@ -181,9 +179,9 @@ export async function* explainInBatches(
   const [common] = asked;
   const method = methodOf(common.method);
   const hasPath = takesPath(method);
-  const [parts] = await Promise.all([loadParts(common), loadTunings(gpu)]);
+  const [parts] = await Promise.all([loadParts(common, signal), loadTunings(gpu, signal)]);
   const { masked, classes, byFunction, refusals } = parts;
-  const { plan, targets, target, rows } = await planPass(model, asked, kernels);
+  const { plan, targets, target, rows } = await planPass(model, asked, { kernels, signal });
   const { batches } = plan;
   gpu.pool.resetPeak();
   const workspace = new Workspace(gpu, 'job');
@@ -201,7 +199,7 @@ export async function* explainInBatches(
     const [job] = jobs;
     const input = await prepareInput(model, picture, common.fit, workspace, job.input);
     const sampleDispatches = await prepareSamples(model, job, workspace);
-    await model.parameters.prepare(weightsNeeded(model.graph, plan));
+    await model.parameters.prepare(weightsNeeded(model.graph, plan), signal);
     // Meanwhile: a large picture takes a while.
     const checksum = checksumOf(picture.data);
     checksum.catch(() => {}); // awaited below, unless something else fails before
@@ -246,7 +244,7 @@ export async function* explainInBatches(
       const rows = batchRows(batch);
       await run(dispatches, (share) => progress(done + Math.floor(share * rows)));
       if (isLast && byFunction) {
-        for (const each of jobs) await byFunction(each, samples);
+        for (const each of jobs) await byFunction(each, samples, signal);
         await gpu.run(
           jobs.flatMap((each) => mapDispatches(each, samples)),
           { signal },
@@ -310,7 +308,7 @@ interface Pass {
 async function planPass(
   model: Model,
   asked: readonly ResolvedOptions[],
-  kernels: ExplainOptions['kernels'],
+  { kernels, signal }: Pick<CallOptions, 'kernels' | 'signal'>,
 ): Promise<Pass> {
   const { gpu, graph } = model;
   const [common] = asked;
@@ -320,7 +318,7 @@ async function planPass(
     place === 'input' ? graph.input.name : model.resolveLayer(layerName).name,
   );
   const [target, ...onTheWay] = graph.nodes.map(({ name }) => name).filter((name) => targets.includes(name));
-  await checkDerivatives(graph, target, common);
+  await checkDerivatives(graph, target, common, signal);
   const masked = masks && { from: masks === 'input' ? graph.input.name : target, count: graph.shape(target)[0] };
   // The baseline of a path is one more sample, of which only the score is wanted.
   const scoredOnly = takesPath(method) ? 1 : 0;

@@ -191,16 +191,17 @@ export function weightsLastGradient({
 /**
  * Refuses second and third derivatives where their formulas, which take the network for piecewise linear, would not be exact.
  *
- * @throws OptionError
+ * @throws OptionError, LoadError, AbortError
  */
 export async function checkDerivatives(
   graph: Graph,
   layer: string,
   { method }: Pick<ResolvedOptions, 'method'>,
+  signal?: AbortSignal,
 ): Promise<void> {
   const curved = takesHigherDerivatives(method) ? graph.curvedAfter(layer) : undefined;
   if (!curved) return;
-  const { curvedBehind } = await onDemand('what refuses derivatives', () => import('./refusals.ts'));
+  const { curvedBehind } = await onDemand('what refuses derivatives', () => import('./refusals.ts'), signal);
   const others = METHODS.filter((name) => !takesHigherDerivatives(name));
   throw curvedBehind(layer, curved, method, others);
 }

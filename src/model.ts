@@ -205,11 +205,12 @@ export async function loadModel(
 ): Promise<Model> {
   const asked = name === AUTO_MODEL ? undefined : findModel(name);
   checkOptionNames('loadModel()', options, LOAD_OPTIONS);
-  await checkedPrecision(options.precision, gpu.features, 'device');
+  const { precision, signal } = options;
+  await checkedPrecision(precision, gpu.features, 'device', signal);
   if (asked) modelTable(asked, options); // its sizes are checked before anything is opened
   const file = await openFile(asked, options);
   try {
-    const { known, variant } = await networkOf(file, asked, options);
+    const { known, variant } = await networkOf(file, asked, options, signal);
     const table = modelTable(known, variant);
     const graph = new Graph(table);
     const labels = labelsOf(graph, known, file, options);
@@ -237,7 +238,7 @@ async function openFile(
     return openWeights(source.url, { store, cache, checksum: checksum ?? source.checksum, signal });
   }
   if (isRandom(weights)) {
-    const { randomWeights } = await onDemand('what draws random weights', () => import('./network/random.ts'));
+    const { randomWeights } = await onDemand('what draws random weights', () => import('./network/random.ts'), signal);
     return randomWeights(new Graph(modelTable(known!, variant)), weights.random);
   }
   if (typeof weights === 'object' && 'tensors' in weights) return weights;
@@ -258,6 +259,7 @@ export async function networkOf(
   file: WeightsFile,
   asked: KnownModel | undefined,
   { width, classes, inputSize }: ModelVariant,
+  signal?: AbortSignal,
 ): Promise<{ known: KnownModel; variant: ModelVariant }> {
   if (asked && file.model && file.model.name !== asked.name) {
     throw new WeightsError('these are weights of another network', {
@@ -266,7 +268,7 @@ export async function networkOf(
       found: file.model.name,
     });
   }
-  const { known, variant } = asked && !file.model ? { known: asked, variant: {} } : await recognised(file);
+  const { known, variant } = asked && !file.model ? { known: asked, variant: {} } : await recognised(file, signal);
   return {
     known,
     variant: {
@@ -277,8 +279,8 @@ export async function networkOf(
   };
 }
 
-async function recognised(file: WeightsFile) {
-  const { modelOfFile } = await onDemand('what recognises networks', () => import('./network/recognise.ts'));
+async function recognised(file: WeightsFile, signal: AbortSignal | undefined) {
+  const { modelOfFile } = await onDemand('what recognises networks', () => import('./network/recognise.ts'), signal);
   return modelOfFile(file);
 }
 

@@ -130,7 +130,7 @@ export interface ExplainOptions {
    * made again on another adapter would differ in its last bits. Default: what is fastest, by timings or by rule.
    */
   kernels?: KernelChoices;
-  /** Stops the work between two batches with an AbortError. */
+  /** Stops the work between two batches, or while it waits for a part of the library, with an AbortError. */
   signal?: AbortSignal;
   /** Called after each batch, and within one as far as is known. */
   onProgress?: (progress: ExplainProgress) => void;

@@ -79,15 +79,16 @@ export const OTHER_WEIGHTS: OtherWeights = { weightsScratch, otherWeights, expre
 /**
  * Asks the method's function for the weights of the feature maps, by what the moments hold by now.
  *
- * @throws OptionError for weights that are none; whatever the function throws
+ * @throws OptionError for weights that are none; AbortError; whatever the function throws
  */
 export async function weighByFunction(
   { context, options, target, weighted, maps }: Job,
   samples: number,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const { gpu } = context.parameters;
   const { name, weights: weigh } = options.method as CustomMethod;
-  const held = await holdLayer(gpu, target, { ...weighted, samples: Math.max(1, samples) });
+  const held = await holdLayer(gpu, target, { ...weighted, samples: Math.max(1, samples) }, signal);
   try {
     const weights = await (weigh as WeightsFunction)(held.layer);
     const areNumbers = weights instanceof Float32Array && weights.every(Number.isFinite);

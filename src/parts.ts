@@ -15,24 +15,24 @@ export interface Parts extends JobParts {
 /** The weights that the Grad-CAMs take, and maps that need none. */
 const USUAL_WEIGHTS: readonly unknown[] = ['mean-gradient', 'alpha', 'gradient', 'positive-gradient'];
 
-/** @throws LoadError */
-export async function loadParts(options: ResolvedOptions): Promise<Parts> {
+/** @throws LoadError, AbortError */
+export async function loadParts(options: ResolvedOptions, signal: AbortSignal | undefined): Promise<Parts> {
   const method = methodOf(options.method);
   const { place, weights, masks } = method;
   const [scores, other, input, masked, classes, refusals] = await Promise.all([
     options.score !== 'exp' || (options.sampleWeights === 'score' && !takesPath(method))
-      ? onDemand('other scores', () => import('./other-scores.ts'))
+      ? onDemand('other scores', () => import('./other-scores.ts'), signal)
       : undefined,
     place === 'layer' && !USUAL_WEIGHTS.includes(weights)
-      ? onDemand('the weights of other methods', () => import('./other-weights.ts'))
+      ? onDemand('the weights of other methods', () => import('./other-weights.ts'), signal)
       : undefined,
-    place === 'input' ? onDemand('methods at the input', () => import('./input-passes.ts')) : undefined,
-    masks ? onDemand('methods with masked copies', () => import('./masked-passes.ts')) : undefined,
+    place === 'input' ? onDemand('methods at the input', () => import('./input-passes.ts'), signal) : undefined,
+    masks ? onDemand('methods with masked copies', () => import('./masked-passes.ts'), signal) : undefined,
     needsClassMoments(options)
-      ? onDemand('scores that are made of all classes', () => import('./class-passes.ts'))
+      ? onDemand('scores that are made of all classes', () => import('./class-passes.ts'), signal)
       : undefined,
     options.contrast !== undefined && options.classIndex === undefined
-      ? onDemand('what checks the contrast', () => import('./refusals.ts'))
+      ? onDemand('what checks the contrast', () => import('./refusals.ts'), signal)
       : undefined,
   ]);
   return {

@@ -69,7 +69,7 @@ export async function* explainProgressively(
   { tolerance, stop: stopSignal, ...options }: ProgressiveOptions,
 ): AsyncGenerator<ProgressiveStep, void> {
   model.throwIfDisposed();
-  const { resolveOptions } = await optionChecks();
+  const { resolveOptions } = await optionChecks(options.signal);
   const resolved = resolveOptions({ ...options, batch: options.batch ?? usualBatch(options.nSamples) }, model);
   checkTolerance(tolerance);
   const obstacle = obstacleToGrowth(resolved);

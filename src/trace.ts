@@ -80,7 +80,7 @@ export async function trace(model: Model, image: ImageInput, options: TraceOptio
   model.throwIfDisposed();
   checkOptionNames('trace()', options, TRACE_OPTIONS);
   const { layers, ...call } = options;
-  const { resolveOptions } = await optionChecks();
+  const { resolveOptions } = await optionChecks(options.signal);
   const asked = layerNames(model, layers).map((layerName) =>
     // Of the methods, the one whose map costs least: only its moments are wanted.
     resolveOptions({ ...call, method: 'hires-cam', layerName }, model),
@@ -102,7 +102,7 @@ export async function trace(model: Model, image: ImageInput, options: TraceOptio
       const { samples, jobs } = next.value;
       if (samples < nSamples) continue;
       for (const { weighted, target } of jobs) {
-        held.push(await holdLayer(model.gpu, target, { ...weighted, samples: Math.max(1, samples) }));
+        held.push(await holdLayer(model.gpu, target, { ...weighted, samples: Math.max(1, samples) }, options.signal));
       }
     }
   } catch (error) {

@@ -30,7 +30,7 @@ export async function tuneKernels(model: Model, options: TuneKernelsOptions = {}
     again: true,
   });
   const { layerName, nSamples, ...rest } = options;
-  const job = (await optionChecks()).resolveOptions({ layerName, nSamples }, model);
+  const job = (await optionChecks(options.signal)).resolveOptions({ layerName, nSamples }, model);
   return tuneJob(model.gpu, jobOf(model, askedBy(job)), rest);
 }
 

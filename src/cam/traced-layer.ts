@@ -16,9 +16,14 @@ export interface HeldLayer {
 /**
  * Copies what the sums hold so far.
  *
- * @throws LimitError when memory runs out
+ * @throws LimitError when memory runs out; AbortError
  */
-export async function holdLayer(gpu: Gpu, name: string, weighted: WeightedMaps): Promise<HeldLayer> {
+export async function holdLayer(
+  gpu: Gpu,
+  name: string,
+  weighted: WeightedMaps,
+  signal: AbortSignal | undefined,
+): Promise<HeldLayer> {
   const { maps, height, width, samples } = weighted;
   const elements = maps * height * width;
   const held = await gpu.guard(async () => {
@@ -35,15 +40,12 @@ export async function holdLayer(gpu: Gpu, name: string, weighted: WeightedMaps):
   };
   const { activations, gradients: first, secondMoments: second, thirdMoments: third } = held;
   try {
-    await gpu.run([
+    const sums = { sums: weighted.sums, first: first.slice, second: second.slice, third: third.slice };
+    const copies = [
       copySample(elements, 0, { x: weighted.activations, total: activations.slice }),
-      decodeMoments(elements, samples, {
-        sums: weighted.sums,
-        first: first.slice,
-        second: second.slice,
-        third: third.slice,
-      }),
-    ]);
+      decodeMoments(elements, samples, sums),
+    ];
+    await gpu.run(copies, { signal });
   } catch (error) {
     release();
     throw error;

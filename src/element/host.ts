@@ -1,7 +1,15 @@
 /** The worker's side of the engine: pictures, models and results by name, and one piece of GPU work after the other. */
 import { transfer } from 'comlink';
 import { methodOf } from '../custom-method.ts';
-import { AbortError, DeviceLostError, LimitError, OptionError, ReleasedError, throwIfAborted } from '../errors.ts';
+import {
+  AbortError,
+  DeviceLostError,
+  LimitError,
+  OptionError,
+  ReleasedError,
+  throwIfAborted,
+  untilAborted,
+} from '../errors.ts';
 import type { Picture } from '../image/picture.ts';
 import {
   type Box,
@@ -24,7 +32,6 @@ import { takesPath } from '../methods.ts';
 import type { AnyExplainOptions, ResolvedOptions } from '../options.ts';
 import { obstacleToGrowth, usualBatch } from '../progressive.ts';
 import { resolveCall } from '../resolve-options.ts';
-import { untilAborted } from './abort.ts';
 import { DeviceKeeper, stateOf } from './device-keeper.ts';
 import { ModelShelf } from './model-shelf.ts';
 import { drawOverlayBitmap, encodePng } from './output.ts';

@@ -1,7 +1,6 @@
 /** The worker's models: each is loaded once however many ask for it, and again on a new device. */
-import { DeviceLostError, DisposedError, OptionError } from '../errors.ts';
+import { DeviceLostError, DisposedError, OptionError, untilAborted } from '../errors.ts';
 import { type Gpu, type LoadModelOptions, type LoadProgress, loadModel, type Model, type ModelName } from '../index.ts';
-import { untilAborted } from './abort.ts';
 import type { LoadRequest, ModelRecord } from './protocol.ts';
 
 interface ShelvedModel {

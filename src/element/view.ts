@@ -1,7 +1,7 @@
 /** <gradcam-view>: a picture with the heat map that explains it, in any page. */
 
 import { findOneClass } from '../class-names.ts';
-import { AbortError, OptionError, ReleasedError, throwIfAborted } from '../errors.ts';
+import { AbortError, OptionError, ReleasedError, throwIfAborted, untilAborted } from '../errors.ts';
 import { fitPicture, viewOf } from '../image/fit.ts';
 import type {
   CombinedMaps,
@@ -12,7 +12,6 @@ import type {
   SelectionOptions,
 } from '../index.ts';
 import { resolveFit } from '../resolve-options.ts';
-import { untilAborted } from './abort.ts';
 import {
   ATTRIBUTES,
   type AttributeName,

@@ -3,7 +3,7 @@
 
 /** The GPU as the rest of the library sees it: a device, its pipelines, its buffers, and one way to run dispatches. */
 import { checkedPrecision } from '../checked-precision.ts';
-import { DeviceLostError, throwIfAborted } from '../errors.ts';
+import { DeviceLostError, throwIfAborted, untilAborted } from '../errors.ts';
 import { onDemand } from '../on-demand.ts';
 import { checkOptionNames } from '../option-names.ts';
 import { HALF_FEATURE, type Precision } from '../precision.ts';
@@ -234,16 +234,18 @@ export class Gpu {
   /**
    * Runs dispatches in order.
    *
-   * @throws AbortError between submits, LimitError when memory runs out, DeviceLostError, ShaderError.
+   * @throws AbortError before any of the submits; LimitError when memory runs out, DeviceLostError, ShaderError, LoadError.
    *
    * @internal
    */
-  run(
+  async run(
     dispatches: readonly Dispatch[],
     { signal, onProgress, timed = false }: RunOptions = {},
   ): Promise<{ submits: number; gpuMs: number | undefined }> {
+    // Ahead of the guard, where others would wait for the network.
+    await untilAborted(this.#pipelines.fetch(dispatches), signal);
+    const timing = timed && (await onDemand('what takes the time on the GPU', () => import('./timing.ts'), signal));
     return this.guard(async () => {
-      const timing = timed && (await onDemand('what takes the time on the GPU', () => import('./timing.ts')));
       const timer = timing ? timing.GpuTimer.create(this.device, this.pool) : undefined;
       try {
         const beforeSubmit = () => throwIfAborted(signal);

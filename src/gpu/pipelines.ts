@@ -51,6 +51,11 @@ export class PipelineCache {
     return compiled;
   }
 
+  /** Has the texts of kernels come, where they are not at hand. @throws LoadError */
+  fetch(users: readonly { readonly kernel: Kernel }[]): Promise<unknown> {
+    return Promise.all(users.map(({ kernel }) => this.#expand(kernel)));
+  }
+
   #expand(kernel: Kernel): Promise<ExpandedKernel> {
     const { source, flags, constants } = kernel;
     const variants = this.#expanded.get(source) ?? new Map();

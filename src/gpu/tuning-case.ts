@@ -1,5 +1,5 @@
 /** A contest on the GPU: candidates as dispatches on made-up tensors, and the clock that times them. */
-import { throwIfAborted } from '../errors.ts';
+import { throwIfAborted, untilAborted } from '../errors.ts';
 import type { BufferSlice } from './buffers.ts';
 import { type Contestant, type ContestOptions, contest, type Tuning } from './contest.ts';
 import type { Dispatch } from './encoder.ts';
@@ -56,7 +56,7 @@ export async function measureCase<Name extends string>(
           const made = await gpu.guard(async () => make(scratch));
           run = made.run;
           const dispatches = [...made.setup, ...run.map(ofOneWorkgroup)];
-          await Promise.all(dispatches.map(({ kernel }) => gpu.compile(kernel)));
+          await untilAborted(Promise.all(dispatches.map(({ kernel }) => gpu.compile(kernel))), signal);
           // Some drivers compile only now.
           await gpu.run(dispatches, { signal });
         },

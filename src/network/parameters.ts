@@ -1,5 +1,6 @@
 /** A network's weights on the GPU, and the forms of them that kernels take. */
 import { checkedPrecision } from '../checked-precision.ts';
+import { untilAborted } from '../errors.ts';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { onDemand } from '../on-demand.ts';
@@ -49,7 +50,7 @@ export class Parameters {
   readonly #converted = new Map<string, PackedWeights>();
   readonly #denses = new Map<string, DenseParameters>();
   readonly #buffers: GPUBuffer[] = [];
-  #preparing: Promise<void> = Promise.resolve();
+  #preparing: Promise<unknown> = Promise.resolve();
 
   private constructor(gpu: Gpu, graph: Graph, convention: Convention, precision: Precision) {
     this.gpu = gpu;
@@ -95,14 +96,15 @@ export class Parameters {
   }
 
   /** Makes these forms of convolutions' weights, where they are not made yet. */
-  prepare(needed: readonly NeededWeights[]): Promise<void> {
+  prepare(needed: readonly NeededWeights[], signal: AbortSignal | undefined): Promise<void> {
     // One after the other, so that explanations at once make nothing twice and use nothing that is not there yet.
-    const turn = this.#preparing.then(() => this.#convert(needed));
-    this.#preparing = turn.catch(() => {});
+    const before = this.#preparing;
+    const turn = untilAborted(before, signal).then(() => this.#convert(needed, signal));
+    this.#preparing = Promise.allSettled([before, turn]);
     return turn;
   }
 
-  async #convert(needed: readonly NeededWeights[]): Promise<void> {
+  async #convert(needed: readonly NeededWeights[], signal: AbortSignal | undefined): Promise<void> {
     const made = new Map<string, PackedWeights>();
     const missing = (key: string) => !this.#converted.has(key) && !made.has(key);
     try {
@@ -118,7 +120,7 @@ export class Parameters {
           return [convertWeights(form, shape, { weights, converted })];
         }),
       );
-      if (dispatches.length > 0) await this.gpu.run(dispatches);
+      if (dispatches.length > 0) await this.gpu.run(dispatches, { signal });
     } catch (error) {
       for (const { buffer } of made.values()) this.gpu.pool.destroy(buffer);
       throw error;
@@ -140,7 +142,7 @@ export class Parameters {
   async #fill(file: WeightsFile, { onProgress, signal }: LoadOptions): Promise<void> {
     const hasNorms = this.#graph.nodes.some((node) => node.op === 'conv2d' && node.batchNorm);
     const norms = hasNorms
-      ? await onDemand('what folds batch normalisation', () => import('./batch-norm.ts'))
+      ? await onDemand('what folds batch normalisation', () => import('./batch-norm.ts'), signal)
       : undefined;
     const sinks = await this.gpu.guard(async () => this.#sinks(file, norms?.BatchNorm));
     checkTensors(sinks, file);

@@ -1,5 +1,5 @@
 /** Timing the kernels that a network's explanations ask for: on demand, or between jobs. */
-import { OptionError } from '../errors.ts';
+import { OptionError, untilAborted } from '../errors.ts';
 import type { Tuning } from '../gpu/contest.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { TuningSubject } from '../gpu/tuning.ts';
@@ -47,14 +47,17 @@ export interface TuneOptions {
 /**
  * Makes the kept timings available to gpu.tuner, before the first choice.
  *
- * @throws OptionError where the Gpu was asked to force a kernel that does not exist
+ * @throws OptionError where the Gpu was asked to force a kernel that does not exist; LoadError, AbortError
  */
-export async function loadTunings(gpu: Gpu): Promise<void> {
+export async function loadTunings(gpu: Gpu, signal?: AbortSignal): Promise<void> {
   const { forced } = gpu.tuner;
   if (forced !== undefined && !(ALL_CONV2D_VARIANTS as readonly string[]).includes(forced)) {
     throw new OptionError('forceVariant', forced, `one of ${ALL_CONV2D_VARIANTS.join(', ')}`);
   }
-  await gpu.tuner.load(() => tuningSubject(gpu));
+  await untilAborted(
+    gpu.tuner.load(() => tuningSubject(gpu)),
+    signal,
+  );
 }
 
 /** Limits that candidates or their speed depend on. */
@@ -81,8 +84,8 @@ function digestOf(text: string): Promise<string> {
 }
 
 /** What times kernels, which explanations do without. */
-function timing() {
-  return onDemand('what times kernels', () => import('./time-kernels.ts'));
+function timing(signal?: AbortSignal) {
+  return onDemand('what times kernels', () => import('./time-kernels.ts'), signal);
 }
 
 /**
@@ -99,14 +102,14 @@ export async function tuneJob(gpu: Gpu, job: TunedJob, options: TuneOptions = {}
       "'cached' or 'full' for a Gpu that is to be tuned: with 'off' no timing counts",
     );
   }
-  await loadTunings(gpu);
+  await loadTunings(gpu, options.signal);
   const leave = gpu.idle.enter();
   try {
     const questions = jobQuestions(gpu, job);
     const toTime = questions.filter((question) => options.again || gpu.tuner.isOpen(question));
     for (const [done, question] of toTime.entries()) {
       options.onProgress?.({ done, total: toTime.length });
-      await (await timing()).answer(gpu, question, options.signal);
+      await (await timing(options.signal)).answer(gpu, question, options.signal);
     }
     options.onProgress?.({ done: toTime.length, total: toTime.length });
     return gpu.tuner.tunings.filter(({ key }) => questions.some((question) => question.key === key));
@@ -119,7 +122,7 @@ export async function tuneJob(gpu: Gpu, job: TunedJob, options: TuneOptions = {}
 export function tuneWhenIdle(gpu: Gpu, job: TunedJob): void {
   if (gpu.tuner.mode !== 'full') return;
   for (const question of jobQuestions(gpu, job).filter((each) => gpu.tuner.isOpen(each))) {
-    gpu.idle.add(question.key, async (signal) => (await timing()).answer(gpu, question, signal));
+    gpu.idle.add(question.key, async (signal) => (await timing(signal)).answer(gpu, question, signal));
   }
 }
 

@@ -1,4 +1,4 @@
-import { AbortError, WeightsError } from '../errors.ts';
+import { throwIfAborted, untilAborted, WeightsError } from '../errors.ts';
 import { Fault } from './fault.ts';
 import { WEB_PAGE } from './fetch-store.ts';
 import { checksumOf, StreamedSha256 } from './sha256.ts';
@@ -92,7 +92,7 @@ export class ByteReader {
    */
   async read(max: number, endFile = this.#files.length, tensor?: string): Promise<Uint8Array | undefined> {
     while (this.#rest.length === 0) {
-      this.#throwIfStopped();
+      throwIfAborted(this.#stop.signal);
       if (this.#chunks === undefined) {
         if (this.#index + 1 >= endFile) return undefined;
         await this.#openNext(tensor);
@@ -100,7 +100,7 @@ export class ByteReader {
       }
       await this.#nextChunk(tensor);
     }
-    this.#throwIfStopped();
+    throwIfAborted(this.#stop.signal);
     const bytes = this.#rest.subarray(0, max);
     this.#rest = this.#rest.subarray(bytes.length);
     return bytes;
@@ -182,7 +182,7 @@ export class ByteReader {
 
   async #nextChunk(tensor: string | undefined): Promise<void> {
     const { done, value } = await this.#attempt(tensor, () => this.#chunks!.read());
-    this.#throwIfStopped();
+    throwIfAborted(this.#stop.signal);
     if (done) {
       this.#chunks = undefined;
       await this.#checkFile(tensor);
@@ -192,7 +192,7 @@ export class ByteReader {
     this.#rest = value;
     this.fileBytes[this.#index]! += value.length;
     this.totalBytes += value.length;
-    await (this.#fileHash ?? this.#hash).update(value);
+    await untilAborted((this.#fileHash ?? this.#hash).update(value), this.#stop.signal);
     this.#openAhead();
     this.onBytes?.();
   }
@@ -232,14 +232,10 @@ export class ByteReader {
     try {
       return await work();
     } catch (cause) {
-      this.#throwIfStopped();
+      throwIfAborted(this.#stop.signal);
       this.transferFailed = true;
       throw asWeightsError(cause, this.file, tensor);
     }
-  }
-
-  #throwIfStopped(): void {
-    if (this.#stop.signal.aborted) throw new AbortError(undefined, { cause: this.#stop.signal.reason });
   }
 }
 

@@ -175,7 +175,8 @@ export async function openWeights(location: WeightsLocation, options: OpenWeight
       const layout = { format: 'safetensors', groups: [await readSafetensorsHeader(reader, file)] } as const;
       return new OpenedWeights({ store, origin, layout, opened: reader, options });
     }
-    const { readDescription } = await onDemand('what reads weights in parts', () => import('./described.ts'));
+    const described = () => import('./described.ts');
+    const { readDescription } = await onDemand('what reads weights in parts', described, signal);
     const { layout, model } = await readDescription(reader, file, store, { checksum, signal });
     return new OpenedWeights({ store, origin, layout, model, options });
   } catch (error) {
@@ -186,7 +187,7 @@ export async function openWeights(location: WeightsLocation, options: OpenWeight
 
 async function chooseStore(location: WeightsLocation, options: OpenWeightsOptions): Promise<Store> {
   if (typeof location === 'object' && !(location instanceof URL)) {
-    const { fileListStore } = await onDemand('what reads files', () => import('./chosen-files.ts'));
+    const { fileListStore } = await onDemand('what reads files', () => import('./chosen-files.ts'), options.signal);
     return fileListStore(location instanceof File ? [location] : location);
   }
   return downloads(options.store ?? fetchStore(), options.cache, options.checksum);
