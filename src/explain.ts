@@ -46,6 +46,7 @@ import {
 } from './options.ts';
 import { loadParts } from './parts.ts';
 import { SCORE_TABLE } from './scores.ts';
+import { sumOf } from './sum.ts';
 import { beginJob } from './tune.ts';
 import { checksumOf } from './weights/sha256.ts';
 
@@ -348,10 +349,6 @@ async function planPass(
     tuner: gpu.tuner,
   });
   return { plan, targets, target, rows: masked?.count ?? samples };
-}
-
-function sumOf(numbers: readonly number[]): number {
-  return numbers.reduce((sum, each) => sum + each, 0);
 }
 
 /** Passes on samples done, but only when there are more of them. */

@@ -4,6 +4,7 @@ import type { Explanation } from './explanation.ts';
 import { type ImageInput, readPicture } from './image/picture.ts';
 import type { Model } from './model.ts';
 import type { CallOptions, ExplainProgress, ResolvedOptions } from './options.ts';
+import { sumOf } from './sum.ts';
 
 /**
  * One pass after the other, with the progress of all.
@@ -26,7 +27,7 @@ export async function explainPasses(
   const rows = passes.map(([{ method, layerName, nSamples }]) =>
     methodOf(method).masks ? 1 + model.resolveLayer(layerName).shape[0] : 1 + nSamples,
   );
-  const total = rows.reduce((sum, each) => sum + each, 0);
+  const total = sumOf(rows);
   const results = new Map<ResolvedOptions, Explanation>();
   let before = 0;
   try {

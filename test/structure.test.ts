@@ -15,7 +15,7 @@ import {
 
 /** Parts of src, the lowest first. A part imports from those above it in this table, and never from its neighbours. */
 const LEVELS = [
-  ['version.ts', 'errors.ts', 'methods.ts', 'scores.ts', 'traced.ts'],
+  ['version.ts', 'errors.ts', 'methods.ts', 'scores.ts', 'traced.ts', 'sum.ts'],
   ['on-demand.ts', 'option-names.ts', 'class-names.ts', 'conventions.ts', 'precision.ts'],
   ['custom-method.ts', 'method-table.ts', 'presets.ts', 'check-precision.ts'],
   ['define-method.ts', 'checked-precision.ts'],

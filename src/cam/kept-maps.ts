@@ -12,6 +12,7 @@ import type { expressionMap } from '../ops/map.expression.ts';
 import { gradientMap, map } from '../ops/map.ts';
 import { MOMENT_FLOATS } from '../ops/moments.ts';
 import type { ResolvedSelection } from '../options.ts';
+import { sumOf } from '../sum.ts';
 import { subsetMask } from './subset.ts';
 
 export interface FeatureShape {
@@ -169,7 +170,7 @@ export class RecentMaps {
 
   #hasRoomFor(bytes: readonly number[]): boolean {
     const sizes = [...this.#recent.map((kept) => kept.bytes), ...bytes];
-    return sizes.length <= RECENT_RESULTS && sizes.reduce((sum, each) => sum + each, 0) <= RECENT_BYTES;
+    return sizes.length <= RECENT_RESULTS && sumOf(sizes) <= RECENT_BYTES;
   }
 
   releaseAll(): void {

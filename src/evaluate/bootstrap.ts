@@ -3,6 +3,7 @@
  * confidence intervals; Efron and Tibshirani 1993, chapter 14). The pictures are the units: all that is measured on one
  * picture stays together, so that differences between methods are paired.
  */
+import { sumOf } from '../sum.ts';
 
 export interface Estimate {
   readonly value: number;
@@ -89,7 +90,7 @@ function accelerationsOf(units: number, statistics: Statistics): number[] {
   );
   return without[0]!.map((_, k) => {
     const values = without.map((row) => row[k]!);
-    const mean = values.reduce((sum, value) => sum + value, 0) / groups;
+    const mean = sumOf(values) / groups;
     let squares = 0;
     let cubes = 0;
     for (const value of values) {

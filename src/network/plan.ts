@@ -5,6 +5,7 @@
 import { LimitError, OptionError } from '../errors.ts';
 import type { Direction } from '../ops/common.ts';
 import { ALL_CONV2D_VARIANTS } from '../ops/conv2d.variants.ts';
+import { sumOf } from '../sum.ts';
 import { findLifetimes, shareBuffers, type TensorPlan } from './lifetimes.ts';
 import { type Batch, batchRows, splitMasked, splitSamples } from './split.ts';
 import { bindableBytes, type PlanRequest, planSteps, type Step } from './steps.ts';
@@ -76,8 +77,4 @@ function checkKernels({ graph, kernels = {} }: PlanRequest): void {
 /** Rows of the largest batch. */
 function rowsOf(batches: readonly Batch[]): number {
   return Math.max(...batches.map(batchRows));
-}
-
-function sumOf(bytes: readonly number[]): number {
-  return bytes.reduce((sum, each) => sum + each, 0);
 }

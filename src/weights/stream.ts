@@ -1,4 +1,5 @@
 /** From the files of a layout to the tensors in them, a chunk at a time. */
+import { sumOf } from '../sum.ts';
 import { type ByteReader, displayName, type FileToRead } from './byte-reader.ts';
 import { PieceCutter } from './decode.ts';
 import { Fault } from './fault.ts';
@@ -128,6 +129,6 @@ function truncation(reader: ByteReader, run: FileRun, tensor: string): Fault {
   const lengths = reader.fileBytes.slice(run.firstFile, run.endFile);
   const longest = Math.max(...lengths);
   const short = lengths.slice(0, -1).findIndex((length) => length < longest);
-  const found = lengths.reduce((sum, length) => sum + length, 0);
+  const found = sumOf(lengths);
   return new Fault('truncated', displayName(run.files.at(short)!), tensor, run.byteLength, run.files.length, found);
 }
