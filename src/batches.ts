@@ -26,7 +26,7 @@ import { oneHot } from './ops/one-hot.ts';
 import { overflow } from './ops/overflow.ts';
 import { copySample, sampleMean } from './ops/sample-mean.ts';
 import { softmax } from './ops/softmax.ts';
-import { SCORE_TABLE } from './scores.ts';
+import { SCORE_VARIABLES } from './scores.ts';
 
 type MomentsStep = Extract<Step, { kind: 'moments' }>;
 
@@ -145,7 +145,7 @@ function stepsBack(
  */
 function seedDispatch(job: Job, batch: Batch, together?: number): Dispatch {
   const { context, classes, classIndex: index, options } = job;
-  if (SCORE_TABLE[options.score].of !== 'logit') return partOf(job, 'otherScores').logSoftmaxSeed(job, batch);
+  if (SCORE_VARIABLES[options.score] !== 'logit') return partOf(job, 'otherScores').logSoftmaxSeed(job, batch);
   const name = context.graph.logits.name;
   const samples = batch.gradients;
   const y = together === undefined ? gradientSlice(context, name) : classGradientsSlice(context, name);

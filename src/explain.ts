@@ -45,7 +45,7 @@ import {
   type ResolvedOptions,
 } from './options.ts';
 import { loadParts } from './parts.ts';
-import { SCORE_TABLE } from './scores.ts';
+import { SCORE_VARIABLES } from './scores.ts';
 import { sumOf } from './sum.ts';
 import { beginJob } from './tune.ts';
 import { checksumOf } from './weights/sha256.ts';
@@ -274,7 +274,8 @@ export async function* explainInBatches(
       droppedMass: Math.max(0, ...taken.map(({ droppedMass }) => droppedMass)),
     };
     const explanations = results.map((raw, i) => {
-      const result = { ...raw, ...classSums };
+      const completeness = parts.atInput?.completenessOf(raw, asked[i]);
+      const result = { ...raw, ...classSums, completeness };
       const record = { ...made, mapChecksum: mapChecksums[i] };
       const inForce = hasPath ? asked[i] : { ...asked[i], nSamples: samples };
       return finish(model, picture, record, input.view, inForce, jobs[i].weighted, kept[i], result, timings);
@@ -339,7 +340,7 @@ async function planPass(
     scoredOnly,
     masked,
     classes: new Set(asked.map(({ classIndex }) => classIndex)).size,
-    fromLogits: SCORE_TABLE[common.score].of === 'logit',
+    fromLogits: SCORE_VARIABLES[common.score] === 'logit',
     eachGradient: weightsLastGradient(common),
     classMoments: needsClassMoments(common),
     batch: common.batch,

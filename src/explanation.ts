@@ -14,7 +14,6 @@ import type { Model, WeightsRecord } from './model.ts';
 import type { ModelVariant } from './network/models.ts';
 import { onDemand } from './on-demand.ts';
 import type { KernelChoices, ResolvedOptions, SelectionOptions } from './options.ts';
-import { SCORE_TABLE } from './scores.ts';
 import { VERSION } from './version.ts';
 
 /** One class's place in a classification. */
@@ -193,7 +192,8 @@ export interface Explanation<Options = ResolvedOptions> {
 /** Maps made of a result's feature maps. */
 export type CombinedMaps = Pick<Explanation, 'map' | 'signed' | 'outcome'>;
 
-export interface RawResult {
+/** As it comes from the GPU. */
+export interface ReadResult {
   readonly rectified: Float32Array<ArrayBuffer>;
   readonly signed: Float32Array;
   readonly logits: Float32Array;
@@ -204,6 +204,11 @@ export interface RawResult {
   readonly copyOverflow: boolean;
   /** Of integrated gradients. */
   readonly baselineLogits: Float32Array | undefined;
+}
+
+/** With what was known or made besides. */
+export interface RawResult extends ReadResult {
+  readonly completeness: Completeness | undefined;
   readonly keptClasses: number | undefined;
   readonly droppedMass: number;
 }
@@ -235,7 +240,7 @@ export function finish(
     classIndex: result.classIndex,
     logit: result.logits[result.classIndex],
     outcome: outcomeOf(signedMaps(result, shape, method).data, alpha),
-    completeness: completenessOf(result, options),
+    completeness: result.completeness,
     alphaZeroCells: result.zeroCells,
     alphaCells,
     keptClasses: result.keptClasses,
@@ -292,21 +297,6 @@ export function signedMaps(
   const sums = new Float32Array(rectified.length);
   for (let i = 0; i < signed.length; i++) sums[i % sums.length] += signed[i];
   return { data: sums, shape };
-}
-
-function completenessOf(
-  { signed, logits, baselineLogits, classIndex }: RawResult,
-  { score, contrast }: ResolvedOptions,
-): Completeness | undefined {
-  if (!baselineLogits) return undefined;
-  let attributed = 0;
-  for (const value of signed) attributed += value;
-  // What is left of the class's own logit, in its place: with a contrast the score takes no other.
-  const against = (of: Float32Array) =>
-    contrast === undefined ? of : of.with(classIndex, of[classIndex] - of[contrast]);
-  const scoreOf = (of: Float32Array) => SCORE_TABLE[score].integral(against(of), classIndex);
-  const gained = scoreOf(logits) - scoreOf(baselineLogits);
-  return { attributed, gained, gap: attributed - gained };
 }
 
 /** @throws LoadError */

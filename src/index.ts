@@ -92,7 +92,8 @@ export {
 export { explainProgressively, type ProgressiveOptions, type ProgressiveStep } from './progressive.ts';
 export { SCENE_CLASSES, type SceneClass } from './scenes/classes.ts';
 export { drawScene, type PixelBox, type Scene, type SceneInstance, type SceneOptions } from './scenes/scene.ts';
-export { SCORE_TABLE, SCORES, type Score, type ScoreName } from './scores.ts';
+export { SCORE_TABLE, type Score } from './score-table.ts';
+export { SCORES, type ScoreName, type ScoreVariable } from './scores.ts';
 export { type Trace, type TraceOptions, trace } from './trace.ts';
 export type { TracedLayer, TracedTensor } from './traced.ts';
 export { type TuneKernelsOptions, tuneKernels } from './tune.ts';

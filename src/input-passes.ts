@@ -16,6 +16,7 @@ import { path } from './ops/path.ts';
 import { type AxisFit, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
 import { copySample } from './ops/sample-mean.ts';
 import { upsample } from './ops/upsample.ts';
+import { SCORE_TABLE } from './score-table.ts';
 
 const prepareJobs: AtInput['prepareJobs'] = (model, options, input, workspace) => {
   const method = methodOf(options.method);
@@ -112,6 +113,21 @@ function attributionDispatch(
   return attribution({ channels, cells, samples }, reduce, { sums, signed, map: rectified }, factor);
 }
 
+const completenessOf: AtInput['completenessOf'] = (
+  { signed, logits, baselineLogits, classIndex },
+  { score, contrast },
+) => {
+  if (!baselineLogits) return undefined;
+  let attributed = 0;
+  for (const value of signed) attributed += value;
+  // What is left of the class's own logit, in its place: with a contrast the score takes no other.
+  const against = (of: Float32Array) =>
+    contrast === undefined ? of : of.with(classIndex, of[classIndex] - of[contrast]);
+  const scoreOf = (of: Float32Array) => SCORE_TABLE[score].integral(against(of), classIndex);
+  const gained = scoreOf(logits) - scoreOf(baselineLogits);
+  return { attributed, gained, gap: attributed - gained };
+};
+
 export const AT_INPUT: AtInput = {
   prepareJobs,
   enlargeGradCam,
@@ -119,4 +135,5 @@ export const AT_INPUT: AtInput = {
   pathDispatch,
   baselineScores,
   attributionDispatch,
+  completenessOf,
 };

@@ -1,6 +1,7 @@
 /** One explanation on the GPU: what its batches share, from the buffers to the picture as the network takes it. */
 import { type Selection, uploadSelection, type WeightedMaps, weightsCells } from './cam/kept-maps.ts';
 import { type AnyMethod, methodOf } from './custom-method.ts';
+import type { Completeness, ReadResult } from './explanation.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
 import type { Workspace } from './gpu/workspace.ts';
@@ -22,7 +23,7 @@ import { inputRange } from './ops/noise.ts';
 import { type PreprocessShape, preprocess, preprocessRowFloats, resizeRows } from './ops/preprocess.ts';
 import type { SingularVectorScratch } from './ops/singular-vector.ts';
 import type { Fit, ResolvedOptions } from './options.ts';
-import { SCORE_TABLE } from './scores.ts';
+import { SCORE_VARIABLES } from './scores.ts';
 
 /** Of integrated gradients: the points that are in place of noisy copies. */
 export interface PathJob {
@@ -158,6 +159,8 @@ export interface AtInput {
   baselineScores(job: Job, path: PathJob, batch: Batch, logits: BufferSlice): Dispatch[];
   /** What the values of the input add, from the moments of the gradient there. */
   attributionDispatch(job: Job, weighted: WeightedMaps): Dispatch;
+  /** How exact a path's sum over its points is; undefined for methods without a path. */
+  completenessOf(result: ReadResult, options: ResolvedOptions): Completeness | undefined;
 }
 
 /** A part that a job cannot do without. */
@@ -176,7 +179,7 @@ function takesHigherDerivatives(method: AnyMethod): boolean {
 
 /** Whether a softmax's second and third derivatives are wanted, which take the gradient of every class. */
 export function needsClassMoments({ method, score }: Pick<ResolvedOptions, 'method' | 'score'>): boolean {
-  return takesHigherDerivatives(method) && SCORE_TABLE[score].of === 'log-softmax';
+  return takesHigherDerivatives(method) && SCORE_VARIABLES[score] === 'log-softmax';
 }
 
 /** Whether α weights the gradient of the last noisy copy alone. */

@@ -3,10 +3,10 @@
 import { momentsDispatch } from './batches.ts';
 import { heatMapDispatch, type WeightedMaps } from './cam/kept-maps.ts';
 import { methodName, methodOf } from './custom-method.ts';
-import type { RawResult } from './explanation.ts';
+import type { ReadResult } from './explanation.ts';
 import type { BufferSlice } from './gpu/buffers.ts';
 import type { Dispatch } from './gpu/encoder.ts';
-import { type Job, type KeptClasses, partOf } from './job.ts';
+import { type Job, partOf } from './job.ts';
 import type { Batch } from './network/split.ts';
 import { alphaWeights, meanGradientWeights } from './ops/weights.ts';
 
@@ -68,7 +68,7 @@ function weightDispatches(job: Job, weighted: WeightedMaps): Dispatch[] {
 }
 
 /** The one read-back, for all classes. */
-export async function readResults(jobs: readonly Job[]): Promise<Omit<RawResult, keyof KeptClasses>[]> {
+export async function readResults(jobs: readonly Job[]): Promise<ReadResult[]> {
   const words = (slice: BufferSlice, count: number): BufferSlice => ({ ...slice, size: 4 * count });
   const [{ context, classes, cleanLogits, probabilities, copyOverflow, path: line }] = jobs;
   const [logits, shares, overflowed, ...ofClasses] = await context.parameters.gpu.read([

@@ -8,7 +8,7 @@ import type { Batch } from './network/split.ts';
 import { momentWeights, SAMPLE_WEIGHT_FLOATS, scoreDerivatives } from './ops/moments.sample-weights.ts';
 import { logSoftmaxGradInput } from './ops/softmax.log-grad-input.ts';
 import type { ResolvedOptions } from './options.ts';
-import { SCORE_TABLE } from './scores.ts';
+import { SCORE_TABLE } from './score-table.ts';
 
 function prepareSampleWeights(
   { score, sampleWeights }: ResolvedOptions,

@@ -33,7 +33,7 @@ import {
   type SelectionOptions,
 } from './options.ts';
 import { PRESETS, presetOptions } from './presets.ts';
-import { SCORE_TABLE, SCORES } from './scores.ts';
+import { SCORE_VARIABLES, SCORES } from './scores.ts';
 
 /** What the checks need to know of the model: nothing of its weights. */
 export interface OptionContext {
@@ -212,8 +212,8 @@ function checkContrast(
   if (!row.needsGradient || (row.place === 'input' && row.rule !== 'gradient')) {
     throw new OptionError('contrast', contrast, `nothing: ${row.title} takes no gradient of a score`);
   }
-  if (SCORE_TABLE[score].of === 'logit') return;
-  const scores = SCORES.filter((name) => SCORE_TABLE[name].of === 'logit').join(', ');
+  if (SCORE_VARIABLES[score] === 'logit') return;
+  const scores = SCORES.filter((name) => SCORE_VARIABLES[name] === 'logit').join(', ');
   throw new OptionError(
     'contrast',
     contrast,

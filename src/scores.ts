@@ -1,64 +1,20 @@
-/**
- * The scores: Y, the function of the logits S that is differentiated. Each is Y = φ(x) of the class's logit x = S_c, which is
- * piecewise linear in the feature maps with the gradient g, or of x = log p_c with the softmax p, whose derivatives are
- * u = g_c − ḡ, −v and −m3: with ḡ = Σ_j p_j g_j over all classes, v = Σ_j p_j (g_j − ḡ)², m3 = Σ_j p_j (g_j − ḡ)³.
- */
+/** Names of the scores, with what each is a function of: all that the usual one asks of them. score-table.ts has the rest. */
 
-/** A function Y of the logits. */
-export interface Score {
-  /** x, what Y is a function of. */
-  readonly of: 'logit' | 'log-softmax';
-  /** φ. */
-  readonly outer: 'exp' | 'identity' | 'sigmoid';
-  /** The score and its first three derivatives in one cell. */
-  readonly equation: string;
-  /** What D1 is the gradient of: Y, but for exp S, since e^S is left out of its derivatives. */
-  integral(logits: ArrayLike<number>, classIndex: number): number;
-}
+/** x of Y = φ(x): the class's logit, or the logarithm of its softmax, which all logits have a part in. */
+export type ScoreVariable = 'logit' | 'log-softmax';
 
-const logitOf = (logits: ArrayLike<number>, classIndex: number) => logits[classIndex];
-
-/** log p_c = −ln Σ_j e^(S_j − S_c), the largest logit taken off first. */
-function logSoftmaxOf(logits: ArrayLike<number>, classIndex: number): number {
-  const values = Array.from(logits);
-  const largest = values.reduce((a, b) => Math.max(a, b));
-  const sum = values.reduce((total, logit) => total + Math.exp(logit - largest), 0);
-  return logits[classIndex] - largest - Math.log(sum);
-}
-
-const TABLE = {
-  exp: {
-    of: 'logit',
-    outer: 'exp',
-    equation: 'Y = e^S: ωg, ωg², ωg³, ω of the option sampleWeights in the place of e^S',
-    integral: logitOf,
-  },
-  logit: { of: 'logit', outer: 'identity', equation: 'Y = S: g, 0, 0', integral: logitOf },
-  sigmoid: {
-    of: 'logit',
-    outer: 'sigmoid',
-    equation: 'Y = s = 1 / (1 + e^−S): s(1 − s)g, s(1 − s)(1 − 2s)g², s(1 − s)(1 − 6s + 6s²)g³',
-    integral: (logits, classIndex) => 1 / (1 + Math.exp(-logits[classIndex])),
-  },
-  softmax: {
-    of: 'log-softmax',
-    outer: 'exp',
-    equation: 'Y = p: pu, p(u² − v), p(u³ − 3uv − m3)',
-    integral: (logits, classIndex) => Math.exp(logSoftmaxOf(logits, classIndex)),
-  },
-  'log-softmax': {
-    of: 'log-softmax',
-    outer: 'identity',
-    equation: 'Y = log p: u, −v, −m3',
-    integral: logSoftmaxOf,
-  },
-} as const satisfies Readonly<Record<string, Score>>;
+const VARIABLES = {
+  exp: 'logit',
+  logit: 'logit',
+  sigmoid: 'logit',
+  softmax: 'log-softmax',
+  'log-softmax': 'log-softmax',
+} as const satisfies Readonly<Record<string, ScoreVariable>>;
 
 /** One of SCORES. */
-export type ScoreName = keyof typeof TABLE;
+export type ScoreName = keyof typeof VARIABLES;
 
-/** Every score by its name, with its derivatives. */
-export const SCORE_TABLE: Readonly<Record<ScoreName, Score>> = TABLE;
+export const SCORE_VARIABLES: Readonly<Record<ScoreName, ScoreVariable>> = VARIABLES;
 
 /** Names of the scores. */
-export const SCORES = Object.keys(TABLE) as readonly ScoreName[];
+export const SCORES = Object.keys(VARIABLES) as readonly ScoreName[];

@@ -16,7 +16,7 @@ import {
 /** Parts of src, the lowest first. A part imports from those above it in this table, and never from its neighbours. */
 const LEVELS = [
   ['version.ts', 'errors.ts', 'methods.ts', 'scores.ts', 'traced.ts', 'sum.ts'],
-  ['on-demand.ts', 'option-names.ts', 'class-names.ts', 'conventions.ts', 'precision.ts'],
+  ['on-demand.ts', 'option-names.ts', 'class-names.ts', 'conventions.ts', 'precision.ts', 'score-table.ts'],
   ['custom-method.ts', 'method-table.ts', 'presets.ts', 'check-precision.ts'],
   ['define-method.ts', 'checked-precision.ts'],
   ['options.ts', 'gpu', 'weights', 'scenes'],

@@ -34,7 +34,7 @@ import {
 import type { Model } from '../../src/model.ts';
 import { type Cell, type ExplainOptions, FUSIONS, type SelectionOptions } from '../../src/options.ts';
 import { explainProgressively } from '../../src/progressive.ts';
-import { SCORE_TABLE, SCORES, type ScoreName } from '../../src/scores.ts';
+import { SCORE_VARIABLES, SCORES, type ScoreName } from '../../src/scores.ts';
 import { assert, assertSameBits } from '../harness/assertions.ts';
 import { gpuTest } from '../harness/gpu.ts';
 import { type Random, random } from '../harness/random.ts';
@@ -305,7 +305,7 @@ function drawClasses(source: Random, { classCount }: Model): number | number[] |
 function takesContrast(row: MethodRow, score: ScoreName): boolean {
   if (needsPooledLayer(row)) return true;
   const isPlainGradient = row.needsGradient && !(row.place === 'input' && row.rule !== 'gradient');
-  return isPlainGradient && SCORE_TABLE[score].of === 'logit';
+  return isPlainGradient && SCORE_VARIABLES[score] === 'logit';
 }
 
 /** None, or a class other than those explained: where the network chooses, it may choose this one, which is refused. */
