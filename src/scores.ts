@@ -3,7 +3,7 @@
 /** x of Y = φ(x): the class's logit, or the logarithm of its softmax, which all logits have a part in. */
 export type ScoreVariable = 'logit' | 'log-softmax';
 
-const VARIABLES = {
+const TABLE = {
   exp: 'logit',
   logit: 'logit',
   sigmoid: 'logit',
@@ -12,9 +12,9 @@ const VARIABLES = {
 } as const satisfies Readonly<Record<string, ScoreVariable>>;
 
 /** One of SCORES. */
-export type ScoreName = keyof typeof VARIABLES;
+export type ScoreName = keyof typeof TABLE;
 
-export const SCORE_VARIABLES: Readonly<Record<ScoreName, ScoreVariable>> = VARIABLES;
+export const SCORE_VARIABLES: Readonly<Record<ScoreName, ScoreVariable>> = TABLE;
 
 /** Names of the scores. */
-export const SCORES = Object.keys(VARIABLES) as readonly ScoreName[];
+export const SCORES = Object.keys(TABLE) as readonly ScoreName[];
