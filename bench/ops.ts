@@ -111,9 +111,9 @@ const SCRATCH_BYTES = 128 * 2 ** 20;
 
 export const OPS: Readonly<Record<string, OpBench>> = {
   ablate: (bench) => {
-    const { samples } = bench;
     const [layer] = EXPLAINED;
     const { maps, cells } = featureMaps(layer);
+    const samples = bench.samplesOf(maps * cells);
     const buffers = { activations: bench.random(maps * cells), y: bench.empty(samples * maps * cells) };
     const dispatches = [ablate({ maps, cells }, { first: 0, count: samples }, buffers)];
     return [{ name: `${layer}.n${samples}`, dispatches, bytes: bytesOf(buffers.activations, buffers.y) }];
@@ -143,9 +143,9 @@ export const OPS: Readonly<Record<string, OpBench>> = {
   },
 
   'class-moments': (bench) => {
-    const { samples } = bench;
     return EXPLAINED.map((layer) => {
       const { maps, cells } = featureMaps(layer);
+      const samples = bench.samplesOf(maps * cells * CLASS_MOMENT_FLOATS);
       const buffers = {
         grad: bench.random(samples * maps * cells),
         probabilities: bench.filled(new Float32Array(samples).fill(1 / CLASSES)),
@@ -292,9 +292,10 @@ export const OPS: Readonly<Record<string, OpBench>> = {
 
   maxpool: (bench) =>
     layersOf('maxpool').flatMap((node) => {
-      const { samples } = bench;
       const shape = poolShape(VGG16, node);
-      const x = bench.random(samples * elementsOf(VGG16.shape(node.inputs[0]!)));
+      const elements = elementsOf(VGG16.shape(node.inputs[0]!));
+      const samples = bench.samplesOf(elements);
+      const x = bench.random(samples * elements);
       const y = bench.random(samples * elementsOf(VGG16.shape(node.name)));
       const codes = bench.empty(samples * maxpoolCodeWords(shape));
       const gradInput = maxpoolGradInput(shape, samples, { gradY: y, codes, gradX: x, rectified: true });
@@ -309,28 +310,38 @@ export const OPS: Readonly<Record<string, OpBench>> = {
     }),
 
   moments: (bench) => {
-    const { samples } = bench;
     const cases = EXPLAINED.flatMap((layer): OpCase[] => {
       const { maps, cells } = featureMaps(layer);
-      const grad = bench.random(samples * maps * cells);
-      const sums = bench.empty(maps * cells * MOMENT_FLOATS);
-      const ofClasses = bench.random(samples * maps * cells * CLASS_MOMENT_FLOATS);
-      const ofLogit = moments(maps * cells, samples, { grad, sums, restart: true });
-      const ofSoftmax = moments(maps * cells, samples, { grad, sums, classMoments: ofClasses, restart: true });
+      const elements = maps * cells;
+      const ofLogit = bench.samplesOf(elements);
+      const ofSoftmax = bench.samplesOf(elements * CLASS_MOMENT_FLOATS);
+      const [grad, sums] = [bench.random(ofLogit * elements), bench.empty(elements * MOMENT_FLOATS)];
+      const classMoments = bench.random(ofSoftmax * elements * CLASS_MOMENT_FLOATS);
       return [
-        { name: `${layer}.n${samples}`, dispatches: [ofLogit], bytes: bytesOf(grad, sums) },
-        { name: `${layer}.softmax.n${samples}`, dispatches: [ofSoftmax], bytes: bytesOf(grad, ofClasses, sums) },
+        {
+          name: `${layer}.n${ofLogit}`,
+          dispatches: [moments(elements, ofLogit, { grad, sums, restart: true })],
+          bytes: bytesOf(grad, sums),
+        },
+        {
+          name: `${layer}.softmax.n${ofSoftmax}`,
+          dispatches: [moments(elements, ofSoftmax, { grad, sums, classMoments, restart: true })],
+          bytes: (ofSoftmax / ofLogit) * bytesOf(grad) + bytesOf(classMoments, sums),
+        },
       ];
     });
     const pools = layersOf('maxpool');
     const unpooled = [pools.at(-1)!, pools[0]!].map((node): OpCase => {
       const shape = poolShape(VGG16, node);
-      const gradY = bench.random(samples * elementsOf(VGG16.shape(node.name)));
+      const elements = elementsOf(VGG16.shape(node.name));
+      const samples = bench.samplesOf(elements);
+      const gradY = bench.random(samples * elements);
       const codes = bench.filled(new Uint32Array(samples * maxpoolCodeWords(shape)).fill(0x3210_3210));
       const sums = bench.empty(elementsOf(VGG16.shape(node.inputs[0]!)) * MOMENT_FLOATS);
       const dispatches = [unpooledMoments(shape, samples, { gradY, codes, sums, restart: true })];
       return { name: `${node.inputs[0]!}.unpooled.n${samples}`, dispatches, bytes: bytesOf(gradY, codes, sums) };
     });
+    const { samples } = bench;
     const scores = {
       logits: bench.random(samples * CLASSES),
       index: bench.filled(Uint32Array.of(7)),
@@ -440,10 +451,11 @@ export const OPS: Readonly<Record<string, OpBench>> = {
 
   relu: (bench) =>
     ['block1_conv1', 'block5_conv2'].flatMap((layer) => {
-      const { samples } = bench;
       const [channels, height, width] = VGG16.shape(layer);
       const shape = { channels, height, width };
-      const x = bench.random(samples * channels * height * width);
+      const elements = channels * height * width;
+      const samples = bench.samplesOf(elements);
+      const x = bench.random(samples * elements);
       const mask = bench.empty(samples * reluMaskWords(shape));
       return [
         {
@@ -461,8 +473,8 @@ export const OPS: Readonly<Record<string, OpBench>> = {
 
   'sample-mean': (bench) =>
     EXPLAINED.flatMap((layer) => {
-      const { samples } = bench;
       const { maps, cells } = featureMaps(layer);
+      const samples = bench.samplesOf(maps * cells);
       const buffers = { x: bench.random(samples * maps * cells), total: bench.empty(maps * cells) };
       const rows = { first: 0, samples, keep: 0, scale: 1 / samples };
       return [
@@ -550,7 +562,8 @@ export const OPS: Readonly<Record<string, OpBench>> = {
 
 /** By the kernel that conv2d() takes, and by each tile of the one that only GPUs are quick with. */
 function convForward(bench: Workbench, layer: string, shape: Conv2dShape): OpCase[] {
-  const { gpu, samples } = bench;
+  const { gpu } = bench;
+  const samples = convSamples(bench, shape);
   const out = conv2dOutput(shape);
   const buffers = {
     x: bench.random(samples * shape.inChannels * shape.height * shape.width),
@@ -570,8 +583,15 @@ function convForward(bench: Workbench, layer: string, shape: Conv2dShape): OpCas
       flops,
       bytes,
     })),
-    ...halfForward(bench, layer, shape, buffers),
+    ...halfForward(bench, layer, shape, samples, buffers),
   ];
+}
+
+function convSamples(bench: Workbench, shape: Conv2dShape): number {
+  const out = conv2dOutput(shape);
+  return bench.samplesOf(
+    Math.max(shape.inChannels * shape.height * shape.width, shape.outChannels * out.height * out.width),
+  );
 }
 
 /** In float16, on GPUs that have it: processors emulate it. */
@@ -579,9 +599,10 @@ function halfForward(
   bench: Workbench,
   layer: string,
   shape: Conv2dShape,
+  samples: number,
   buffers: Conv2dInput & Conv2dOutput,
 ): OpCase[] {
-  const { gpu, samples } = bench;
+  const { gpu } = bench;
   if (gpu.adapterInfo.isFallback || !gpu.features.has('shader-f16')) return [];
   // 1/4 and 3/8 in turn.
   const words = new Uint32Array(weightsBytes(shape, 'float16') / 4).fill(0x3600_3400);
@@ -596,7 +617,8 @@ function halfForward(
 }
 
 function convGradInput(bench: Workbench, layer: string, shape: Conv2dShape): OpCase {
-  const { gpu, samples } = bench;
+  const { gpu } = bench;
+  const samples = convSamples(bench, shape);
   const out = conv2dOutput(shape);
   const buffers = {
     gradY: bench.random(samples * shape.outChannels * out.height * out.width),
@@ -619,7 +641,8 @@ function convTranspose(bench: Workbench, layer: string, shape: Conv2dShape): OpC
 }
 
 function winograd(bench: Workbench, layer: string, shape: Conv2dShape, tile: WinogradTile): OpCase[] {
-  const { gpu, samples } = bench;
+  const { gpu } = bench;
+  const samples = convSamples(bench, shape);
   const scratch = (direction: Direction) => {
     const { words, growsWithSamples } = winogradScratch(gpu.traits, shape, tile, direction);
     // As many samples at a time as a binding of WebGPU's default limits holds.

@@ -10,13 +10,20 @@ const RANDOM_CHUNK = random(0).uniforms(1 << 18, -1, 1);
 
 export class Workbench {
   readonly gpu: Gpu;
-  /** n, samples in a batch. */
+  /** n, samples in a batch; samplesOf() where they are large. */
   readonly samples: number;
   readonly #buffers: GPUBuffer[] = [];
 
   constructor(gpu: Gpu, samples: number) {
     this.gpu = gpu;
     this.samples = samples;
+  }
+
+  /** As many samples as are asked for, or as a binding of this device holds where one has so many words. */
+  samplesOf(words: number): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.gpu.limits;
+    const most = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / (4 * words));
+    return Math.max(1, Math.min(this.samples, most));
   }
 
   /** Floats between -1 and 1. */
