@@ -657,21 +657,22 @@ function winograd(bench: Workbench, layer: string, shape: Conv2dShape, tile: Win
   const bias = bench.random(shape.outChannels);
   const forward = { filters, ...scratch('forward'), x, y, bias, relu: true };
   const backward = { filters, ...scratch('grad-input'), gradY: y, gradX: x };
-  const name = `${layer}.winograd${tile}`;
-  const flops = samples * conv2dFlops(shape);
+  const kernel = `winograd${tile}`;
+  // What any kernel must move: Winograd's filters and what lies between its stages are its own affair.
+  const work = { flops: samples * conv2dFlops(shape), bytes: bytesOf(x, weights, y) };
   return [
     {
-      name: `${name}.forward.n${samples}`,
+      name: `${layer}.forward.${kernel}.n${samples}`,
       dispatches: winogradConv2d(gpu.traits, shape, samples, tile, forward),
-      flops,
+      ...work,
     },
     {
-      name: `${name}.grad-input.n${samples}`,
+      name: `${layer}.grad-input.${kernel}.n${samples}`,
       dispatches: winogradConv2dGradInput(gpu.traits, shape, samples, tile, backward),
-      flops,
+      ...work,
     },
     {
-      name: `${name}.filters`,
+      name: `${layer}.${kernel}.filters`,
       dispatches: [winogradFilters(shape, tile, { weights, filters })],
       bytes: bytesOf(weights, filters),
     },

@@ -9,7 +9,7 @@ export interface RooflinePoint {
   /** flop per byte that any kernel must move. */
   readonly intensity: number;
   readonly gflops: number;
-  /** One of several kernels for the same work, not the one that the library takes: drawn small, without its name. */
+  /** Another kernel does the same work faster: drawn small, without its name. */
   readonly isAlternative: boolean;
 }
 
@@ -20,18 +20,25 @@ const LABEL_X = PLOT.right + 34;
 const LABEL_STEP = 14;
 const COLORS = ['#2563eb', '#d97706', '#059669', '#be185d', '#6d28d9', '#0e7490'];
 
-/** The rows that have both arithmetic and traffic: 'ops.conv2d.block1_conv2.forward.n4'. */
+/**
+ * The rows that have both arithmetic and traffic: 'ops.conv2d.block1_conv2.forward.winograd4.n4'. What stands before the
+ * direction, and the direction, say which work; what stands behind it, by which kernel.
+ */
 export function rooflinePoints(rows: readonly Row[]): RooflinePoint[] {
   const valueAt = (id: string, measure: string) => rows.find((row) => row.id === id && row.measure === measure)?.value;
-  return [...new Set(rows.map(({ id }) => id))].flatMap((id) => {
+  const points = [...new Set(rows.map(({ id }) => id))].flatMap((id) => {
     const [section, op, layer, ...rest] = id.split('.');
     const [gflops, gbytes] = [valueAt(id, 'arithmetic'), valueAt(id, 'traffic')];
     if (section !== 'ops' || !op || !layer || !gflops || !gbytes) return [];
-    const words = rest.filter((word) => !/^n\d+$/.test(word));
-    const direction = words.find((word) => word === 'forward' || word === 'grad-input');
-    const isAlternative = direction !== undefined && words.at(-1) !== direction;
-    const kind = [op, direction].filter(Boolean).join(' ');
-    return [{ label: [layer, ...words].join(' '), kind, intensity: gflops / gbytes, gflops, isAlternative }];
+    const words = [layer, ...rest.filter((word) => !/^n\d+$/.test(word))];
+    const end = words.findIndex((word) => word === 'forward' || word === 'grad-input') + 1;
+    const work = [op, ...words.slice(0, end || words.length)].join(' ');
+    const kind = [op, words[end - 1]].filter(Boolean).join(' ');
+    return [{ label: words.join(' '), kind, intensity: gflops / gbytes, gflops, work }];
+  });
+  return points.map(({ work, ...point }) => {
+    const isAlternative = points.some((other) => other.work === work && other.gflops > point.gflops);
+    return { ...point, isAlternative };
   });
 }
 

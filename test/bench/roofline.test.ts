@@ -18,18 +18,30 @@ describe('points of the roofline plot', () => {
     const rows = [
       ...ROOFS,
       ...kernel('ops.conv2d.block1_conv2.forward.n4', 20, 0.5),
-      ...kernel('ops.conv2d.block1_conv2.forward.implicit-gemm-small.n4', 10, 0.25),
       row('ops.relu.fc1.mask.n4', 'traffic', 'GB/s', [3]),
+      ...kernel('ops.singular-vector.block5_conv3', 2, 0.5),
     ];
     expect(rooflinePoints(rows)).toEqual([
       { label: 'block1_conv2 forward', kind: 'conv2d forward', intensity: 40, gflops: 20, isAlternative: false },
-      {
-        label: 'block1_conv2 forward implicit-gemm-small',
-        kind: 'conv2d forward',
-        intensity: 40,
-        gflops: 10,
-        isAlternative: true,
-      },
+      { label: 'block5_conv3', kind: 'singular-vector', intensity: 4, gflops: 2, isAlternative: false },
+    ]);
+  });
+
+  it('show the fastest kernel for a work, and the others as alternatives to it', () => {
+    const rows = [
+      ...kernel('ops.conv2d.block1_conv2.forward.n4', 20, 0.5),
+      ...kernel('ops.conv2d.block1_conv2.forward.winograd4.n4', 40, 1),
+      ...kernel('ops.conv2d.block1_conv2.forward.implicit-gemm-small.n4', 10, 0.25),
+      // Other work: another direction, another layer, another format of the matrix.
+      ...kernel('ops.conv2d.block1_conv2.grad-input.n4', 1, 0.5),
+      ...kernel('ops.conv2d.block2_conv1.forward.n4', 1, 0.5),
+      ...kernel('ops.dense.fc1.torch.float16.forward.n4', 2, 0.5),
+      ...kernel('ops.dense.fc1.torch.float32.forward.n4', 1, 0.5),
+    ];
+    const alternatives = rooflinePoints(rows).filter(({ isAlternative }) => isAlternative);
+    expect(alternatives.map(({ label }) => label)).toEqual([
+      'block1_conv2 forward',
+      'block1_conv2 forward implicit-gemm-small',
     ]);
   });
 });
