@@ -30,7 +30,7 @@ export async function measureProfile(bench: Bench): Promise<Row[]> {
       const id = `profile.${LAYER}.n${samples}.${name}`;
       const shares = own.map((time, round) => (100 * countedMs(time, clock)) / totals[round]!);
       return [
-        row(id, 'share', '%', shares),
+        row(id, 'share', '% of all', shares),
         ...timeRows(id, own, gpu.adapterInfo),
         row(id, 'dispatches', '', [dispatches.length]),
       ];

@@ -30,6 +30,13 @@ describe('two reports', () => {
     expect(change(speed([12, 13]), speed([9, 10, 11]))).toBe('worse');
     const scaling = (values: number[]) => targetRow('m5', 't(n = 50) / t(n = 1)', values, { isSoftware: true });
     expect(change(scaling([40]), scaling([30]))).toBe('better');
+    const batches = (count: number) => row('memory.block5_conv3.n50', 'batches', '', [count]);
+    expect(change(batches(13), batches(9))).toBe('better');
+  });
+
+  it('call a share of a whole neither', () => {
+    const share = (percent: number) => row('profile.block1_conv1.n4.map', 'share', '% of all', [percent]);
+    expect(change(share(10), share(20))).toBe('changed');
   });
 
   it('call nothing better or worse that lies within the spread, or closer than noise', () => {
@@ -49,6 +56,14 @@ describe('two reports', () => {
       'ops.relu  traffic  4 → 4 GB/s  × 1',
       '2 rows in both: 0 better, 1 worse, the others the same within their spread.',
     ]);
+    const noted = (note?: string) => report([row('m6', 'CPU', 'ms', [10], note)]);
+    expect(formatComparison(noted('n = 1'), noted('n = 4'))).toContain('then: n = 1; now: n = 4');
+    expect(formatComparison(noted('n = 1'), noted('n = 1'))).not.toContain('then:');
+    const more = report([time([10, 10]), row('ops.map', 'time', 'ms', [1])]);
+    expect(formatComparison(before, more)).toMatch(/spread\. Rows that the earlier report has not: 1\.$/);
+    expect(formatComparison(before, report([]))).toBe(
+      'The reports have no row in common: ids name the measure, the layer and n.',
+    );
     const elsewhere = report([], { adapter: { ...adapter, description: 'a GPU' }, runtime: 'Node, 8 cores' });
     expect(formatComparison(before, elsewhere)).toMatch(
       /Other adapters: then mesa llvmpipe, now mesa a GPU.\nOther machines: .*2 cores, now .*8 cores/,
