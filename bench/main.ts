@@ -1,6 +1,6 @@
 /** `npm run bench`: measures this library and its peers in one process on one adapter. Exit 0 done, 1 failed, 2 wrong call. */
 import { constants, writeFileSync } from 'node:fs';
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { GpuUnavailableError } from '../src/errors.ts';
@@ -13,9 +13,9 @@ import { parseTorchTimes } from './measures/torch.ts';
 import { dawnPeers } from './node/peers.ts';
 import { isFolder, reportFile } from './node/report-file.ts';
 import { FULL_SIZE } from './problem.ts';
-import { adapterName, formatTable, formatTargets, type Report, type Row } from './report.ts';
+import { adapterName, formatTable, formatTargets, type Report } from './report.ts';
 import { rooflineSvg } from './roofline.ts';
-import { runSections } from './sections.ts';
+import { runSections, skip } from './sections.ts';
 
 /** @returns the exit code */
 async function main(): Promise<number> {
@@ -50,33 +50,63 @@ async function main(): Promise<number> {
     progress: (text) => console.error(`${text} …`),
   };
   const begun = { adapter: gpu.adapterInfo, runtime: runtime(), date: new Date().toISOString() };
-  const jsonFile = options.jsonFile === undefined ? undefined : reportFile(options.jsonFile, begun);
-  const save = (report: Report) => {
-    if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify(report, undefined, 1)}\n`);
+  const outputs: Outputs = {
+    jsonFile: options.jsonFile && reportFile(options.jsonFile, begun),
+    plotFile: options.plotFile,
+    earlier,
   };
-  const sofar: Row[] = [];
-  const { rows, skipped, failures } = await runSections(bench, sections, {
+  const reportOf = ({ rows, skipped }: Found): Report => ({ ...begun, rows, skipped });
+
+  let done = 0;
+  let sofar: Found = { rows: [], skipped: [] };
+  const interrupt = () => {
+    const missing = sections.slice(done).flatMap((section) => skip(section, 'interrupted'));
+    conclude(reportOf({ rows: sofar.rows, skipped: [...sofar.skipped, ...missing] }), outputs);
+    process.exit(130);
+  };
+  // Not once: Ctrl+C arrives twice, from the terminal and from the process that started this one.
+  process.on('SIGINT', interrupt);
+  const findings = await runSections(bench, sections, {
     asked,
-    onRows: (_, own) => {
-      console.log(formatTable(own));
-      sofar.push(...own);
-      // A run that is cut short leaves what it has.
-      save({ ...begun, rows: sofar, skipped: [] });
+    onSection: (own, found) => {
+      if (own.length > 0) console.log(formatTable(own));
+      done++;
+      sofar = found;
+      // A run that is killed leaves what it has.
+      save(reportOf(found), outputs);
     },
   });
-  for (const { section, error } of failures) console.error(`${section} failed:`, error);
-  const report: Report = { ...begun, rows, skipped };
-  save(report);
+  process.off('SIGINT', interrupt);
+  for (const { section, error } of findings.failures) console.error(`${section} failed:`, error);
+  conclude(reportOf(findings), outputs);
+  return findings.failures.length > 0 ? 1 : 0;
+}
+
+type Found = Pick<Report, 'rows' | 'skipped'>;
+
+/** What becomes of a report besides what is printed. */
+interface Outputs {
+  readonly jsonFile: string | undefined;
+  readonly plotFile: string | undefined;
+  readonly earlier: Report | undefined;
+}
+
+function save(report: Report, { jsonFile }: Outputs): void {
+  if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify(report, undefined, 1)}\n`);
+}
+
+function conclude(report: Report, outputs: Outputs): void {
+  const { jsonFile, plotFile, earlier } = outputs;
+  const { adapter, rows, skipped } = report;
+  save(report, outputs);
   const targets = formatTargets(rows, skipped);
   if (targets) console.log(`\n${targets}`);
   if (earlier) console.log(`\n${formatComparison(earlier, report)}`);
   if (jsonFile !== undefined) console.error(`Written: ${jsonFile}`);
-  if (options.plotFile !== undefined) {
-    const plot = rooflineSvg(rows, `Roofline: ${adapterName(gpu.adapterInfo)}`);
-    if (plot) await writeFile(options.plotFile, `${plot}\n`);
-    else console.error('No plot: it needs the roofs, which come with --only roof.');
-  }
-  return failures.length > 0 ? 1 : 0;
+  if (plotFile === undefined) return;
+  const plot = rooflineSvg(rows, `Roofline: ${adapterName(adapter)}`);
+  if (plot) writeFileSync(plotFile, `${plot}\n`);
+  else console.error('No plot: it needs the roofs, and they were not measured.');
 }
 
 async function requestAdapter(): Promise<DawnAdapter> {

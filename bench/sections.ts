@@ -67,29 +67,36 @@ export interface Findings {
 /**
  * Runs sections one after the other; one that breaks does not take the others with it.
  *
- * @param onRows called with the rows of each section when they are there
+ * @param onSection called after each section with its rows, none where it was skipped, and all that was found so far
  */
 export async function runSections(
   bench: Bench,
   sections: readonly Section[],
-  { asked, onRows }: { asked?: ReadonlySet<string>; onRows?: (section: Section, rows: readonly Row[]) => void } = {},
+  {
+    asked,
+    onSection,
+  }: { asked?: ReadonlySet<string>; onSection?: (own: readonly Row[], sofar: Findings) => void } = {},
 ): Promise<Findings> {
   const session = new Session(bench, asked);
   const findings: Findings = { rows: [], skipped: [], failures: [] };
   for (const each of sections) {
     bench.progress(each.title);
+    const before = findings.rows.length;
     try {
-      const rows = await each.run(bench, session);
-      findings.rows.push(...rows);
-      onRows?.(each, rows);
+      findings.rows.push(...(await each.run(bench, session)));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (!(error instanceof Unmeasured)) findings.failures.push({ section: each.name, error });
-      const ids = each.targets.length > 0 ? each.targets : [each.name];
-      findings.skipped.push(...ids.map((id) => ({ id, reason })));
+      findings.skipped.push(...skip(each, reason));
     }
+    onSection?.(findings.rows.slice(before), findings);
   }
   return findings;
+}
+
+/** A section without rows, in the words of a report. */
+export function skip({ name, targets }: Section, reason: string): Skipped[] {
+  return (targets.length > 0 ? targets : [name]).map((id) => ({ id, reason }));
 }
 
 /**

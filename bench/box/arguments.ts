@@ -1,5 +1,5 @@
 /** The command line of the box: the bench's own, and what is the box's. */
-import { OPTIONS_HELP, readArguments, UsageError } from '../arguments.ts';
+import { MEASURES_HELP, OPTIONS_HELP, readArguments, UsageError } from '../arguments.ts';
 
 export interface BoxArguments {
   readonly help: boolean;
@@ -17,6 +17,8 @@ ${OPTIONS_HELP.split('\n')
   .filter((line) => !line.includes('--torch FILE'))
   .join('\n')}
 
+${MEASURES_HELP}
+
 Without options everything is measured. Reports go to the folder results, if --json names no other place.
 GRADCAM_TEST_ADAPTER=lavapipe or swiftshader measures a software adapter; without it there has to be a GPU.`;
 
@@ -26,9 +28,13 @@ GRADCAM_TEST_ADAPTER=lavapipe or swiftshader measures a software adapter; withou
  */
 export function readBoxArguments(args: readonly string[], results: string): BoxArguments {
   const own = ['--torch', '--torch-cpu'];
+  const follows = args[args.indexOf('--torch') + 1];
+  const namesFile = args.includes('--torch') && follows !== undefined && !follows.startsWith('-');
+  if (namesFile || args.some((arg) => arg.startsWith('--torch='))) {
+    throw new UsageError('--torch takes no file here: it times PyTorch on this machine');
+  }
   const rest = args.filter((arg) => !own.includes(arg));
-  const { help, jsonFile, torchFile } = readArguments(rest);
-  if (torchFile !== undefined) throw new UsageError('--torch takes no file here: it times PyTorch on this machine');
+  const { help, jsonFile } = readArguments(rest);
   return {
     help,
     torch: args.includes('--torch-cpu') ? 'cpu' : args.includes('--torch') ? 'gpu' : undefined,

@@ -168,7 +168,7 @@ def main():
         software = f'PyTorch {torch.__version__}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}'
         precisions = ['float32', 'tf32']
     else:
-        sys.exit('torch_task.py: PyTorch sees no GPU with CUDA; to try this program without one: --cpu')
+        sys.exit('torch_task.py: PyTorch sees no GPU with CUDA; to try this without one: ./run.sh --torch-cpu')
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
     print(f'{name}; {software}', file=sys.stderr)

@@ -100,20 +100,15 @@ async function run(gpu: Gpu, words: readonly string[], { checked: quick }: HTMLI
     };
     const sections = words.length > 0 ? chooseSections(words) : SECTIONS;
     const head = { adapter: gpu.adapterInfo, runtime: navigator.userAgent, date: new Date().toISOString() };
-    const rows: Report['rows'][number][] = [];
-    const { skipped, failures } = await runSections(bench, sections, {
+    const { failures } = await runSections(bench, sections, {
       asked: new Set(words),
-      onRows: (_, own) => {
-        rows.push(...own);
-        // Whoever ends it early has what there is.
-        const soFar = { ...head, rows, skipped: [] };
-        show(soFar);
-        offerDownload(soFar);
+      // Whoever ends it early has what there is.
+      onSection: (_, { rows, skipped }) => {
+        const report: Report = { ...head, rows, skipped };
+        show(report);
+        offerDownload(report);
       },
     });
-    const report: Report = { ...head, rows, skipped };
-    show(report);
-    offerDownload(report);
     element('error').textContent = failures.map(({ section, error }) => `${section}: ${error}`).join('\n');
     document.body.dataset.state = failures.length > 0 ? 'failed' : 'done';
   } catch (error) {

@@ -107,7 +107,7 @@ async function compare<Peer extends Explainer>(
         `n = ${samples}${samples < wanted ? ' (the peer is too slow for more)' : ''}`,
         ...(reason ? [reason] : []),
         `${name} with ${settings}`,
-        ...(clock.isSoftware ? ['by CPU time'] : []),
+        ...(clock.isSoftware && times.ours.some(({ cpuMs }) => cpuMs !== undefined) ? ['by CPU time'] : []),
       ].join('; ');
       const detail = `${id}.${name}.${layer}.n${samples}`;
       return [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readArguments, UsageError } from '../../bench/arguments.ts';
+import { HELP, readArguments, UsageError } from '../../bench/arguments.ts';
 import { OPS } from '../../bench/ops.ts';
 import { SECTIONS } from '../../bench/sections.ts';
 import { MEASURE_IDS } from '../../bench/targets.ts';
@@ -34,6 +34,16 @@ describe("the bench's arguments", () => {
     expect(files).toMatchObject({ jsonFile: 'a.json', compareFile: 'b.json', torchFile: 'c.json', plotFile: 'd.svg' });
   });
 
+  it('measure the roofs for a plot', () => {
+    expect(names('--only', 'ops.dense', '--plot', 'd.svg')).toEqual(['roof', 'ops.dense']);
+  });
+
+  it('are explained, with all that --only knows', () => {
+    for (const word of SECTIONS.flatMap(({ answersTo }) => answersTo)) {
+      expect(HELP).toMatch(new RegExp(`^ +(or some of them: )?([\\w.-]+, )*${word}(,| |$)`, 'm'));
+    }
+  });
+
   it('take less effort with --quick', () => {
     expect(read().effort.runs).toBeGreaterThanOrEqual(5);
     expect(read('--quick').effort.runs).toBeLessThan(read().effort.runs);
@@ -47,7 +57,7 @@ describe("the bench's arguments", () => {
       [['--only', ''], /--only/],
       [['--samples', '0'], /--samples.*"0".*1 to 999/],
       [['--samples', '2.5'], /--samples/],
-      [['--fast'], /--fast/],
+      [['--fast'], /--fast.*--help/],
       [['--json'], /--json/],
       [['ops'], /ops/],
     ];

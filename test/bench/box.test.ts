@@ -117,8 +117,8 @@ describe("the box's arguments", () => {
 
   it('are refused before anything is done', () => {
     expect(() => read('--only', 'nothing')).toThrow('--only: got "nothing"');
-    expect(() => read('--torch', 'times.json')).toThrow('times.json');
-    expect(() => read('--torch=times.json')).toThrow('takes no file');
+    expect(() => read('--torch', 'times.json')).toThrow('--torch takes no file');
+    expect(() => read('--torch=times.json')).toThrow('--torch takes no file');
   });
 
   it('are explained, those of the bench too', () => {

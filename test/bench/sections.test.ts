@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Bench } from '../../bench/bench.ts';
 import { dawnPeers } from '../../bench/node/peers.ts';
-import { runSections, SECTIONS } from '../../bench/sections.ts';
+import { runSections, SECTIONS, skip } from '../../bench/sections.ts';
 import { TARGETS } from '../../bench/targets.ts';
 import { chooseDawnAdapter, openDawnGpu, requestNodeGpu } from '../../src/node/dawn.ts';
 
@@ -68,9 +68,22 @@ describe('sections', () => {
   it('that break do not take the others with them', async () => {
     const [roof] = sections('roof');
     const broken = { ...roof!, name: 'broken', targets: ['m4'], run: () => Promise.reject(new Error('no such luck')) };
-    const { rows, skipped, failures } = await runSections(bench, [broken, roof!]);
+    const seen: [own: number, rows: number, skipped: number][] = [];
+    const { rows, skipped, failures } = await runSections(bench, [broken, roof!], {
+      onSection: (own, sofar) => seen.push([own.length, sofar.rows.length, sofar.skipped.length]),
+    });
+    expect(seen).toEqual([
+      [0, 0, 1],
+      [rows.length, rows.length, 1],
+    ]);
     expect(failures).toMatchObject([{ section: 'broken' }]);
     expect(skipped).toEqual([{ id: 'm4', reason: 'no such luck' }]);
     expect(rows.length).toBeGreaterThan(0);
+  });
+
+  it('that were skipped are named by their measures, else by themselves', () => {
+    const named = (name: string) => skip(sections(name)[0]!, 'interrupted').map(({ id }) => id);
+    expect(named('memory')).toEqual(['m7', 'm9']);
+    expect(named('task')).toEqual(['task']);
   });
 });
