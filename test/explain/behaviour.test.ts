@@ -614,9 +614,11 @@ describe('memory', () => {
       return gpu.memory.peakBytes;
     };
     const small = await peak({ nSamples: 0 });
-    const large = await peak({ ...SMOOTH, nSamples: 20 });
+    const twenty = await peak({ ...SMOOTH, nSamples: 20 });
+    const forty = await peak({ ...SMOOTH, nSamples: 40 });
     const one = 4 * 4 * 32 * 32;
-    expect(large - small).toBeGreaterThan(20 * one);
+    // Not from the clean picture on: what some kernels work in has the same size for one row and for many, which may lie in it.
+    expect(forty - twenty).toBeGreaterThan(20 * one);
     // The pool may lend a buffer that is larger by a quarter.
     expect(await peak({ nSamples: 0 })).toBeLessThan(1.25 * small);
     // Twenty samples one by one need little more than one.
