@@ -4,7 +4,7 @@ import { Gpu } from '../../src/gpu/gpu.ts';
 import { METHOD_ROWS, METHODS, takesLayer, takesPath } from '../../src/methods.ts';
 import type { ExplainOptions } from '../../src/options.ts';
 import { testAdapter, thorough } from '../harness/adapter.ts';
-import { gpuTest } from '../harness/gpu.ts';
+import { asForced, gpuTest } from '../harness/gpu.ts';
 import { type Layout, loadSmallVgg, noisyPicture, type SmallVgg, smallVgg } from '../network/small-vgg.ts';
 import { assertExplains, type ReferenceCase } from './oracle.ts';
 
@@ -316,7 +316,7 @@ describe('an explanation is the oracle’s with every kernel', () => {
   // One device at a time: each compiles its own kernels.
   for (const forceVariant of thorough ? ['winograd-2', 'winograd-4', 'implicit-gemm-32x64'] : ['winograd-4']) {
     gpuTest(forceVariant, async () => {
-      const gpu = await Gpu.request({ adapter: await testAdapter(), forceVariant });
+      const gpu = asForced(await Gpu.request({ adapter: await testAdapter(), forceVariant }));
       try {
         using model = await loadSmallVgg(gpu, VGG11, 'torchvision');
         for (const layerName of ['block1_conv1', 'block4_conv2', 'block5_pool']) {
@@ -360,7 +360,7 @@ describe('an even picture', () => {
   // The oracle's ties are exact; a kernel that rounds equal sums differently sends the gradient elsewhere.
   for (const forceVariant of [undefined, 'winograd-2', 'winograd-4', ...(thorough ? ['implicit-gemm-32x64'] : [])]) {
     gpuTest(`has the oracle’s map, its ties told as they are: ${forceVariant ?? 'by rule'}`, async () => {
-      const gpu = await Gpu.request({ adapter: await testAdapter(), forceVariant });
+      const gpu = asForced(await Gpu.request({ adapter: await testAdapter(), forceVariant }));
       try {
         const vgg = smallVgg({ name: 'vgg11', inputSize: 96, channels: 6, seed: 5 });
         using model = await loadSmallVgg(gpu, vgg, 'torchvision');

@@ -33,7 +33,11 @@ export async function bundleTests(
     logLevel: 'warn',
     // The kernels as the package has them: other compilers must take them, too.
     plugins: [entryModule(files), strippedWgsl()],
-    define: Object.fromEntries(Object.entries(constants).map(([name, value]) => [name, JSON.stringify(value)])),
+    define: {
+      ...Object.fromEntries(Object.entries(constants).map(([name, value]) => [name, JSON.stringify(value)])),
+      // What is forced here is forced there.
+      'process.env.GRADCAM_TEST_VARIANT': JSON.stringify(process.env.GRADCAM_TEST_VARIANT) ?? 'undefined',
+    },
     resolve: { alias: [{ find: /^vitest$/, replacement: miniVitest }] },
     build: {
       write: false,
