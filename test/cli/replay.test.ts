@@ -154,7 +154,10 @@ it('is made again with the kernels of the record, whatever this device would cho
   expect(found.replayed.kernels).toEqual(result.provenance.kernels);
 });
 
-it.for(['f16-storage', 'f16'])('is made again with the precision of the record, %s', async (precision, { skip }) => {
+it.for([
+  ['weights in half precision', 'f16-storage'],
+  ['products in float16', 'f16'],
+] as const)('is made again with the precision of the record: %s', async ([, precision], { skip }) => {
   const { features } = await testAdapter();
   if (precision === 'f16' && !features.has('shader-f16')) return skip('the adapter has no shader-f16');
   const half = ['--precision', precision, '--out', precision];

@@ -1,11 +1,17 @@
 /** Convolutions whose products are float16. The adapters of the other runtimes here have no shader-f16: Node alone runs these. */
 import { describe, it } from 'vitest';
-import { halfGemmConv2d, halfGemmScratchWords, type ImplicitGemmTile } from '../../src/ops/conv2d.implicit-gemm.ts';
+import {
+  halfGemmConv2d,
+  halfGemmScratchWords,
+  IMPLICIT_GEMM_TILE_NAMES,
+  type ImplicitGemmTile,
+} from '../../src/ops/conv2d.implicit-gemm.ts';
 import type { Conv2dOutput } from '../../src/ops/conv2d.output.ts';
 import { type Conv2dShape, packedLength, transposedShape, transposeWeights } from '../../src/ops/conv2d.ts';
 import { withErrorScopes } from '../harness/adapter.ts';
 import { assert, assertClose, assertSameBits } from '../harness/assertions.ts';
 import { type Conv2dCase, conv2dData, layerCase, packHalves } from '../harness/conv2d.ts';
+import { forcedVariant } from '../harness/forced.ts';
 import { halfGpu } from '../harness/gpu.ts';
 import { OpBench, type Operand } from '../harness/op.ts';
 import * as reference from '../reference/conv2d.ts';
@@ -32,6 +38,10 @@ const CASES: Conv2dCase[] = [
   layerCase(2, 37, 17, 13, 18),
 ];
 
+/** A tile of either text; the others differ in a number, and each takes seconds to compile. All of them can be forced. */
+const TILE = IMPLICIT_GEMM_TILE_NAMES.find((tile) => forcedVariant === `half-gemm-${tile}`) ?? '32x64';
+const OTHER_TILE: ImplicitGemmTile = TILE === '64x128-wide' ? '32x64' : '64x128-wide';
+
 /** The weights in float16 with their greatest magnitude. */
 function halves(op: OpBench, shape: Conv2dShape, weights: Float32Array) {
   const greatest = weights.reduce((most, weight) => Math.max(most, Math.abs(weight)), 0);
@@ -48,7 +58,7 @@ interface Layer extends Omit<Conv2dOutput, 'y'> {
 async function run(
   op: OpBench,
   [samples, shape]: Conv2dCase,
-  { x, tile = '32x64', y = op.output(samples * shape.outChannels * shape.height * shape.width), ...layer }: Layer,
+  { x, tile = TILE, y = op.output(samples * shape.outChannels * shape.height * shape.width), ...layer }: Layer,
 ): Promise<Float32Array> {
   const magnitudes = op.output(samples * halfGemmScratchWords().magnitudes);
   await op.run(halfGemmConv2d(shape, samples, tile, { ...layer, x: op.input(x), y, magnitudes }));
@@ -80,13 +90,12 @@ describe('conv2d in float16', () => {
     });
   }
 
-  // One tile of either text; the others differ in a number, and each takes seconds to compile.
   halfTest('gives the same bits with another tile, and for a sample alone', async (op) => {
     const each = layerCase(5, 9, 17, 7, 5);
     const { x, weights } = conv2dData(...each);
     const stored = halves(op, each[1], weights);
     const expected = await run(op, each, { x, weights: stored });
-    assertSameBits(await run(op, each, { x, weights: stored, tile: '64x128-wide' }), expected, { what: 'y' });
+    assertSameBits(await run(op, each, { x, weights: stored, tile: OTHER_TILE }), expected, { what: 'y' });
     const last = { x: x.subarray((4 * x.length) / 5), weights: stored };
     assertSameBits(await run(op, [1, each[1]], last), expected.subarray((4 * expected.length) / 5));
   });
