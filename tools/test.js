@@ -1,10 +1,12 @@
 /**
  * Runs the tests on an adapter: `npm test -- [--force-variant NAME | --force-each] [Vitest's arguments]`. See run-on-adapter.js
  * for the choice of adapter. With --force-variant, the kernel NAME is used wherever it can be, or the adapter is taken for one
- * with the traits NAME (test/harness/forced.ts); with --force-each, the tests are run with each in turn.
+ * with the traits NAME, or both (test/harness/forced.ts); with --force-each, the tests are run with each in turn, and counted.
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { importSource, runOnAdapter } from './run-on-adapter.js';
@@ -26,12 +28,37 @@ async function forceEach(rest) {
     ...forced.FORCIBLE.map((name) => [name, rest]),
     ...forced.FORCIBLE_IN_FLOAT16.map((name) => [name, [...rest, '-t', 'float16']]),
   ];
-  const failed = runs.filter(([name, own]) => {
+  const outcomes = runs.map(([name, own]) => {
     console.error(`\nWith ${name} wherever it can be:`);
-    const program = [fileURLToPath(import.meta.url), '--force-variant', name, ...own];
-    return spawnSync(process.execPath, program, { stdio: 'inherit' }).status !== 0;
+    return { name, ...runCounted(['--force-variant', name, ...own]) };
   });
-  const names = failed.map(([name]) => name).join(', ');
-  console.error(names ? `\nFailed with: ${names}` : '\nPassed with every kernel, and with all traits');
-  process.exit(names ? 1 : 0);
+  console.error('\nWith each wherever it can be:');
+  console.table(
+    outcomes.map(({ name, isGood, report, seconds }) => ({
+      'kernel or traits': name,
+      outcome: isGood ? 'passed' : 'FAILED',
+      passed: report?.numPassedTests,
+      failed: report?.numFailedTests,
+      skipped: report?.numPendingTests,
+      seconds,
+    })),
+  );
+  process.exit(outcomes.every(({ isGood }) => isGood) ? 0 : 1);
+}
+
+/** Runs this program with other arguments, and reads Vitest's report, which is missing if it did not come to its end. */
+function runCounted(own) {
+  const folder = mkdtempSync(join(tmpdir(), 'gradcam-tests-'));
+  const file = join(folder, 'report.json');
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  const begun = Date.now();
+  try {
+    const program = [fileURLToPath(import.meta.url), ...own, ...reporters];
+    const { status } = spawnSync(process.execPath, program, { stdio: 'inherit' });
+    const seconds = Math.round((Date.now() - begun) / 1000);
+    const report = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
+    return { isGood: status === 0, report, seconds };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
