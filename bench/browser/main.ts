@@ -38,7 +38,9 @@ const element = <Kind extends HTMLElement>(id: string) => document.getElementByI
 const query = new URLSearchParams(location.search);
 
 async function start(): Promise<void> {
-  element<HTMLInputElement>('file').addEventListener('change', showFile);
+  const file = element<HTMLInputElement>('file');
+  file.addEventListener('change', showFile);
+  element('open').addEventListener('click', () => file.click());
   const adapter = (await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? undefined;
   // With what kernels in float16 take, where there is such: they are timed, too.
   const gpu = await Gpu.request({ adapter, precision: adapter?.features.has('shader-f16') ? 'f16' : 'f32' });
@@ -50,7 +52,9 @@ async function start(): Promise<void> {
   const form = element<HTMLFormElement>('form');
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void run(gpu, chosenWords(form), form.elements.namedItem('quick') as HTMLInputElement);
+    const words = chosenWords(form);
+    if (words.length > 0) void run(gpu, words, form.elements.namedItem('quick') as HTMLInputElement);
+    else element('error').textContent = 'Nothing is chosen: tick what to measure.';
   });
   element<HTMLButtonElement>('run').disabled = false;
   if (query.has('start')) form.requestSubmit();
@@ -64,9 +68,13 @@ function addChoices(isSoftware: boolean): void {
     const box = document.createElement('input');
     Object.assign(box, { type: 'checkbox', name: 'only', value: word });
     box.checked = only ? only.includes(word) : !(isSoftware && UNCHECKED_ON_SOFTWARE.includes(word));
-    label.append(box, ` ${word}`);
+    const sections = SECTIONS.filter(({ answersTo }) => answersTo.includes(word));
+    const ids = sections.flatMap(({ targets }) => targets).filter((id) => id !== word);
+    label.append(box, ids.length > 0 ? ` ${word} (${ids.join(', ')})` : ` ${word}`);
+    label.title = sections.map(({ title }) => title).join('; ');
     element('choices').append(label);
   }
+  element('choices').hidden = false;
   (element<HTMLFormElement>('form').elements.namedItem('quick') as HTMLInputElement).checked = query.has('quick');
 }
 
@@ -98,7 +106,7 @@ async function run(gpu: Gpu, words: readonly string[], { checked: quick }: HTMLI
       torch: undefined,
       progress,
     };
-    const sections = words.length > 0 ? chooseSections(words) : SECTIONS;
+    const sections = chooseSections(words);
     const head = { adapter: gpu.adapterInfo, runtime: navigator.userAgent, date: new Date().toISOString() };
     const { failures } = await runSections(bench, sections, {
       asked: new Set(words),
@@ -121,6 +129,10 @@ async function run(gpu: Gpu, words: readonly string[], { checked: quick }: HTMLI
 }
 
 function show(report: Report): void {
+  const { date, adapter, runtime } = report;
+  element('report').textContent = ['Report', date.slice(0, 'yyyy-mm-dd'.length), adapterName(adapter), runtime]
+    .filter(Boolean)
+    .join(' · ');
   element('targets').replaceChildren(...targetTable(report));
   element('plot').innerHTML = rooflineSvg(report.rows, `Roofline: ${adapterName(report.adapter)}`) ?? '';
   element('rows').replaceChildren(...rowTable(report.rows));

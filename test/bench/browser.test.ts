@@ -1,5 +1,6 @@
 /** The bench's page in Chromium, on a network so narrow that it takes seconds. */
-import type { Browser, Page } from 'puppeteer';
+import { fileURLToPath } from 'node:url';
+import type { Browser, ElementHandle, Page } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { servePage } from '../../bench/node/page.ts';
 import { adapterName, type Report } from '../../bench/report.ts';
@@ -55,6 +56,8 @@ describe('the page of the bench', () => {
       expect(report.rows.find(({ id }) => id === 'm1')?.value).toBeGreaterThan(0);
       expect(report.rows.every(({ value }) => Number.isFinite(value))).toBe(true);
       expect(report.skipped.map(({ id }) => id)).toEqual(['m11']);
+      // Whose it is, as reports of other machines can be shown, too.
+      expect(await textOf(page, '#report')).toMatch(/^Report · \d{4}-\d\d-\d\d · .*swiftshader · .*Chrome/i);
       await page.close();
     },
     TIMEOUT_MS,
@@ -65,6 +68,26 @@ describe('the page of the bench', () => {
     async () => {
       const page = await open('only=everything&start');
       expect(await textOf(page, '#error')).toContain('there is no measure "everything"');
+      await page.click('input[value=everything]');
+      await page.click('#run');
+      expect(await textOf(page, '#error')).toBe('Nothing is chosen: tick what to measure.');
+      await page.close();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    "shows the report of another machine, on a phone's screen, too",
+    async () => {
+      const page = await open('only=everything&start');
+      await page.setViewport({ width: 375, height: 700 });
+      const file = fileURLToPath(new URL('../../bench/results/2026-11-23-lavapipe.2.json', import.meta.url));
+      const input = await page.$('#file');
+      await (input as ElementHandle<HTMLInputElement>).uploadFile(file);
+      await page.waitForSelector('#targets table');
+      expect(await textOf(page, '#report')).toMatch(/2026-11-23 · mesa software llvmpipe.* · Node/);
+      expect(await textOf(page, '#error')).toBe('');
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(375);
       await page.close();
     },
     TIMEOUT_MS,
