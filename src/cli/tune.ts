@@ -1,5 +1,8 @@
 /** `gradcam tune` times kernels for later calls, `gradcam doctor --tuning` shows what is kept. */
+import { constants } from 'node:fs';
+import { access, mkdir } from 'node:fs/promises';
 import { Option } from 'commander';
+import { GradcamError } from '../errors.ts';
 import { bestOf, type CandidateTiming, type Tuning } from '../gpu/contest.ts';
 import { Graph } from '../network/graph.ts';
 import { findModel, modelTable } from '../network/models.ts';
@@ -33,16 +36,21 @@ export function tuneOptions(): Option[] {
 export async function tuneCommand(flags: TuneFlags, { terminal, signal }: Context): Promise<void> {
   const graph = new Graph(modelTable(findModel(flags.model ?? DEFAULT_MODEL), {}));
   const options = checkOptions({ layerName: flags.layer, nSamples: flags.samples }, graph);
+  await checkFolder();
   const gpu = await openGpu(flags);
   try {
     const started = performance.now();
     const bar = terminal.progress('kernels', String);
+    let timed = 0;
     // Convolutions are the same in both conventions.
     const job = { graph, convention: 'keras', precision: flags.precision, ...askedBy(options) } as const;
     const tunings = await tuneJob(gpu, job, {
       signal,
       again: flags.again,
-      onProgress: ({ done, total }) => bar.update(done, total),
+      onProgress: ({ done, total }) => {
+        timed = done;
+        bar.update(done, total);
+      },
     }).finally(() => bar.stop());
     const seconds = (performance.now() - started) / 1000;
     if (flags.json) return terminal.print(toJson({ adapter: gpu.adapterInfo, seconds, tunings }));
@@ -50,9 +58,31 @@ export async function tuneCommand(flags: TuneFlags, { terminal, signal }: Contex
       `${graph.name} at ${options.layerName}, n = ${options.nSamples}, on ${adapterTitle(gpu.adapterInfo)}`,
     );
     terminal.print(describeTunings(tunings));
-    terminal.print(`${seconds.toFixed(1)} s; kept in ${tuningFolder()}`);
+    const outcome =
+      timed > 0
+        ? `${timed} of ${tunings.length} shapes timed in ${seconds.toFixed(1)} s`
+        : 'Every shape had timings already: --again makes them anew';
+    terminal.print(`${outcome}; kept in ${tuningFolder()}`);
   } finally {
     gpu.dispose();
+  }
+}
+
+/** The tuner goes on without a store that fails, but here keeping is all that is asked for. */
+async function checkFolder(): Promise<void> {
+  const folder = tuningFolder();
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new GradcamError(
+      'output',
+      `timings cannot be kept in ${folder}; GRADCAM_CACHE names another place: ${message}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -64,7 +94,8 @@ export async function tuningReport(flags: { json?: boolean }, { terminal }: Cont
     terminal.print(`${subject.adapter}; ${subject.library}`);
     terminal.print(describeTunings(tunings));
   }
-  if (kept.length === 0) terminal.print(`No timings are kept in ${tuningFolder()}. "gradcam tune" makes them.`);
+  if (kept.length > 0) terminal.print(`Kept in ${tuningFolder()}, a file for each adapter, set of limits and version.`);
+  else terminal.print(`No timings are kept in ${tuningFolder()}. "gradcam tune" makes them.`);
 }
 
 /** A line for each candidate, the chosen one marked. */

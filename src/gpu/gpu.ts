@@ -3,7 +3,7 @@
 
 /** The GPU as the rest of the library sees it: a device, its pipelines, its buffers, and one way to run dispatches. */
 import { checkedPrecision } from '../checked-precision.ts';
-import { DeviceLostError, throwIfAborted, untilAborted } from '../errors.ts';
+import { DeviceLostError, OptionError, throwIfAborted, untilAborted } from '../errors.ts';
 import { onDemand } from '../on-demand.ts';
 import { checkOptionNames } from '../option-names.ts';
 import { HALF_FEATURE, type Precision } from '../precision.ts';
@@ -150,8 +150,10 @@ export class Gpu {
       options.adapter ??
       (await gpu?.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }));
     if (!adapter) throw (await gpuFailures()).noAdapter();
+    const { limits = 'adapter' } = options;
+    if (!['adapter', 'default'].includes(limits)) throw new OptionError('limits', limits, 'adapter or default');
     const requiredLimits: Record<string, number> = {};
-    if (options.limits !== 'default') {
+    if (limits === 'adapter') {
       for (const name of RAISED_LIMITS) requiredLimits[name] = adapter.limits[name];
     }
     const precision = await checkedPrecision(options.precision, adapter.features, 'adapter');

@@ -1,6 +1,6 @@
 /** Dawn, the WebGPU of npm `webgpu`: its adapters, and a Gpu on the chosen one. */
 import { create } from 'webgpu';
-import { GpuUnavailableError } from '../errors.ts';
+import { GpuUnavailableError, OptionError } from '../errors.ts';
 import { type AdapterInfo, describeAdapter, Gpu } from '../gpu/gpu.ts';
 import type { TunerOptions } from '../gpu/tuner.ts';
 import { checkOptionNames } from '../option-names.ts';
@@ -48,6 +48,10 @@ export async function requestNodeGpu(options: NodeGpuOptions = {}): Promise<Gpu>
     forceVariant: true,
   });
   const { adapter, ...others } = options;
+  const { tuningStore } = others;
+  if (tuningStore && (typeof tuningStore.read !== 'function' || typeof tuningStore.write !== 'function')) {
+    throw new OptionError('tuningStore', tuningStore, 'a TuningStore, such as tuningFiles(folder), or false');
+  }
   const choice = await chooseDawnAdapter(adapter, options.precision);
   if (choice.do === 'use') return openDawnGpu(choice.adapter, others);
   if (choice.do === 'fail') throw new GpuUnavailableError(choice.message);

@@ -1,5 +1,5 @@
 /** `gradcam tune`, `gradcam doctor --tuning`, and the flags that choose kernels. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -34,6 +34,8 @@ describe('gradcam tune', () => {
     expect(tuned.stdout).toMatch(/vgg16-scenes at block4_conv2, n = 1/);
     expect(tuned.stdout).toMatch(/conv2d grad-input 64-64 14x14 3x3 stride 1 padding 1 rows 2/);
     expect(tuned.stdout).toMatch(/^ > \S+ +[\d.]+(, [\d.]+)* ms; error \d/m);
+    const [, timed, shapes] = tuned.stdout.match(/^(\d+) of (\d+) shapes timed in [\d.]+ s; kept in .*cache.tuning$/m)!;
+    expect(timed).toBe(shapes);
 
     const shown = await run(['doctor', '--tuning']);
     for (const line of tuned.stdout.split('\n').filter((text) => /^conv2d|ms; error/.test(text))) {
@@ -42,9 +44,11 @@ describe('gradcam tune', () => {
     const shownAsJson = JSON.parse((await run(['doctor', '--tuning', '--json'])).stdout);
     const { kept } = shownAsJson;
     expect(kept).toHaveLength(1);
+    expect(shown.stdout).toMatch(/^Kept in .*cache.tuning, a file for each/m);
 
     const again = JSON.parse((await run(['tune', ...SCENES, ...CALL, '--json', '--quiet'])).stdout);
     expect(again.tunings).toEqual(kept[0].tunings);
+    expect((await run(['tune', ...SCENES, ...CALL, '--quiet'])).stdout).toMatch(/^Every shape had timings.*--again/m);
 
     const { candidates } = kept[0].tunings.find(({ key }: { key: string }) => /forward 64-64 14x14/.test(key));
     const fastest = candidates.reduce((best: { ms: number[] }, each: { ms: number[] }) =>
@@ -57,6 +61,13 @@ describe('gradcam tune', () => {
     // All that the explanation asks for had been timed.
     expect(JSON.parse((await run(['doctor', '--tuning', '--json'])).stdout)).toEqual(shownAsJson);
   }, 180_000);
+
+  it('does nothing where the timings cannot be kept', async () => {
+    writeFileSync(join(root, 'cache'), 'a file where the folder should be');
+    const { code, stdout, stderr } = await run(['tune', ...SCENES]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/timings cannot be kept in .*cache.tuning; GRADCAM_CACHE names another place: E/);
+  });
 
   it.each([
     ['another model', ['tune', '--model', 'resnet'], /--model: got "resnet"/],

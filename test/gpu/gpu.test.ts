@@ -25,6 +25,11 @@ describe('Gpu.request', () => {
     await assertRejects(() => Gpu.request(options), OptionError, /limit: got "default"; allowed: limits; Gpu\.request/);
   });
 
+  it('refuses limits that there are not', async () => {
+    const options = { adapter: await testAdapter(), limits: 'max' as 'adapter' };
+    await assertRejects(() => Gpu.request(options), OptionError, /limits: got "max"; allowed: adapter or default/);
+  });
+
   it('describes its adapter', async () => {
     const { adapterInfo, traits, features } = await testGpu();
     const text = Object.values(adapterInfo).join(' ');

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Tuner } from '../../src/gpu/tuner.ts';
+import type { TuningStore } from '../../src/gpu/tuning.ts';
+import { requestNodeGpu } from '../../src/node/dawn.ts';
 import { readAllTunings, tuningFiles } from '../../src/node/tuning-files.ts';
 
 const TUNING = { key: 'sum 3', measuredOn: '', candidates: [{ name: 'fast', ms: [1] }] };
@@ -53,5 +55,12 @@ describe('timings in files', () => {
   it('are none where there is no folder', async () => {
     expect(await readAllTunings(folder)).toEqual([]);
     expect((await tunerOf('a')).tunings).toEqual([]);
+  });
+});
+
+describe('requestNodeGpu', () => {
+  it('says how a folder for timings is named', async () => {
+    const options = { tuningStore: '/tmp/timings' as unknown as TuningStore };
+    await expect(requestNodeGpu(options)).rejects.toThrow(/tuningStore: got "\/tmp\/timings"; .*tuningFiles\(folder\)/);
   });
 });
