@@ -88,6 +88,16 @@ function listOf<Value>(option: string, noun: string, given: Value | readonly Val
   return given;
 }
 
+/** What explainProgressively() takes besides, and whoever has read of it there may look for here. */
+function refuseProgressive(options: ExplainOptions): void {
+  for (const [name, value] of Object.entries(options ?? {})) {
+    if (name !== 'tolerance' && name !== 'stop') continue;
+    const allowed =
+      'nothing of that name here: it is an option of explainProgressively(), which gives the result as its last step';
+    throw new OptionError(name, value, allowed);
+  }
+}
+
 function refuseFusion(fusion: unknown): never {
   const allowed = 'nothing for a single layer: it goes with a list of them, such as block3_conv3, block5_conv3';
   throw new OptionError('fusion', fusion, allowed);
@@ -113,6 +123,7 @@ function checkFusion(fusion: Fusion, { method }: ResolvedOptions, options: AnyEx
  * @throws OptionError naming the option, what was given and what is allowed.
  */
 export function resolveOptions(options: ExplainOptions, model: OptionContext): ResolvedOptions {
+  refuseProgressive(options);
   checkOptionNames('explain()', options, EXPLAIN_OPTIONS);
   const { fusion } = options as Partial<FusionOptions>;
   if (fusion !== undefined) refuseFusion(fusion);

@@ -196,6 +196,8 @@ describe('resolveOptions', () => {
     ['topK', { topK: 0 }, /a whole number from 1/],
     ['kernels', { kernels: 'direct' }, /got "direct"; allowed: names by convolution/],
     ['timestamps', { timestamps: 1 }, /got 1; allowed: true or false/],
+    ['tolerance', { tolerance: 0.05 }, /got 0\.05; allowed: nothing .*: it is an option of explainProgressively\(\)/],
+    ['stop', { stop: AbortSignal.abort() }, /it is an option of explainProgressively\(\)/],
     ['filters', { filters: [] }, /non-empty list/],
     ['filters', { filters: 3 }, /non-empty list/],
     [
