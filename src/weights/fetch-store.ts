@@ -1,5 +1,6 @@
 /** Files at addresses, by `fetch`; from the middle on, where the server can. */
 import { type ByteSource, type ByteStore, INDEX_NAME, type OpenOptions, type ResumePoint } from './store.ts';
+import { brokenOff, unbroken } from './unbroken.ts';
 
 const FROM_DISK = "to read it from the disk in Node, take loadModel from 'gradcam-webgpu/node'";
 
@@ -91,8 +92,15 @@ async function sourceOf(response: Response, start: number): Promise<ByteSource> 
   };
   if (!response.ok) return refuse(`the server answered ${`${response.status} ${response.statusText}`.trim()}`);
   if (response.headers.get('content-type')?.toLowerCase().startsWith('text/html')) return refuse(WEB_PAGE);
-  const stream = response.body ?? new Blob().stream();
-  return { size: sizeOf(response, start), stream, version: versionOf(response), start };
+  const size = sizeOf(response, start);
+  const version = versionOf(response);
+  const source = { size, stream: response.body ?? new Blob().stream(), version, start };
+  if (version !== undefined || !response.url.startsWith('http')) return source;
+  const giveUp = async (count: number, cause: unknown) => {
+    const anew = 'another try begins anew, as the server sent no ETag or Last-Modified';
+    throw new Error(`${brokenOff(count, size)}; ${anew}`, { cause });
+  };
+  return { ...source, stream: unbroken(source, giveUp) };
 }
 
 /**

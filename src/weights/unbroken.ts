@@ -22,7 +22,8 @@ export function resumingStore(store: ByteStore, waitsMs = WAITS_MS): ByteStore {
       reached = start;
       for (let cause = failure; ; ) {
         if (options.signal?.aborted) throw cause;
-        if (tries === waitsMs.length) throw new Error(brokenOff(start, size), { cause });
+        if (tries === waitsMs.length)
+          throw new Error(`${brokenOff(start, size)}, and again without any more`, { cause });
         await wait(waitsMs[tries++]!, options.signal);
         let again: ByteSource;
         try {
@@ -40,8 +41,8 @@ export function resumingStore(store: ByteStore, waitsMs = WAITS_MS): ByteStore {
   });
 }
 
-function brokenOff(start: number, size: number | undefined): string {
-  return `the connection broke off after ${start}${size === undefined ? '' : ` of ${size}`} bytes, and again without any more`;
+export function brokenOff(start: number, size: number | undefined): string {
+  return `the connection broke off after ${start}${size === undefined ? '' : ` of ${size}`} bytes`;
 }
 
 /** What has been read is of a file that is there no more. */
