@@ -109,7 +109,7 @@ export class ByteReader {
   /** Exactly the next `length` bytes. Memory grows with what comes, not with what is asked for. */
   async readExactly(length: number, what: string, tensor?: string): Promise<Uint8Array> {
     const bytes = await this.readUpTo(length, tensor);
-    if (bytes.length < length) throw new Fault('endsWithin', what, this.file, tensor, length, bytes.length);
+    if (bytes.length < length) throw new Fault('endsWithin', this.file, what, tensor, length, bytes.length);
     return bytes;
   }
 
@@ -211,7 +211,7 @@ export class ByteReader {
   }
 
   #wrongFile(what: string, expected: string, found: string, tensor: string | undefined): Fault {
-    return new Fault('otherThanIndex', what, this.file, tensor, expected, found);
+    return new Fault('otherThanIndex', this.file, what, tensor, expected, found);
   }
 
   #openAhead(): void {

@@ -1,3 +1,4 @@
+import { WeightsError } from '../errors.ts';
 import { onDemand } from '../on-demand.ts';
 
 type Faults = typeof import('./faults.ts');
@@ -13,13 +14,22 @@ export class Fault<Name extends keyof Faults = keyof Faults> extends Error {
     this.#details = details;
   }
 
-  async inWords(): Promise<Error> {
-    const faults = await onDemand('what says what is wrong with weights', () => import('./faults.ts'));
-    return (faults[this.#name] as (...details: Parameters<Faults[Name]>) => Error)(...this.#details);
+  /** In few words where those of faults.ts do not come. */
+  async inWords(): Promise<WeightsError> {
+    try {
+      const faults = await onDemand('what says more', () => import('./faults.ts'));
+      return (faults[this.#name] as (...details: Parameters<Faults[Name]>) => WeightsError)(...this.#details);
+    } catch (cause) {
+      const [at] = this.#details;
+      const place = typeof at === 'string' ? { file: at } : at;
+      return new WeightsError(`broken, or not what is needed (${this.#name}); ${(cause as Error).message}`, place, {
+        cause,
+      });
+    }
   }
 }
 
-/** An error as callers see it. @throws LoadError */
+/** An error as callers see it. */
 export async function inWords(error: unknown): Promise<unknown> {
   return error instanceof Fault ? error.inWords() : error;
 }

@@ -1,6 +1,7 @@
 /**
  * What can be wrong with weights, in words: a module of its own that is loaded when something is. Transfers that fail are told
- * of without it (byte-reader.ts), as it could not be loaded then either.
+ * of without it (byte-reader.ts), as it could not be loaded then either. What comes first is the file, or the place in it:
+ * Fault tells them where this module does not come.
  */
 import { WeightsError } from '../errors.ts';
 import { excerpt } from './json-values.ts';
@@ -13,7 +14,7 @@ interface Place {
 
 // Of files.
 
-export function endsWithin(what: string, file: string, tensor: string | undefined, length: number, found: number) {
+export function endsWithin(file: string, what: string, tensor: string | undefined, length: number, found: number) {
   return new WeightsError(`the file ends within ${what}`, {
     file,
     tensor,
@@ -23,8 +24,8 @@ export function endsWithin(what: string, file: string, tensor: string | undefine
 }
 
 export function otherThanIndex(
-  what: string,
   file: string,
+  what: string,
   tensor: string | undefined,
   expected: string,
   found: string,
