@@ -13,7 +13,7 @@ export interface CachedFile {
   readonly isWhole: boolean;
 }
 
-/** Empty where the browser keeps nothing, as on a page that is not served securely. */
+/** Empty where the browser keeps nothing, as for a page that is not served securely, or in a sandboxed frame. */
 export class WeightsStore {
   /** The files that are kept. */
   async list(): Promise<CachedFile[]> {
@@ -43,7 +43,7 @@ export class WeightsStore {
 
   /** Forgets all of them. */
   async clear(): Promise<void> {
-    if ('caches' in globalThis) await caches.delete(CACHE_NAME);
+    await storage()?.delete(CACHE_NAME);
   }
 }
 
@@ -53,6 +53,15 @@ async function sizeOf(entry: Response): Promise<number> {
 
 /** Without making it. */
 async function openCache(): Promise<Cache | undefined> {
-  if (!('caches' in globalThis) || !(await caches.has(CACHE_NAME))) return undefined;
-  return caches.open(CACHE_NAME);
+  const caches = storage();
+  return (await caches?.has(CACHE_NAME)) ? caches?.open(CACHE_NAME) : undefined;
+}
+
+function storage(): CacheStorage | undefined {
+  try {
+    return globalThis.caches;
+  } catch {
+    // In a sandboxed frame, asking for it is an error.
+    return undefined;
+  }
 }

@@ -75,6 +75,15 @@ const WHOLE_WORKER_PAGE = `<!doctype html><gradcam-view src="/scene.png" method=
     document.querySelector('gradcam-view').auto = true;
   </script>`;
 
+/** A frame of no origin, as pages show what others have written. */
+const SANDBOXED_PAGE = `<!doctype html><iframe sandbox="allow-scripts" src="/sandboxed-frame.html"></iframe>`;
+const SANDBOXED_FRAME = `<!doctype html><gradcam-view src="/scene.png" method="grad-cam"></gradcam-view>
+  <script type="module">
+    import { Engine } from '/dist/element.js';
+    const kept = await Engine.shared().cache.list();
+    document.querySelector('gradcam-view').auto = kept.length === 0;
+  </script>`;
+
 /** As strict as a page can be that has the element: only its own files, and no text that becomes code or markup. */
 const STRICT_PAGE = `<!doctype html>
   <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self'; worker-src 'self';
@@ -94,6 +103,8 @@ beforeAll(async () => {
     '/readme/photo.jpg': await encodePng(scene),
     '/foreign.html': FOREIGN_PAGE,
     '/whole-worker.html': WHOLE_WORKER_PAGE,
+    '/sandboxed.html': SANDBOXED_PAGE,
+    '/sandboxed-frame.html': SANDBOXED_FRAME,
     '/strict.html': STRICT_PAGE,
     '/strict.js': STRICT_SCRIPT,
     ...(await bundledPage()),
@@ -129,12 +140,13 @@ async function bundledPage(): Promise<Record<string, string | Uint8Array>> {
   }
 }
 
-/** Opens another page of the server, and gives the class that its element finds. */
+/** Opens another page of the server, and gives the class that its element finds, or that of the frame in it. */
 async function classIn(path: string): Promise<string> {
   const tab = await page.page.browser().newPage();
   try {
     await tab.goto(new URL(path, page.origin).href);
-    return await tab.evaluate(async () => {
+    const frame = tab.frames().at(-1)!;
+    return await frame.evaluate(async () => {
       await customElements.whenDefined('gradcam-view');
       const view = document.querySelector('gradcam-view')!;
       const settled = new Promise((resolve, reject) => {
@@ -800,6 +812,10 @@ describe('a page', () => {
 
   it('may take the worker in one file, from wherever it lies', async () => {
     expect(await classIn('/whole-worker.html')).toBe('tree');
+  }, 120_000);
+
+  it('may be a sandboxed frame', async () => {
+    expect(await classIn('/sandboxed.html')).toBe('tree');
   }, 120_000);
 
   it('may have a strict Content-Security-Policy, and Trusted Types', async () => {
