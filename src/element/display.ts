@@ -8,7 +8,7 @@ import { DEFAULT_OPTIONS } from '../options.ts';
 import { type AttributeProperties, readLook } from './attributes.ts';
 import type { OpenedPicture } from './engine.ts';
 import { drawHeat, drawLegend, type MapGround } from './heat-canvas.ts';
-import { buildParts, type Parts } from './parts.ts';
+import { buildParts, type Parts, styleParts } from './parts.ts';
 import type { ViewProgress } from './view-events.ts';
 import { type Complaint, describeMap, placeOfMost } from './words.ts';
 
@@ -27,6 +27,11 @@ export class Display {
     this.#host = host;
     this.#parts = buildParts(host);
     this.#parts.retry.addEventListener('click', retry);
+  }
+
+  /** Looks as before in the document that it has come into. */
+  moveToDocument(): void {
+    styleParts(this.#host.shadowRoot!);
   }
 
   drawPicture({ preview, width, height }: OpenedPicture): void {

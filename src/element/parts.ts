@@ -64,11 +64,26 @@ export function buildParts(host: HTMLElement): Parts {
   const caption = part('figcaption', 'caption', { 'aria-live': 'polite' });
 
   const root = host.attachShadow({ mode: 'open' });
-  const style = new CSSStyleSheet();
-  style.replaceSync(STYLE);
-  root.adoptedStyleSheets = [style];
+  styleParts(root);
   root.append(element('figure', {}, stage, legend, caption));
   return { stage, image, picture, map, bar, done, message, words, retry, scale, least, most, caption };
+}
+
+/** By document: a sheet is of the one that it was made in, and of all elements there. */
+const sheets = new WeakMap<Document, CSSStyleSheet>();
+
+/** Also to be called when the tree has come into another document, such as a popup window's: it has lost its style on the way. */
+export function styleParts(root: ShadowRoot): void {
+  const { ownerDocument } = root;
+  // Without a window, nothing of it is seen.
+  if (!ownerDocument.defaultView) return;
+  let sheet = sheets.get(ownerDocument);
+  if (!sheet) {
+    sheet = new ownerDocument.defaultView.CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    sheets.set(ownerDocument, sheet);
+  }
+  root.adoptedStyleSheets = [sheet];
 }
 
 /** An element that the page can style by its name. */

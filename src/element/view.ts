@@ -279,6 +279,11 @@ export class GradcamView extends Base {
   }
 
   /** @internal */
+  adoptedCallback(): void {
+    this.#display.moveToDocument();
+  }
+
+  /** @internal */
   disconnectedCallback(): void {
     // An element that is only moved is back by then.
     queueMicrotask(() => {

@@ -408,6 +408,46 @@ describe('<gradcam-view>', () => {
   );
 
   it(
+    'goes into another document and back, as it is',
+    async () => {
+      const found = await page.run(async ({ next }) => {
+        const view = document.createElement('gradcam-view');
+        Object.assign(view, { src: '/scene.png', method: 'grad-cam', auto: true });
+        document.body.append(view);
+        const result = await next(view, 'result');
+        const part = (name: string) => view.shadowRoot!.querySelector<HTMLElement>(`[part=${name}]`)!;
+        const looks = () => [
+          getComputedStyle(part('stage')).position,
+          getComputedStyle(part('map')).opacity,
+          part('picture').offsetWidth === part('stage').offsetWidth,
+          view.result === result && view.state,
+        ];
+        const other = document.createElement('iframe');
+        document.body.append(other);
+        const seen = [looks()];
+        for (const { body } of [other.contentDocument!, document]) {
+          body.append(view);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          seen.push(looks());
+        }
+        // One without a window has no sheets to give.
+        document.implementation.createHTMLDocument().adoptNode(view);
+        document.body.append(view);
+        seen.push(looks());
+        const second = document.createElement('gradcam-view');
+        document.body.append(second);
+        const [sheet] = second.shadowRoot!.adoptedStyleSheets;
+        const isShared = view.shadowRoot!.adoptedStyleSheets[0] === sheet;
+        for (const each of [view, second, other]) each.remove();
+        return { seen, isShared };
+      });
+      expect(found.seen).toEqual(Array(4).fill(['relative', '0.5', true, 'done']));
+      expect(found.isShared).toBe(true);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'shows what the page itself has explained, and leaves it alone',
     async () => {
       const found = await page.run(async ({ element, partText, core }) => {
