@@ -52,8 +52,13 @@ export function complaintOf(error: unknown): Complaint {
   if (error instanceof ImageError) return { text: `The picture cannot be read: ${detail}` };
   if (error instanceof OptionError) return { text: `A setting is wrong. ${detail}` };
   if (error instanceof ShaderError) return { text: `The graphics driver refused a kernel. ${detail}` };
-  if (error instanceof LoadError) return { text: detail, retry: 'Try again', needsOtherWorker: true };
-  if (error instanceof EngineError) return { text: detail, retry: 'Try again' };
+  if (error instanceof LoadError) {
+    const text =
+      'A part of this page that was not needed before could not be fetched. Is the connection there? If another try does not ' +
+      'help, reload the page.';
+    return { text, retry: 'Try again', needsOtherWorker: true };
+  }
+  if (error instanceof EngineError) return { text: `The explanation cannot begin: ${detail}`, retry: 'Try again' };
   return { text: `The explanation failed: ${detail}`, retry: 'Try again' };
 }
 

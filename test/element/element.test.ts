@@ -575,11 +575,12 @@ describe('the engine', () => {
         Object.assign(view, { src: '/scene.png', method: 'eigen-cam', auto: true });
         document.body.append(view);
         const error = (await next(view, 'error')) as Error;
-        return [error.constructor.name, partText(view, 'message')];
+        return [error.constructor.name, error.message, partText(view, 'message')];
       });
       expect(failed).toEqual([
         'LoadError',
-        expect.stringMatching(/could not be loaded: the network is gone.*Try again$/),
+        expect.stringMatching(/could not be loaded: the network is gone/),
+        expect.stringMatching(/^A part of this page .* could not be fetched\..*Try again$/),
       ]);
       delete page.pages[`/${part}`];
       const found = await page.run(async ({ next, partText }) => {
@@ -742,7 +743,11 @@ describe('the engine', () => {
       expect(found.ended).toEqual(['/no-worker.js']);
       expect(found.said).toEqual([
         ['GpuUnavailableError', 'gpu-unavailable', expect.stringMatching(/^WebGPU is missing here/)],
-        ['EngineError', 'engine', expect.stringMatching(/did not start: element-worker\.js must lie beside/)],
+        [
+          'EngineError',
+          'engine',
+          expect.stringMatching(/^The explanation cannot begin: .* did not start: element-worker\.js must lie beside/),
+        ],
       ]);
     },
     TIMEOUT_MS,
