@@ -53,6 +53,9 @@ function acceptPasted({ onPicture, onRefused }: Calls): void {
   });
 }
 
+/** Whether files can be dropped on the page: fingers carry none. */
+export const canDrop = !matchMedia('(pointer: coarse) and (not (any-pointer: fine))').matches;
+
 /** Weights are known by their names, everything else is a picture. */
 function acceptDropped({ onPicture, onWeights, onRefused }: Calls): void {
   const hint = byId('drop-hint');

@@ -7,7 +7,7 @@ import { byId, debounced } from './dom.ts';
 import { enableExports, offerExports } from './exports.ts';
 import { addFields } from './field-controls.ts';
 import { CONVENTION_FIELDS, LOOK_FIELDS, METHOD_FIELDS } from './fields.ts';
-import { acceptInputs, chooseFiles } from './inputs.ts';
+import { acceptInputs, canDrop, chooseFiles } from './inputs.ts';
 import { linkOf, misfitsOf, stateOf } from './link.ts';
 import { ModelPanel } from './model-panel.ts';
 import { NetworkDrawing } from './network-drawing.ts';
@@ -247,7 +247,7 @@ function showState(state: State): void {
   byId('picture-text').textContent =
     state.picture.kind === 'own'
       ? `${nameOf(state)}. It stays on this device.`
-      : 'Or drop one anywhere. It stays on this device.';
+      : `${canDrop ? 'Or drop one anywhere. It' : 'Your picture'} stays on this device.`;
   byId('toggle-boxes').setAttribute('aria-pressed', String(state.showsBoxes));
   byId<HTMLButtonElement>('pick-cells').disabled = !showsSelection(state);
 }

@@ -2,6 +2,7 @@
 import { type KnownModel, MODELS, type ModelName } from 'gradcam-webgpu';
 import type { WeightsStore } from 'gradcam-webgpu/element';
 import { byId, h } from './dom.ts';
+import { canDrop } from './inputs.ts';
 import { isWeightsUrl } from './link.ts';
 import type { OwnWeights, Session } from './session.ts';
 import { isBuiltIn, knownModel, type State, type Store, usualWeights } from './state.ts';
@@ -114,9 +115,10 @@ export class ModelPanel {
     this.#url.value = address.kind === 'url' ? address.url : '';
     const [source] = known.sources;
     const origin = source ? `${sentence(source.note)} ` : '';
+    const dropped = canDrop ? ' Files and folders can also be dropped on the page.' : '';
     byId('weights-about').textContent =
       `${origin}${megabytes(known.bytes)}, fetched when you press Load and kept for the next visit. A folder that ` +
-      '“gradcam convert” wrote has an address, too. Files and folders can also be dropped on the page.';
+      `“gradcam convert” wrote has an address, too.${dropped}`;
   }
 
   #loadAddress(url: string): void {

@@ -23,7 +23,8 @@ const LEAST_CELL = 0.012;
 export class NeuronGrid {
   readonly #svg: SVGSVGElement;
   readonly #lines = s('path', { class: 'lines' });
-  readonly #chosen = s('path', { class: 'chosen' });
+  /** Dashed on an edge of its own, unlike the boxes of the map, which can be there as well. */
+  readonly #chosen = [s('path', { class: 'chosen edge' }), s('path', { class: 'chosen' })];
   readonly #cursor = s('rect', { class: 'cursor' });
   readonly #onChoose: (choice: CellChoice | undefined) => void;
   readonly #say: (text: string) => void;
@@ -47,7 +48,7 @@ export class NeuronGrid {
         'Neurons of the layer over the picture. Arrows move, Shift and arrows draw a box, Space takes a cell.',
       preserveAspectRatio: 'none',
     });
-    svg.replaceChildren(this.#lines, this.#chosen, this.#cursor);
+    svg.replaceChildren(this.#lines, ...this.#chosen, this.#cursor);
     svg.addEventListener('pointerdown', (event) => this.#onPointerDown(event));
     svg.addEventListener('pointermove', (event) => this.#onPointerMove(event));
     svg.addEventListener('pointerup', (event) => this.#onPointerUp(event));
@@ -104,7 +105,7 @@ export class NeuronGrid {
       : choice.kind === 'box'
         ? this.#rectangle(...choice.corners)
         : choice.cells.map((cell) => this.#rectangle(cell, cell)).join('');
-    setAttributes(this.#chosen, { d: path });
+    for (const line of this.#chosen) setAttributes(line, { d: path });
     setAttributes(this.#cursor, {
       x: this.#x(this.#at[1]),
       y: this.#y(this.#at[0]),

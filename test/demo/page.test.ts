@@ -263,6 +263,8 @@ it(
     });
     await page.tap('#stop');
     await settled(page);
+    const words = await page.$eval('#picture-text', (text) => text.textContent);
+    expect(words, 'nothing can be dropped').toBe('Your picture stays on this device.');
     const { nSamples, data } = await shownMap(page);
     expect(nSamples).toBeGreaterThan(0);
     expect(nSamples).toBeLessThan(10);
