@@ -33,7 +33,7 @@ const WORDS = [...new Set(SECTIONS.flatMap(({ answersTo }) => answersTo))].filte
 export const OPTIONS_HELP = `  --only LIST     comma-separated names of measures; default: everything
   --samples N     samples in a batch of the ops and of the task; default ${DEFAULT_SAMPLES}
   --quick         ${QUICK_EFFORT.runs} runs of each instead of ${FULL_EFFORT.runs}, and against peers on a software adapter n = 1: to see that it works, not to quote
-  --json FILE     also write {adapter, runtime, date, rows, skipped}, anew after each measure; a folder gets DATE-ADAPTER.json
+  --json FILE     also write {versions, adapter, runtime, date, rows, skipped}, anew after each measure; a folder gets DATE-ADAPTER.json
   --plot FILE     also draw the roofline plot of the ops as SVG; measures the roofs, too
   --compare FILE  also print the ratios to the rows of an earlier --json FILE
   --torch FILE    times of PyTorch on this GPU, for m11, as bench/box/torch_task.py writes them`;

@@ -54,6 +54,10 @@ export function formatComparison(before: Report, now: Omit<Report, 'skipped'>): 
   const adapters = [before, now].map(({ adapter }) => adapterName(adapter));
   if (adapters[0] !== adapters[1]) warnings.push(`Other adapters: then ${adapters[0]}, now ${adapters[1]}.`);
   if (before.runtime !== now.runtime) warnings.push(`Other machines: then ${before.runtime}, now ${now.runtime}.`);
+  for (const [name, version] of Object.entries(now.versions ?? {})) {
+    const then = before.versions?.[name];
+    if (then !== undefined && then !== version) warnings.push(`Other ${name}: then ${then}, now ${version}.`);
+  }
   const comparisons = compareRows(before.rows, now.rows);
   if (comparisons.length === 0) {
     return [...warnings, 'The reports have no row in common: ids name the measure, the layer and n.'].join('\n');

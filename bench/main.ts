@@ -13,9 +13,12 @@ import { parseTorchTimes } from './measures/torch.ts';
 import { dawnPeers } from './node/peers.ts';
 import { isFolder, reportFile } from './node/report-file.ts';
 import { FULL_SIZE } from './problem.ts';
-import { adapterName, formatTable, formatTargets, type Report } from './report.ts';
+import { adapterName, formatTable, formatTargets, type Report, type Versions } from './report.ts';
 import { rooflineSvg } from './roofline.ts';
 import { runSections, skip } from './sections.ts';
+
+/** Made by the build, see node/versions.ts. */
+declare const BENCH_VERSIONS: Versions;
 
 /** @returns the exit code */
 async function main(): Promise<number> {
@@ -49,7 +52,12 @@ async function main(): Promise<number> {
     // To standard error: what is printed to standard output is the result.
     progress: (text) => console.error(`${text} …`),
   };
-  const begun = { adapter: gpu.adapterInfo, runtime: runtime(), date: new Date().toISOString() };
+  const begun = {
+    versions: BENCH_VERSIONS,
+    adapter: gpu.adapterInfo,
+    runtime: runtime(),
+    date: new Date().toISOString(),
+  };
   const outputs: Outputs = {
     jsonFile: options.jsonFile && reportFile(options.jsonFile, begun),
     plotFile: options.plotFile,

@@ -28,7 +28,12 @@ export interface Skipped {
   readonly reason: string;
 }
 
+/** By package. */
+export type Versions = Readonly<Record<string, string>>;
+
 export interface Report {
+  /** Of what was measured; reports of before have none. */
+  readonly versions?: Versions;
   readonly adapter: AdapterInfo;
   /** Program and machine: 'Node v20.20.2, linux x64, 2 cores'. */
   readonly runtime: string;

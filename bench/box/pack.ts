@@ -10,6 +10,7 @@ import { createGzip } from 'node:zlib';
 import { pack as packTar } from 'tar-fs';
 import { build } from 'vite';
 import { packagedArchive } from '../../src/node/adapters.ts';
+import { commit, versionsDefinition } from '../node/versions.ts';
 import { nodeNotice, packageFolders, packageNotice } from './licences.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -65,6 +66,7 @@ async function bundle(): Promise<string[]> {
     root,
     configFile: false,
     logLevel: 'warn',
+    define: versionsDefinition(),
     ssr: { noExternal: true, external: ['webgpu'] },
     build: {
       ssr: true,
@@ -140,13 +142,7 @@ async function compress(): Promise<void> {
 /** What was packed when, for whoever finds a box. */
 async function version(): Promise<string> {
   const { name, version: own } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-  let commit = 'unknown';
-  try {
-    commit = execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' }).trim();
-  } catch {
-    // Not a repository.
-  }
-  return `${name} ${own}, commit ${commit}, ${process.platform} ${process.arch}, Node ${process.version}, packed ${new Date().toISOString()}\n`;
+  return `${name} ${own}, commit ${commit()}, ${process.platform} ${process.arch}, Node ${process.version}, packed ${new Date().toISOString()}\n`;
 }
 
 async function folderBytes(folder: string): Promise<number> {

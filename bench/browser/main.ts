@@ -8,10 +8,13 @@ import { type Bench, type Peers, Unmeasured } from '../bench.ts';
 import { parseReport } from '../compare.ts';
 import { FULL_EFFORT, QUICK_EFFORT } from '../measure.ts';
 import { FULL_SIZE } from '../problem.ts';
-import { adapterName, type Report } from '../report.ts';
+import { adapterName, type Report, type Versions } from '../report.ts';
 import { rooflineSvg } from '../roofline.ts';
 import { chooseSections, runSections, SECTIONS } from '../sections.ts';
 import { rowTable, targetTable } from './tables.ts';
+
+/** Made by the build, see node/versions.ts. */
+declare const BENCH_VERSIONS: Versions;
 
 /** Words of --only that stand for everything. */
 const GROUPS = ['roof', 'ops', 'convolutions', 'task', 'profile', 'tfjs', 'jax', 'scaling', 'memory', 'bits', 'tuner'];
@@ -107,7 +110,12 @@ async function run(gpu: Gpu, words: readonly string[], { checked: quick }: HTMLI
       progress,
     };
     const sections = chooseSections(words);
-    const head = { adapter: gpu.adapterInfo, runtime: navigator.userAgent, date: new Date().toISOString() };
+    const head = {
+      versions: BENCH_VERSIONS,
+      adapter: gpu.adapterInfo,
+      runtime: navigator.userAgent,
+      date: new Date().toISOString(),
+    };
     const { failures } = await runSections(bench, sections, {
       asked: new Set(words),
       // Whoever ends it early has what there is.

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, ElementHandle, Page } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { servePage } from '../../bench/node/page.ts';
+import { installedVersions } from '../../bench/node/versions.ts';
 import { adapterName, type Report } from '../../bench/report.ts';
 import { launchChromium } from '../runtimes/chromium.ts';
 
@@ -53,6 +54,7 @@ describe('the page of the bench', () => {
       expect(await textOf(page, '#plot svg')).toMatch(/multiply-add [\d.]+ GFLOP\/s/);
       const report = await downloaded(page);
       expect(adapterName(report.adapter)).toMatch(/swiftshader/);
+      expect(report.versions).toEqual(installedVersions());
       expect(report.rows.find(({ id }) => id === 'm1')?.value).toBeGreaterThan(0);
       expect(report.rows.every(({ value }) => Number.isFinite(value))).toBe(true);
       expect(report.skipped.map(({ id }) => id)).toEqual(['m11']);

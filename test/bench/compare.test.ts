@@ -64,6 +64,11 @@ describe('two reports', () => {
     expect(formatComparison(before, report([]))).toBe(
       'The reports have no row in common: ids name the measure, the layer and n.',
     );
+    const withTfjs = (version: string) => report([time([10])], { versions: { tfjs: version, webgpu: '0.6.2' } });
+    expect(formatComparison(withTfjs('4.22.0'), withTfjs('4.23.0'))).toMatch(
+      /^Other tfjs: then 4.22.0, now 4.23.0.\nops/,
+    );
+    expect(formatComparison(before, withTfjs('4.23.0'))).toMatch(/^ops/);
     const elsewhere = report([], { adapter: { ...adapter, description: 'a GPU' }, runtime: 'Node, 8 cores' });
     expect(formatComparison(before, elsewhere)).toMatch(
       /Other adapters: then mesa llvmpipe, now mesa a GPU.\nOther machines: .*2 cores, now .*8 cores/,
