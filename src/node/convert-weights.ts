@@ -1,10 +1,12 @@
 /** Weights of any readable kind written anew: as sharded safetensors with an index, ready for a static host. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { OptionError, throwIfAborted } from '../errors.ts';
+import { GradcamError, OptionError, throwIfAborted } from '../errors.ts';
 import { modelTable } from '../network/models.ts';
 import { type RecognisedModel, recogniseModel } from '../network/recognise.ts';
+import { sumOf } from '../sum.ts';
 import {
   type EncodedTensor,
   encode,
@@ -17,7 +19,7 @@ import { INDEX_VERSION, type IndexDescription, type IndexedTensor } from '../wei
 import { planShards, type Shard, type TensorToStore } from '../weights/shard-plan.ts';
 import type { LoadProgress, TensorInfo, WeightsFile, WeightsPiece } from '../weights/source.ts';
 import { INDEX_NAME } from '../weights/store.ts';
-import { checkOutputFolder } from './output.ts';
+import { checkOutputFolder, makeFolder } from './output.ts';
 
 /** What the files are to be like. */
 export interface ConvertOptions {
@@ -65,7 +67,7 @@ export interface ConvertedWeights {
  *
  * @param file is read once, to its end
  * @throws OptionError for a folder that is in the way, or labels that are not as many as classes; WeightsError for a source
- * that is broken or holds what the precision cannot; AbortError
+ * that is broken or holds what the precision cannot; GradcamError with the code 'disk-full'; AbortError
  */
 export async function convertWeights(
   file: WeightsFile,
@@ -84,9 +86,10 @@ export async function convertWeights(
   }));
   const shards = planShards(tensors, shardBytes, file.origin);
   const target = resolve(folder);
-  const unfinished = join(dirname(target), `.${basename(target)}.${randomUUID()}.partial`);
-  await mkdir(unfinished, { recursive: true });
+  await removeAbandoned(target, UNFINISHED);
+  const unfinished = `${prefixOf(target)}${process.pid}.${randomUUID()}${UNFINISHED}`;
   try {
+    await makeFolder(unfinished);
     const writer = new ShardWriter(unfinished, shards);
     for await (const { tensor, encoded } of encodedTensors(file, tensors, { signal, onProgress })) {
       await writer.write(tensor, encoded);
@@ -105,11 +108,13 @@ export async function convertWeights(
       },
       weight_map: Object.fromEntries(shards.flatMap(({ file, parts }) => parts.map(({ name }) => [name, file]))),
     };
-    await writeFile(join(unfinished, INDEX_NAME), `${JSON.stringify(index, undefined, 1)}\n`);
+    await write(join(unfinished, INDEX_NAME), `${JSON.stringify(index, undefined, 1)}\n`);
     throwIfAborted(signal);
     await putInPlace(unfinished, target);
-  } finally {
+    await removeAbandoned(target, REPLACED);
+  } catch (error) {
     await rm(unfinished, { recursive: true, force: true });
+    throw isDiskFull(error) ? noRoom(target, shards, error) : error;
   }
   return {
     index: join(folder, INDEX_NAME),
@@ -248,10 +253,17 @@ class ShardWriter {
         if (open.missing > 0) continue;
         this.#open.delete(shard);
         this.files[shard.file] = { size: shard.size, sha256: createHash('sha256').update(open.bytes).digest('hex') };
-        await writeFile(join(this.#folder, shard.file), open.bytes);
+        await write(join(this.#folder, shard.file), open.bytes);
       }
     }
   }
+}
+
+/** With the file's name in the error also where the system tells none, as of a full disk. */
+async function write(path: string, content: string | Uint8Array): Promise<void> {
+  await writeFile(path, content).catch((error) => {
+    throw Object.assign(error, { path });
+  });
 }
 
 function newFile({ size, header }: Shard): Uint8Array {
@@ -287,9 +299,52 @@ function indexedTensors(
   );
 }
 
+// What a folder is called beside the target until it is done with.
+const UNFINISHED = '.partial';
+const REPLACED = `${UNFINISHED}.replaced`;
+
+/** With what tells whose it is: only this machine knows whether a process of its own is alive. */
+function prefixOf(target: string): string {
+  return join(dirname(target), `.${basename(target)}.${encodeURIComponent(hostname())}.`);
+}
+
+/** Removes what processes of this machine have left that were killed at the same target. */
+async function removeAbandoned(target: string, ending: string): Promise<void> {
+  const prefix = basename(prefixOf(target));
+  const names = await readdir(dirname(target)).catch(() => []);
+  for (const name of names.filter((each) => each.startsWith(prefix))) {
+    const [, pid, own] = /^(\d+)\.[0-9a-f-]{36}(\..+)$/.exec(name.slice(prefix.length)) ?? [];
+    if (own !== ending || isAlive(Number(pid))) continue;
+    await rm(join(dirname(target), name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // It may be somebody else's, whom it is not for us to signal.
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+function isDiskFull(error: unknown): error is NodeJS.ErrnoException {
+  return ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException)?.code ?? '');
+}
+
+function noRoom(target: string, shards: readonly Shard[], cause: NodeJS.ErrnoException): GradcamError {
+  const bytes = sumOf(shards.map(({ size }) => size));
+  return new GradcamError(
+    'disk-full',
+    `${target}: the disk is full (${cause.code}${cause.path ? ` at ${basename(cause.path)}` : ''}): the converted weights ` +
+      `take ${bytes} bytes, and an index besides. Nothing was left behind: make room, or choose a folder on another disk.`,
+    { cause },
+  );
+}
+
 /** Gives the finished folder its name, in the place of what checkTarget found there. */
 async function putInPlace(finished: string, target: string): Promise<void> {
-  const replaced = `${finished}.replaced`;
+  const replaced = `${finished.slice(0, -UNFINISHED.length)}${REPLACED}`;
   const wasThere = await rename(target, replaced).then(
     () => true,
     (error: NodeJS.ErrnoException) => {

@@ -1,8 +1,9 @@
 /** Results of long work, kept as they come, so that an interrupted run can go on. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from './output.ts';
 
 /** The SHA-256 of what the results depend on, in hexadecimal. Keys that are undefined count as absent. */
 export function settingsKey(settings: object): string {
@@ -29,7 +30,7 @@ export class Journal {
    * returning false, is as good as unreadable.
    */
   static async open(path: string, settings: object, onResult: (result: unknown) => boolean): Promise<Journal> {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const file = await open(path, 'a+');
     try {
       const key = settingsKey(settings);

@@ -23,7 +23,7 @@ export async function writeFilesAtomically(
   files: OutputFiles,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const temporary: string[] = [];
   const paths: string[] = [];
   try {
@@ -41,6 +41,26 @@ export async function writeFilesAtomically(
   } finally {
     await Promise.all(temporary.map((path) => rm(path, { force: true })));
   }
+}
+
+/**
+ * Makes a folder, and those above it. Node's own recursive mkdir never ends where the system denies a folder in one that is
+ * there by saying that there is none, as in /proc.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  if (await isFolder(path)) return;
+  if (dirname(path) !== path) await makeFolder(dirname(path));
+  await mkdir(path).catch(async (error) => {
+    // Another process may have been faster.
+    if (!(await isFolder(path))) throw error;
+  });
+}
+
+function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /**

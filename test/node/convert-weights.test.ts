@@ -1,14 +1,28 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hostname, tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AbortError, OptionError, WeightsError } from '../../src/errors.ts';
 import { type ConvertOptions, convertWeights } from '../../src/node/convert-weights.ts';
 import { nodeStore } from '../../src/node/files.ts';
-import { openWeights } from '../../src/weights/source.ts';
+import { openWeights, type WeightsFile, type WeightsPiece } from '../../src/weights/source.ts';
 import { readAll } from '../weights/helpers.ts';
 import { encodeSafetensors, memoryStore, modelJson, type PlainTensor } from '../weights/made-files.ts';
+
+/** Fills the disk when so many files have been written. */
+const disk = vi.hoisted(() => ({ filesLeft: Number.POSITIVE_INFINITY }));
+vi.mock('node:fs/promises', async (original) => {
+  const fs = await original<typeof import('node:fs/promises')>();
+  const writeFile = async (...[path, content]: [path: string, content: string | Uint8Array]) => {
+    if (--disk.filesLeft < 0) {
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' });
+    }
+    await fs.writeFile(path, content);
+  };
+  return { ...fs, writeFile };
+});
 
 const INDEX = 'model.safetensors.index.json';
 const SHARD_BYTES = 2 ** 16;
@@ -18,6 +32,9 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'gradcam-convert-'));
 });
 afterAll(() => rm(root, { recursive: true }));
+afterEach(() => {
+  disk.filesLeft = Number.POSITIVE_INFINITY;
+});
 let folders = 0;
 const newFolder = () => join(root, 'deep', `${folders++}`);
 
@@ -228,6 +245,43 @@ describe('a conversion that cannot be', () => {
     const options = { onProgress, signal: controller.signal };
     await expect(convertWeights(await openMade(TENSORS), folder, options)).rejects.toThrow(AbortError);
     expect(await nothingLeft(folder)).toBeUndefined();
+  });
+
+  it('says on a full disk what did not fit, and leaves nothing', async () => {
+    const options = { precision: 'f32', shardBytes: SHARD_BYTES } as const;
+    const { files } = (await convertMade(options)).converted;
+    const folder = newFolder();
+    disk.filesLeft = 1;
+    const full = convertWeights(await openMade(TENSORS), folder, options);
+    await expect(full).rejects.toMatchObject({ code: 'disk-full', cause: { code: 'ENOSPC' } });
+    await expect(full).rejects.toThrow(/: the disk is full \(ENOSPC at model-0000\d-of-0000\d\.safetensors\)/);
+    await expect(full).rejects.toThrow(` take ${files.reduce((sum, { size }) => sum + size, 0)} bytes, and an index`);
+    expect(await nothingLeft(folder)).toBeUndefined();
+  });
+
+  it('removes what one at the same folder has left that was killed', async () => {
+    const folder = newFolder();
+    const beside = dirname(folder);
+    const ours = async () => (await readdir(beside)).filter((name) => name.startsWith(`.${basename(folder)}.`));
+    let own: string | undefined;
+    const watch = async function* (file: WeightsFile): AsyncGenerator<WeightsPiece> {
+      [own] = await ours();
+      yield* file.stream();
+    };
+    const source = await openMade([SMALL]);
+    const watched = { ...source, tensors: source.tensors, checksum: () => undefined, stream: () => watch(source) };
+    await convertWeights(watched as unknown as WeightsFile, folder);
+    const { pid: dead } = spawnSync(process.execPath, ['--version']);
+    const of = (pid: number) => own!.replace(`.${process.pid}.`, `.${pid}.`);
+    const [alive, elsewhere] = [own!, of(dead).replace(hostname(), 'elsewhere')];
+    const left = [of(dead), `${of(dead)}.replaced`, alive, elsewhere];
+    for (const name of left) {
+      await mkdir(join(beside, name));
+      await writeFile(join(beside, name, INDEX), '{}');
+    }
+    await convertWeights(await openMade([SMALL]), folder, { force: true });
+    expect((await ours()).sort()).toEqual([alive, elsewhere].sort());
+    for (const name of [alive, elsewhere]) await rm(join(beside, name), { recursive: true });
   });
 
   it('spares what is in the folder, unless it is told to replace converted weights', async () => {

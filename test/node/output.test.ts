@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { OptionError } from '../../src/errors.ts';
-import { checkOutputFolder, stemOf, writeFilesAtomically } from '../../src/node/output.ts';
+import { checkOutputFolder, makeFolder, stemOf, writeFilesAtomically } from '../../src/node/output.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gradcam-output-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -55,6 +55,19 @@ describe('writeFilesAtomically', () => {
     const files = new Map([['a', 'x'.repeat(1e6)]]);
     await expect(writeFilesAtomically(folder, files, AbortSignal.abort())).rejects.toThrow();
     expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('makeFolder', () => {
+  it('makes those above it, and takes what is there', async () => {
+    const folder = join(root, 'made', 'by', 'two');
+    await Promise.all([makeFolder(folder), makeFolder(folder)]);
+    await makeFolder(folder);
+    expect(readdirSync(join(root, 'made', 'by'))).toEqual(['two']);
+  });
+
+  it.runIf(existsSync('/proc'))('ends where the system lets nobody make folders', async () => {
+    await expect(makeFolder('/proc/gradcam/deep')).rejects.toMatchObject({ code: 'ENOENT', path: '/proc/gradcam' });
   });
 });
 
