@@ -4,6 +4,6 @@ import type { Terminal } from './terminal.ts';
 export interface Context {
   readonly terminal: Terminal;
   readonly env: NodeJS.ProcessEnv;
-  /** Fires when the user interrupts the program. */
+  /** Fires when the user interrupts the program, and when the command is over: what it has left open is closed then. */
   readonly signal: AbortSignal;
 }

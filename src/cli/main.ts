@@ -30,7 +30,8 @@ export async function run(): Promise<never> {
 /** @returns the exit code. */
 export async function main(args: readonly string[], context: Context): Promise<number> {
   const { terminal, signal } = context;
-  const program = buildProgram(context);
+  const over = new AbortController();
+  const program = buildProgram({ ...context, signal: AbortSignal.any([signal, over.signal]) });
   try {
     return await perform(program, withCommand(args), signal);
   } catch (error) {
@@ -40,6 +41,8 @@ export async function main(args: readonly string[], context: Context): Promise<n
       return exitCodeOf(signal.reason);
     }
     return report(error, context);
+  } finally {
+    over.abort();
   }
 }
 

@@ -94,11 +94,13 @@ export async function chooseModel(
   };
 }
 
-/** Opens weights for what their description tells; they are read later. */
-export async function lookIntoWeights(location: string, signal: AbortSignal): Promise<WeightsFile> {
-  const file = await openWeights(location, { store: nodeStore(), cache: fileCache(), signal });
-  await file.close();
-  return file;
+/**
+ * Opens weights for what their description tells; they are read later, where they are one file by the same request.
+ *
+ * @param signal closes them: a command's own fires when it is over
+ */
+export function lookIntoWeights(location: string, signal: AbortSignal): Promise<WeightsFile> {
+  return openWeights(location, { store: nodeStore(), cache: fileCache(), signal });
 }
 
 export function classCount(graph: Graph): number {

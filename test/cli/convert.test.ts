@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -108,6 +109,30 @@ describe('converted weights of the built-in model', () => {
       precision: 'f32',
       model: { name: 'vgg16-scenes', labels: SCENE_CLASSES },
     });
+  });
+});
+
+describe('weights at an address', () => {
+  it('are asked for once', async () => {
+    const server = await serve({ '/mine.safetensors': readFileSync(BUILT_IN) });
+    const { code } = await explainScene('asked', '--weights', `${server.url}mine.safetensors`);
+    await server.close();
+    expect({ code, requests: server.requests }).toEqual({ code: 0, requests: ['/mine.safetensors'] });
+  });
+
+  it('are given back where they are not read', async () => {
+    const closed: Promise<unknown>[] = [];
+    const server = await serve({
+      // Never ends by itself.
+      '/mine.safetensors': (response) => {
+        closed.push(once(response, 'close'));
+        response.write(readFileSync(BUILT_IN).subarray(0, 500_000));
+      },
+    });
+    const { code } = await explainScene('unread', '--weights', `${server.url}mine.safetensors`, '--layer', 'conv9');
+    await Promise.all(closed);
+    await server.close();
+    expect({ code, requests: closed.length }).toEqual({ code: 2, requests: 1 });
   });
 });
 
