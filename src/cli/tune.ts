@@ -58,6 +58,7 @@ export async function tuneCommand(flags: TuneFlags, { terminal, signal }: Contex
       `${graph.name} at ${options.layerName}, n = ${options.nSamples}, on ${adapterTitle(gpu.adapterInfo)}`,
     );
     terminal.print(describeTunings(tunings));
+    terminal.print(LEGEND);
     const outcome =
       timed > 0
         ? `${timed} of ${tunings.length} shapes timed in ${seconds.toFixed(1)} s`
@@ -94,9 +95,14 @@ export async function tuningReport(flags: { json?: boolean }, { terminal }: Cont
     terminal.print(`${subject.adapter}; ${subject.library}`);
     terminal.print(describeTunings(tunings));
   }
-  if (kept.length > 0) terminal.print(`Kept in ${tuningFolder()}, a file for each adapter, set of limits and version.`);
-  else terminal.print(`No timings are kept in ${tuningFolder()}. "gradcam tune" makes them.`);
+  if (kept.length === 0) return terminal.print(`No timings are kept in ${tuningFolder()}. "gradcam tune" makes them.`);
+  terminal.print(LEGEND);
+  terminal.print(`Kept in ${tuningFolder()}, a file for each adapter, set of limits and version.`);
 }
+
+const LEGEND =
+  '> is taken: the fastest, or the best guess where none is clearly faster. Slow kernels were dropped after fewer runs; ' +
+  'errors are shares of the greatest value.';
 
 /** A line for each candidate, the chosen one marked. */
 function describeTunings(tunings: readonly Tuning[]): string {
@@ -117,5 +123,5 @@ function describeTunings(tunings: readonly Tuning[]): string {
 function describeTiming({ ms, error, disqualified }: CandidateTiming): string {
   if (disqualified !== undefined) return `out: ${disqualified}`;
   const times = ms.map((time) => time.toPrecision(3)).join(', ');
-  return `${times} ms; error ${error?.toExponential(0)}`;
+  return `${times} ms; error ${error ? error.toExponential(0) : (error ?? 'unknown')}`;
 }

@@ -44,6 +44,7 @@ describe('gradcam tune', () => {
     const shownAsJson = JSON.parse((await run(['doctor', '--tuning', '--json'])).stdout);
     const { kept } = shownAsJson;
     expect(kept).toHaveLength(1);
+    for (const { stdout } of [tuned, shown]) expect(stdout).toMatch(/^> is taken: .* dropped after fewer runs/m);
     expect(shown.stdout).toMatch(/^Kept in .*cache.tuning, a file for each/m);
 
     const again = JSON.parse((await run(['tune', ...SCENES, ...CALL, '--json', '--quiet'])).stdout);
