@@ -36,6 +36,39 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
+/**
+ * Tells how much of what `fetch` brings has been read, for servers that cut connections: bytes that have come and wait to be read
+ * are lost with the connection.
+ */
+export function watchFetch(): { cutAfter(response: ServerResponse, bytes: Uint8Array): void; restore(): void } {
+  let taken = 0;
+  const { fetch } = globalThis;
+  globalThis.fetch = async (...request) => {
+    const response = await fetch(...request);
+    const counted = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        taken += chunk.length;
+        controller.enqueue(chunk);
+      },
+    });
+    return Object.defineProperty(response, 'body', { value: response.body?.pipeThrough(counted) });
+  };
+  return {
+    /** Sends the bytes, and cuts the connection when they have been read. */
+    cutAfter(response, bytes) {
+      const end = taken + bytes.length;
+      const cut = () => {
+        if (taken < end && !response.destroyed) setTimeout(cut, 1);
+        else response.destroy();
+      };
+      response.write(bytes, cut);
+    },
+    restore() {
+      globalThis.fetch = fetch;
+    },
+  };
+}
+
 type Handler = (response: ServerResponse, request: IncomingMessage) => void;
 
 /** A server of the given files; what is not there is answered 404. */

@@ -12,7 +12,7 @@ import { cachingStore } from '../../src/weights/caching-store.ts';
 import { openWeights } from '../../src/weights/source.ts';
 import { withOpen } from '../../src/weights/store.ts';
 import { resumingStore } from '../../src/weights/unbroken.ts';
-import { readAll, serve, type TestServer, weightsErrorOf } from './helpers.ts';
+import { readAll, serve, type TestServer, watchFetch, weightsErrorOf } from './helpers.ts';
 import { encodeSafetensors, float32 } from './made-files.ts';
 
 const LENGTH = 50_000;
@@ -44,13 +44,18 @@ interface Behaviour {
 let site: Behaviour;
 let asked: IncomingHttpHeaders[];
 let server: TestServer;
+let watched: ReturnType<typeof watchFetch>;
 
 beforeEach(async () => {
   site = { bytes: FIRST, headers: { etag: '"first"' }, takesRanges: true, cuts: [undefined] };
   asked = [];
+  watched = watchFetch();
   server = await serve({ '/m.safetensors': answer });
 });
-afterEach(() => server.close());
+afterEach(() => {
+  watched.restore();
+  return server.close();
+});
 
 function answer(response: ServerResponse, { headers: request }: IncomingMessage): void {
   asked.push(request);
@@ -68,8 +73,7 @@ function answer(response: ServerResponse, { headers: request }: IncomingMessage)
   response.writeHead(isPart ? 206 : 200, headers);
   const cut = site.cuts.length > 1 ? site.cuts.shift() : site.cuts[0];
   if (cut === undefined) response.end(body);
-  // A busy machine takes a while to read what has come.
-  else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), 60));
+  else watched.cutAfter(response, body.subarray(0, cut));
 }
 
 /** Where each request began. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AbortError, OptionError } from '../../src/errors.ts';
 import { type LoadProgress, openWeights, type WeightsLocation } from '../../src/weights/source.ts';
-import { readAll, serve, type TestServer, weightsErrorOf } from './helpers.ts';
+import { readAll, serve, type TestServer, watchFetch, weightsErrorOf } from './helpers.ts';
 import { concat, encodeSafetensors, float32, memoryStore, modelJson, utf8 } from './made-files.ts';
 
 const weight = float32('w', [4], [1, 2, 3, 4]);
@@ -287,13 +287,15 @@ describe('a URL', () => {
   });
 
   it('whose connection breaks names the tensor that was coming', async () => {
+    const watched = watchFetch();
     server = await serve({
       '/m.safetensors': (response) => {
         response.writeHead(200, { 'content-length': safetensors.length });
-        response.write(safetensors.slice(0, -4), () => setTimeout(() => response.destroy(), 50));
+        watched.cutAfter(response, safetensors.slice(0, -4));
       },
     });
-    const error = await weightsErrorOf(async () => readAll(await openWeights(`${server!.url}m.safetensors`)));
+    const load = async () => readAll(await openWeights(`${server!.url}m.safetensors`));
+    const error = await weightsErrorOf(load).finally(() => watched.restore());
     expect(error).toMatchObject({ file: `${server.url}m.safetensors`, tensor: 'b' });
   });
 
