@@ -26,7 +26,6 @@ import {
   weightsFlags,
 } from './conv2d.ts';
 
-const patchesLib = () => import('../../shaders/lib/winograd-patches.wgsl?raw');
 const sumsLib = () => import('../../shaders/lib/winograd-sums.wgsl?raw');
 const winogradLib = () => import('../../shaders/lib/winograd.wgsl?raw');
 const filtersSource = () => import('../../shaders/ops/conv2d.winograd-filters.wgsl?raw');
@@ -43,7 +42,7 @@ const FILTERS = source('conv2d.winograd-filters', filtersSource, {
   flags: { TILE_4: false, ...WEIGHTS_FLAGS },
 });
 const INPUT = source('conv2d.winograd-input', inputSource, {
-  libs: [winogradLib, patchesLib],
+  libs: [winogradLib],
   flags: { TILE_4: false, FLIPPED: false },
 });
 const PRODUCTS = source('conv2d.winograd-products', productsSource, {
@@ -56,8 +55,8 @@ const OUTPUT = source('conv2d.winograd-output', outputSource, {
 });
 
 const JOINED = source('conv2d.winograd-joined', joinedSource, {
-  libs: [winogradLib, patchesLib, sumsLib, ...OUTPUT_LIBS],
-  flags: { ...OUTPUT_FLAGS, TILE_4: false, FLIPPED: false, TRANSPOSED: false, PAIRS: true },
+  libs: [winogradLib, sumsLib, ...OUTPUT_LIBS],
+  flags: { ...OUTPUT_FLAGS, ALIGNED: false, TILE_4: false, FLIPPED: false, TRANSPOSED: false, PAIRS: true },
 });
 
 /**
@@ -196,6 +195,7 @@ function joined(
     kernel: kernel(JOINED, {
       flags: {
         ...flags,
+        ALIGNED: width % tile === 0,
         TILE_4: tile === 4,
         FLIPPED: backward,
         TRANSPOSED: backward,
@@ -211,6 +211,7 @@ function joined(
       parts,
       quads: quadsAtOnce(shape, tile),
       workgroups,
+      group_quads: GROUP_QUADS,
       tile,
     },
     workgroups,
