@@ -13,12 +13,13 @@ import type {
 import { networkOf } from '../model.ts';
 import { Graph } from '../network/graph.ts';
 import { BUILT_IN_MODEL, findModel, type KnownModel, modelTable, publishedSource } from '../network/models.ts';
+import { kernelQuestions } from '../network/steps.ts';
 import { quietEnvironment } from '../node/adapters.ts';
 import { chooseDawnAdapter, openDawnGpu } from '../node/dawn.ts';
 import { fileCache, nodeStore } from '../node/files.ts';
 import { checkPicture, readPicture } from '../node/image.ts';
 import { loadModel } from '../node/load-model.ts';
-import type { Precision } from '../precision.ts';
+import { DEFAULT_PRECISION, type Precision } from '../precision.ts';
 import { drawScene, type Scene } from '../scenes/scene.ts';
 import { openWeights } from '../weights/source.ts';
 import type { Context } from './context.ts';
@@ -180,7 +181,30 @@ export async function openModel(gpu: Gpu, choice: ModelChoice, context: Context)
         'Name real weights with --weights.',
     );
   }
+  noteIdleVariant(gpu, choice, context);
   return loadWithBar(gpu, known.name, { weights, ...variant, precision, labels }, context);
+}
+
+/** A forced kernel is taken where it can be, which may be nowhere. */
+function noteIdleVariant(gpu: Gpu, { known, graph, precision }: ModelChoice, { terminal }: Context): void {
+  const { limits, traits, tuner } = gpu;
+  if (tuner.forced === undefined) return;
+  // Convolutions are the same in both conventions; those of all layers, both ways.
+  const request = {
+    graph,
+    convention: 'torch',
+    precision,
+    target: graph.layers[0].name,
+    samples: 0,
+    limits,
+    traits,
+  } as const;
+  const usable = new Set<string>(kernelQuestions(request).flatMap(({ candidates }) => candidates));
+  if (usable.has(tuner.forced)) return;
+  const what = `${known.name} with --precision ${precision ?? DEFAULT_PRECISION}`;
+  terminal.note(
+    `--force-variant ${tuner.forced} changes nothing here: no convolution of ${what} can take it, but ${[...usable].sort().join(', ')}`,
+  );
 }
 
 export function megabytes(bytes: number): string {

@@ -90,6 +90,18 @@ describe('gradcam explain', () => {
     expect(new Set(used)).toEqual(new Set(['winograd-2']));
   }, 60_000);
 
+  it('says of a forced kernel that nothing can take it', async () => {
+    const call = ['explain', ...TINY.filter((flag) => flag !== '--quiet'), '--force-variant'];
+    const { code, stderr } = await run([...call, 'half-gemm-32x64']);
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(
+        /^--force-variant half-gemm-32x64 changes nothing here: .* --precision f32 can take it, but direct, .*winograd-4$/m,
+      ),
+    });
+    expect((await run([...call, 'winograd-4'])).stderr).not.toMatch(/force-variant/);
+  });
+
   it('with --tune full leaves timings for the next call, with --tune off none', async () => {
     expect(await run(['explain', '--tune', 'off', ...TINY])).toMatchObject({ code: 0 });
     expect((await run(['doctor', '--tuning'])).stdout).toMatch(/No timings/);
