@@ -9,6 +9,9 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 /** What the library loads on demand, this page may need at once. */
 const CHECKS = { ineffectiveDynamicImport: false };
 
+/** What the worker begins with, in one file: in ten, a first map would wait for another round of requests. */
+const WHOLE = { name: 'worker', tags: ['$initial' as const] };
+
 /** The page takes the library by its public names, which tsconfig.json leads to its sources. */
 export default defineConfig({
   root: path('.'),
@@ -19,7 +22,7 @@ export default defineConfig({
   worker: {
     format: 'es',
     plugins: () => [strippedWgsl()],
-    rolldownOptions: { checks: CHECKS, output: { codeSplitting: KERNEL_CHUNKS } },
+    rolldownOptions: { checks: CHECKS, output: { codeSplitting: { groups: [...KERNEL_CHUNKS.groups, WHOLE] } } },
   },
   server: { fs: { allow: [path('..')] } },
   build: {
