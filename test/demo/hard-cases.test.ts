@@ -455,6 +455,40 @@ describe('one visit after the other', () => {
     },
     TIMEOUT_MS,
   );
+
+  it(
+    'goes on with a download where it broke off, and after a stop with the files that it has',
+    async () => {
+      const { page } = guest;
+      const before = await shownMap(page);
+      const converted = join(folder, 'u8');
+      for (const name of readdirSync(converted)) demo.pages[`/weights/${name}`] = readFileSync(join(converted, name));
+      const { asked, interruptions } = demo.server;
+      const shards = Object.keys(demo.pages)
+        .filter((path) => path.endsWith('.safetensors'))
+        .sort();
+      const [first, second] = shards as [string, string];
+      interruptions.push({ path: second, afterBytes: 90_000, how: 'cut' });
+      interruptions.push({ path: second, afterBytes: 60_000, how: 'stall' });
+      const startsOf = (shard: string) => asked.filter(({ path }) => path === shard).map(({ start }) => start);
+
+      await page.select('#model', 'vgg16');
+      await page.click('#weights-url', { count: 3 });
+      await page.type('#weights-url', new URL('/weights/', demo.address).href);
+      await page.click('#load-weights');
+      await expect.poll(() => startsOf(second).length, { timeout: 10_000 }).toBe(2);
+      await page.click('#stop-loading');
+      const kept = () => page.$eval('#cache-text', (text) => text.textContent);
+      await expect.poll(kept, { timeout: 10_000 }).toMatch(/^Kept in this browser: 2 files, 0\.\d MB\.$/);
+      await afterwards(page, () => page.click('#load-weights'));
+      const [begun, cut] = startsOf(second);
+      expect(begun).toBe(0);
+      expect(cut).toBeGreaterThan(0);
+      expect(startsOf(first)).toEqual([0]);
+      expect((await shownMap(page)).data).toEqual(before.data);
+    },
+    TIMEOUT_MS,
+  );
 });
 
 it(

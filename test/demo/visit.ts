@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'puppeteer';
 import { build } from 'vite';
 import { ROOT } from '../harness/modules.ts';
-import { serveFolder } from '../harness/static-server.ts';
+import { type StaticServer, serveFolder } from '../harness/static-server.ts';
 import { launchChromium } from '../runtimes/chromium.ts';
 
 /** Not the root of the server: the page must work under any path. */
@@ -16,17 +16,23 @@ export const MAP_TIMEOUT_MS = 60_000;
 export interface Demo {
   readonly browser: Browser;
   readonly address: string;
+  readonly server: Pick<StaticServer, 'asked' | 'interruptions'>;
+  /** By path, what the server has besides the demo; can be changed. */
+  readonly pages: Record<string, Uint8Array>;
   close(): Promise<void>;
 }
 
 /** Builds and serves the demo, and starts a browser. */
 export async function startDemo(): Promise<Demo> {
   await build({ configFile: join(ROOT, 'demo/vite.config.ts'), logLevel: 'error' });
-  const server = await serveFolder(BUILT, { under: FOLDER });
+  const pages = {};
+  const server = await serveFolder(BUILT, { pages, under: FOLDER });
   const browser = await launchChromium();
   return {
     browser,
     address: `${server.origin}${FOLDER.slice(1)}`,
+    server,
+    pages,
     close: async () => {
       await browser.close();
       server.close();
