@@ -19,13 +19,13 @@ import { filesBelow, ROOT } from './harness/modules.ts';
 import { serveFolder } from './harness/static-server.ts';
 
 /** Of a page that explains, as the README's ten lines do: its own module, which every map needs. */
-const LARGEST_MODULE_BYTES = 57_300;
+const LARGEST_MODULE_BYTES = 57_200;
 /** That and what the first map loads besides, on a GPU. */
 const LARGEST_FIRST_MAP_BYTES = 60_000;
 /** The same on adapters in software, which take several families of kernels. */
 const LARGEST_FIRST_MAP_IN_SOFTWARE_BYTES = 63_500;
 /** All that can be loaded. */
-const LARGEST_SUM_BYTES = 114_100;
+const LARGEST_SUM_BYTES = 114_500;
 
 type Chunk = Rolldown.OutputChunk;
 

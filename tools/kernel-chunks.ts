@@ -18,6 +18,7 @@ const ON_DEMAND = {
     'ops/relu',
     'lib/mask-blocks',
   ],
+  'kernels-keras': ['ops/flatten'],
   'kernels-eigen-cam': ['ops/singular-vector'],
   'kernels-masked-copies': ['ops/mask-input', 'ops/masked-scores', 'ops/ablate', 'lib/enlarged-map', 'lib/mask-range'],
   'kernels-input': ['ops/attribution', 'ops/path', 'ops/upsample'],

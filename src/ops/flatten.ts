@@ -1,8 +1,9 @@
 /** Flatten [samples, channels, height, width] in H, W, C order. The C, H, W order needs no op: the bytes are the same. */
-import flattenSource from '../../shaders/ops/flatten.wgsl?raw';
 import type { BufferSlice } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/encoder.ts';
 import { elementwise, source } from './common.ts';
+
+const flattenSource = () => import('../../shaders/ops/flatten.wgsl?raw');
 
 export interface FlattenShape {
   readonly channels: number;
