@@ -6,6 +6,7 @@ import { canDrop } from './inputs.ts';
 import { isWeightsUrl } from './link.ts';
 import type { OwnWeights, Session } from './session.ts';
 import { isBuiltIn, knownModel, type State, type Store, usualWeights } from './state.ts';
+import { cameWhole, forgetWhole, rememberWhole } from './whole-weights.ts';
 
 /** What of the state belongs to one model alone. */
 const NEW_MODEL = {
@@ -68,7 +69,7 @@ export class ModelPanel {
     const { model } = this.#store.state;
     const name = isBuiltIn(model) ? 'vgg16' : model;
     this.#store.update({ ...NEW_MODEL, model: name, weights: { kind: 'files', name: files[0]!.name } });
-    this.#load(files);
+    void this.#load(files);
   }
 
   showProgress(progress: { readonly loadedBytes: number; readonly totalBytes: number } | undefined): void {
@@ -132,25 +133,26 @@ export class ModelPanel {
       return;
     }
     this.#store.update({ weights: { kind: 'url', url } });
-    this.#load(url);
+    void this.#load(url);
   }
 
-  /** A link's weights are fetched on the visitor's word alone, but what the browser keeps is no request. */
+  /** A link's weights are fetched on the visitor's word alone, but what the browser keeps whole is no request. */
   async #loadKept({ weights }: State): Promise<void> {
     if (weights.kind !== 'url') return;
     const files = await this.#cache.list();
-    // Of a folder, the index was read first.
     const isOf = (url: string) => url === weights.url || (weights.url.endsWith('/') && url.startsWith(weights.url));
-    if (files.some(({ url, isWhole }) => isWhole && isOf(url))) this.#load(weights.url);
+    if (cameWhole(weights.url) && files.some(({ url, isWhole }) => isWhole && isOf(url))) void this.#load(weights.url);
   }
 
-  #load(weights: OwnWeights): void {
+  async #load(weights: OwnWeights): Promise<void> {
     this.#onAsked();
-    void this.#session.load(weights);
+    const isLoaded = await this.#session.load(weights);
+    if (isLoaded && typeof weights === 'string') rememberWhole(weights);
   }
 
   async #emptyCache(): Promise<void> {
     await this.#cache.clear();
+    forgetWhole();
     await this.showCache();
   }
 }

@@ -117,8 +117,9 @@ export class Session {
    * Loads the model that the state names.
    *
    * @param weights undefined: those that come with the page
+   * @returns whether it is there; if not, why is told or was the visitor's word
    */
-  async load(weights: OwnWeights | undefined): Promise<void> {
+  async load(weights: OwnWeights | undefined): Promise<boolean> {
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
@@ -132,8 +133,10 @@ export class Session {
       const model = await this.#engine.load(request, { signal: loading.signal, onProgress });
       if (loading.signal.aborted) model.release();
       else this.#take({ ...model, request });
+      return !loading.signal.aborted;
     } catch (error) {
       if (!(error instanceof AbortError)) this.#events.failure(error, 'model');
+      return false;
     } finally {
       if (this.#loading === loading) {
         this.#loading = undefined;

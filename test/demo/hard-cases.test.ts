@@ -480,12 +480,30 @@ describe('one visit after the other', () => {
       await page.click('#stop-loading');
       const kept = () => page.$eval('#cache-text', (text) => text.textContent);
       await expect.poll(kept, { timeout: 10_000 }).toMatch(/^Kept in this browser: 2 files, 0\.\d MB\.$/);
+
+      // A link to what is kept in part alone asks nobody for the rest.
+      let requests = asked.length;
+      const newly = () => asked.slice(requests).filter(({ path }) => path.startsWith('/weights/'));
+      const another = await page.browserContext().newPage();
+      await another.goto(page.url());
+      await expect.poll(() => another.$eval('#cache-text', (text) => text.textContent)).toMatch(/2 files/);
+      await another.waitForNetworkIdle({ idleTime: 300 });
+      expect(newly()).toEqual([]);
+
       await afterwards(page, () => page.click('#load-weights'));
       const [begun, cut] = startsOf(second);
       expect(begun).toBe(0);
       expect(cut).toBeGreaterThan(0);
       expect(startsOf(first)).toEqual([0]);
       expect((await shownMap(page)).data).toEqual(before.data);
+
+      // What is kept whole is there without a word, and without a request but for the small index.
+      requests = asked.length;
+      await another.reload();
+      await settled(another);
+      expect((await shownMap(another)).shape).toEqual((await shownMap(page)).shape);
+      expect(newly().filter(({ path }) => shards.includes(path))).toEqual([]);
+      await another.close();
     },
     TIMEOUT_MS,
   );
