@@ -3,10 +3,11 @@ import { OptionError } from './errors.ts';
 import type { HeatMaps } from './explanation.ts';
 import { largestSize, normalizedMaps } from './image/normalize.ts';
 import { FUSIONS, type Fusion } from './options.ts';
+import { sumOf } from './sum.ts';
 
 /** How the values of a cell become one. */
 const FUSE: Readonly<Record<Fusion, (values: readonly number[]) => number>> = {
-  mean: (values) => values.reduce((sum, value) => sum + value, 0) / values.length,
+  mean: (values) => sumOf(values) / values.length,
   max: (values) => Math.max(...values),
   product: (values) => values.reduce((product, value) => product * value, 1),
 };

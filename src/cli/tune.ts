@@ -1,6 +1,6 @@
 /** `gradcam tune` times kernels for later calls, `gradcam doctor --tuning` shows what is kept. */
 import { constants } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { Option } from 'commander';
 import { GradcamError } from '../errors.ts';
 import { bestOf, type CandidateTiming, type Tuning } from '../gpu/contest.ts';
@@ -8,6 +8,7 @@ import { Graph } from '../network/graph.ts';
 import { findModel, modelTable } from '../network/models.ts';
 import { tuneJob } from '../network/tune.ts';
 import { adapterTitle } from '../node/adapters.ts';
+import { makeFolder } from '../node/output.ts';
 import { readAllTunings, tuningFolder } from '../node/tuning-files.ts';
 import { askedBy } from '../tune.ts';
 import type { Context } from './context.ts';
@@ -73,17 +74,12 @@ export async function tuneCommand(flags: TuneFlags, { terminal, signal }: Contex
 async function checkFolder(): Promise<void> {
   const folder = tuningFolder();
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await access(folder, constants.W_OK);
   } catch (cause) {
     const { message } = cause as Error;
-    throw new GradcamError(
-      'output',
-      `timings cannot be kept in ${folder}; GRADCAM_CACHE names another place: ${message}`,
-      {
-        cause,
-      },
-    );
+    const text = `timings cannot be kept in ${folder}; GRADCAM_CACHE names another place: ${message}`;
+    throw new GradcamError('output', text, { cause });
   }
 }
 

@@ -1,6 +1,6 @@
 /** Weights from Node's file system, and the cache of downloaded ones on it. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { WeightsCache } from '../weights/cache.ts';
@@ -8,6 +8,7 @@ import { findWeights } from '../weights/chosen-files.ts';
 import { fetchStore, resolveUrl } from '../weights/fetch-store.ts';
 import type { ByteSource, ByteStore } from '../weights/store.ts';
 import { cacheFolder } from './cache-folder.ts';
+import { makeFolder } from './output.ts';
 
 const CHUNK_BYTES = 1 << 20;
 /** An unfinished cache entry that nothing was written to for so long was left behind by a process that died. */
@@ -92,7 +93,7 @@ export function fileCache(folder: string = join(cacheFolder(), 'weights')): File
       return openFile(entry(key)).catch(() => undefined);
     },
     async put(key) {
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       await removeAbandoned(folder);
       const unfinished = `${entry(key)}.${randomUUID()}.partial`;
       const handle = await open(unfinished, 'wx');
